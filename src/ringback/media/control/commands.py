@@ -1,0 +1,179 @@
+"""What the server tells a worker. Imperative names; every command is answered by one `Accepted` or `Rejected`.
+
+Shape: a frozen msgspec struct, tagged by class name, encoded as a MessagePack array. New fields go last, with
+defaults.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ringback.ids import CommandId, Epoch, PlayId, SessionId, StreamId
+from ringback.media.control.values import (
+    Address,
+    AudioFormat,
+    Codec,
+    LatchPolicy,
+    MediaDirection,
+    SessionEnd,
+    StreamEnd,
+    Track,
+)
+
+PROTOCOL_MAJOR = 1
+PROTOCOL_MINOR = 0
+
+
+class Command(msgspec.Struct, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Base of all commands."""
+
+    command_id: CommandId
+
+
+class Attach(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Take over the worker; answered by `Attached` with a snapshot, then by all unacknowledged events.
+
+    State: must be the first command on a connection. A lower epoch than the highest seen is rejected.
+    """
+
+    epoch: Epoch
+    major: int = PROTOCOL_MAJOR
+    minor: int = PROTOCOL_MINOR
+
+
+class AckEvents(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """State events up to and including `up_to_seq` are stored by the server and may be forgotten."""
+
+    up_to_seq: int
+
+
+class Drain(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Take no new sessions; exit when the last one is closed."""
+
+
+class Shutdown(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Close every session and exit."""
+
+
+class Ping(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Answered by `Pong`."""
+
+
+class OpenSession(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Bind an RTP port for one leg; the outcome is `SessionOpened`.
+
+    `media_idle_ms`: silence on RTP after which `MediaTimedOut` is reported (once, not while on hold); 0 is never.
+    """
+
+    session_id: SessionId
+    local_host: str
+    media_idle_ms: int = 60_000
+
+
+class SetRemote(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Apply the outcome of an offer/answer exchange; the outcome is `RemoteSet`.
+
+    `codec` is what we send; `receive_codecs` all that the peer may send. `dtmf_payload_type` is -1 without
+    telephone-event. `direction` is from our side. Calling it again renegotiates without interrupting streams.
+    """
+
+    session_id: SessionId
+    address: Address
+    codec: Codec
+    receive_codecs: tuple[Codec, ...]
+    dtmf_payload_type: int = -1
+    ptime_ms: int = 20
+    direction: MediaDirection = MediaDirection.SENDRECV
+    latch: LatchPolicy = LatchPolicy.SIGNALLED
+    signalling_host: str = ""
+
+
+class CloseSession(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Free the leg's port, streams and playbacks; the outcome is `SessionClosed`."""
+
+    session_id: SessionId
+    reason: SessionEnd = SessionEnd.RELEASED
+
+
+class Play(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Play the wav or mp3 file at `path` towards the far party; outcomes `PlayStarted`, `PlayFinished`.
+
+    `loops`: how many times, 0 for ever. Playbacks of one session queue behind each other.
+    """
+
+    session_id: SessionId
+    play_id: PlayId
+    path: str
+    loops: int = 1
+
+
+class StopPlay(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """End a playback at once; the outcome is its `PlayFinished`."""
+
+    session_id: SessionId
+    play_id: PlayId
+
+
+class SendDigits(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Send telephone events (RFC 4733): `0-9*#A-D`, `w` waits 0.5 s, `W` 1 s. The outcome is `DigitsSent`."""
+
+    session_id: SessionId
+    digits: str
+    tone_ms: int = 100
+    gap_ms: int = 70
+
+
+class OpenStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Dial the agent's WebSocket and start streaming; outcomes `StreamOpened`, later `StreamClosed`.
+
+    `headers`: extra handshake headers, signature included, computed by the server.
+    `addresses`: checked addresses to connect to, in order; the name in `url` is used for Host, SNI and verification.
+    `timeout_ms`: the stream's life from its first connect. `extra_headers`: opaque text repeated in stream events.
+    """
+
+    session_id: SessionId
+    stream_id: StreamId
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    addresses: tuple[Address, ...]
+    call_uuid: str
+    account_id: str
+    track: Track
+    bidirectional: bool
+    format: AudioFormat
+    extra_headers: str = ""
+    timeout_ms: int = 86_400_000
+    connect_timeout_ms: int = 5_000
+    connect_attempts: int = 3
+    connect_gap_ms: int = 1_000
+    subprotocol: str = "audio.drachtio.org"
+    send_stop: bool = True
+    verify_tls: bool = True
+    playout_max_ms: int = 60_000
+    uplink_max_ms: int = 2_000
+
+
+class CloseStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """End a stream: send `stop`, close 1000; the outcome is `StreamClosed` with `reason`."""
+
+    session_id: SessionId
+    stream_id: StreamId
+    reason: StreamEnd = StreamEnd.API_REQUEST
+
+
+AnyCommand = (
+    Attach
+    | AckEvents
+    | Drain
+    | Shutdown
+    | Ping
+    | OpenSession
+    | SetRemote
+    | CloseSession
+    | Play
+    | StopPlay
+    | SendDigits
+    | OpenStream
+    | CloseStream
+)
+SessionCommand = OpenSession | SetRemote | CloseSession | Play | StopPlay | SendDigits | OpenStream | CloseStream

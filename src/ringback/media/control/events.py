@@ -1,0 +1,280 @@
+"""What a worker reports. Past-tense names.
+
+State events carry a gapless `seq` per worker incarnation and wait in the worker's ledger until `AckEvents`.
+Statistics (`SessionStats`, `WorkerStats`) and answers (`Accepted`, `Rejected`, `Attached`, `Pong`) have `seq` 0: they
+are not kept. `caused_by` names the command behind an outcome, empty when unasked. `wall_ms` labels, never measures.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ringback.ids import CommandId, Epoch, Incarnation, PlayId, SessionId, StreamId
+from ringback.media.control.values import Address, PlayEnd, RejectCode, SessionEnd, StreamEnd
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Base of all events."""
+
+    seq: int = 0
+    wall_ms: int = 0
+    caused_by: CommandId = CommandId("")
+
+
+class Accepted(Event, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The command named by `caused_by` will be carried out."""
+
+
+class Rejected(Event, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The command named by `caused_by` was refused; nothing changed."""
+
+    code: RejectCode
+    found: str = ""
+    allowed: str = ""
+
+
+class SessionSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """What a worker holds of one session, for reconciliation."""
+
+    session_id: SessionId
+    local: Address
+    streams: tuple[StreamId, ...] = ()
+    age_ms: int = 0
+
+
+class Attached(Event, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The server now drives this worker; unacknowledged events from `first_seq` on follow."""
+
+    incarnation: Incarnation
+    epoch: Epoch
+    pid: int
+    first_seq: int
+    sessions: tuple[SessionSnapshot, ...] = ()
+
+
+class Draining(Event, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The worker takes no new sessions."""
+
+
+class Pong(Event, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The worker's loop turns."""
+
+
+class SessionEvent(Event, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Base of events of one session; they arrive in order."""
+
+    session_id: SessionId
+
+
+class SessionOpened(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """RTP is bound at `local`."""
+
+    local: Address
+
+
+class RemoteSet(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The negotiated remote is in use."""
+
+
+class SessionClosed(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Everything of the session is freed; the totals are final."""
+
+    reason: SessionEnd
+    received_packets: int = 0
+    sent_packets: int = 0
+    lost_packets: int = 0
+    refused_packets: int = 0
+    concealed_ms: int = 0
+    jitter_us: int = 0
+
+
+class MediaStarted(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The first accepted RTP packet arrived from `remote`."""
+
+    remote: Address
+
+
+class MediaTimedOut(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """No RTP arrived for `idle_ms`."""
+
+    idle_ms: int
+
+
+class DigitReceived(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The far party pressed a key."""
+
+    digit: str
+    duration_ms: int = 0
+
+
+class DigitsSent(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Every digit of the command has left."""
+
+    digits: str
+
+
+class PlayStarted(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The first sample of a playback has left."""
+
+    play_id: PlayId
+
+
+class PlayFinished(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """A playback is over; sent also for one that never started."""
+
+    play_id: PlayId
+    reason: PlayEnd
+    played_ms: int = 0
+    detail: str = ""
+
+
+class StreamEvent(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Base of events of one stream."""
+
+    stream_id: StreamId
+
+
+class StreamOpened(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The agent's WebSocket is open and `start` is sent."""
+
+    connect_ms: int
+    attempts: int = 1
+    subprotocol: str = ""
+
+
+class StreamConnectFailed(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """One connect attempt failed; `StreamClosed(CONNECT_FAILED)` follows the last one."""
+
+    attempt: int
+    detail: str
+
+
+class StreamFirstAudio(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The first sample the agent sent has left as RTP."""
+
+    after_open_ms: int
+
+
+class StreamCheckpointPlayed(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """All audio before the checkpoint has left as RTP; `playedStream` is sent."""
+
+    name: str
+
+
+class StreamCleared(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """`clearAudio` was carried out; `clearedAudio` is sent."""
+
+    dropped_ms: int
+    dropped_checkpoints: int
+
+
+class StreamDegraded(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The play queue passed `percent` (30, 60, 90) of 40 s."""
+
+    percent: int
+    queued_ms: int
+
+
+class StreamFaulted(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The agent sent something unusable (`incorrectPayload`), the queue overflowed (`playFailed`), or uplink audio was
+    dropped; `count` faults of this `reason` since the last report (at most one report per second and reason).
+    """
+
+    reason: str
+    count: int = 1
+    detail: str = ""
+
+
+class StreamClosed(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The stream is over; the totals are final."""
+
+    reason: StreamEnd
+    duration_ms: int = 0
+    sent_frames: int = 0
+    dropped_frames: int = 0
+    received_messages: int = 0
+    played_ms: int = 0
+    close_code: int = 0
+    detail: str = ""
+
+
+class SessionStats(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Latest quality figures of a session, at most one per second."""
+
+    received_packets: int
+    sent_packets: int
+    lost_packets: int
+    concealed_ms: int
+    jitter_us: int
+    queued_ms: int = 0
+
+
+class WorkerStats(Event, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Latest figures of a worker, one per second."""
+
+    sessions: int
+    streams: int
+    cpu_ns: int
+    tick_late_p99_us: int
+    rss_bytes: int
+    open_ports: int = 0
+    sent_packets: int = 0
+    received_packets: int = 0
+    ledger: int = 0
+
+
+class EventsLost(Event, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The worker had to forget state events while no server listened."""
+
+    first_seq: int
+    last_seq: int
+
+
+AnyEvent = (
+    Accepted
+    | Rejected
+    | Attached
+    | Draining
+    | Pong
+    | SessionOpened
+    | RemoteSet
+    | SessionClosed
+    | MediaStarted
+    | MediaTimedOut
+    | DigitReceived
+    | DigitsSent
+    | PlayStarted
+    | PlayFinished
+    | StreamOpened
+    | StreamConnectFailed
+    | StreamFirstAudio
+    | StreamCheckpointPlayed
+    | StreamCleared
+    | StreamDegraded
+    | StreamFaulted
+    | StreamClosed
+    | SessionStats
+    | WorkerStats
+    | EventsLost
+)
+AnySessionEvent = (
+    SessionOpened
+    | RemoteSet
+    | SessionClosed
+    | MediaStarted
+    | MediaTimedOut
+    | DigitReceived
+    | DigitsSent
+    | PlayStarted
+    | PlayFinished
+    | StreamOpened
+    | StreamConnectFailed
+    | StreamFirstAudio
+    | StreamCheckpointPlayed
+    | StreamCleared
+    | StreamDegraded
+    | StreamFaulted
+    | StreamClosed
+    | SessionStats
+)
+"""Everything a session's owner may receive."""

@@ -1,0 +1,1 @@
+"""Builders, fakes and finders shared by the tests; one file per kind."""
