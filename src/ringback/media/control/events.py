@@ -50,6 +50,8 @@ class Attached(Event, frozen=True, array_like=True, tag=True, kw_only=True):
     pid: int
     first_seq: int
     sessions: tuple[SessionSnapshot, ...] = ()
+    more: bool = False
+    """Further sessions follow in `SessionsListed`, because one frame would be too large."""
 
 
 class Draining(Event, frozen=True, array_like=True, tag=True, kw_only=True):
@@ -230,6 +232,13 @@ class EventsLost(Event, frozen=True, array_like=True, tag=True, kw_only=True):
     last_seq: int
 
 
+class SessionsListed(Event, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The next part of the snapshot begun in `Attached`."""
+
+    sessions: tuple[SessionSnapshot, ...]
+    more: bool = False
+
+
 AnyEvent = (
     Accepted
     | Rejected
@@ -256,6 +265,7 @@ AnyEvent = (
     | SessionStats
     | WorkerStats
     | EventsLost
+    | SessionsListed
 )
 AnySessionEvent = (
     SessionOpened
