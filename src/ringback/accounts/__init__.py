@@ -1,0 +1,1 @@
+"""Accounts and applications. Knows no calls. Open `account.py` and `store.py` first."""

@@ -1,0 +1,1 @@
+"""Our own resources beside Plivo's: events of a call, health, metrics, version."""

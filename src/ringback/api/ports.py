@@ -1,0 +1,123 @@
+"""What the REST layer needs from rooms below: the Protocols that the composition root fills.
+
+Every method may raise `errors.RequestError`; `api.errors` turns it into a reply. Nothing else may be raised after a side
+effect: official clients repeat a request that was answered with a 5xx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ringback.accounts.account import Account
+from ringback.calls.views import (
+    CallRecord,
+    CdrFilters,
+    LiveCallFilters,
+    LiveCallView,
+    MadeCall,
+    MakeCall,
+    Transfer,
+)
+from ringback.ids import CallUuid, StreamId
+from ringback.storage.event_log import LoggedEvent
+from ringback.streams.spec import StreamSpec
+from ringback.streams.views import StreamView
+
+
+class CallsPort(Protocol):
+    """Calls of one account: start, look up, end, transfer."""
+
+    async def make_call(self, account: Account, request: MakeCall) -> MadeCall:
+        """Accept an outbound call; its intent is durable when this returns.
+
+        Raises:
+            InvalidParameter: The destination cannot be reached with this configuration, or the parent is unknown.
+            NotAllowed: The account may not call this destination.
+            LimitReached: The account's queue is full.
+        """
+
+    async def live_call_uuids(self, account: Account, filters: LiveCallFilters) -> list[CallUuid]:
+        """Return one page of calls that have not ended, newest first."""
+
+    async def live_call(self, account: Account, call_uuid: CallUuid) -> LiveCallView | None:
+        """Return a call that has not ended, queued ones included, or `None`."""
+
+    async def hangup_call(self, account: Account, call_uuid: CallUuid) -> bool:
+        """End a queued, ringing or answered call; `False` when the account has no such call that has not ended."""
+
+    async def hangup_all(self, account: Account) -> int:
+        """End every call of the account; return how many."""
+
+    async def cancel_request(self, account: Account, request_uuid: CallUuid) -> bool:
+        """End a call that has not been answered; `False` when there is none."""
+
+    async def transfer(self, account: Account, call_uuid: CallUuid, transfer: Transfer) -> None:
+        """Give the legs of a live call new documents.
+
+        Raises:
+            NotFound: No such live call.
+            InvalidParameter: The named leg does not exist.
+        """
+
+    async def cdr(self, account: Account, call_uuid: CallUuid) -> CallRecord | None:
+        """Return the record of an ended call, or `None`."""
+
+    async def cdrs(
+        self, account: Account, filters: CdrFilters, limit: int, offset: int
+    ) -> tuple[Sequence[CallRecord], int]:
+        """Return one page of call records, newest first, and how many match in all."""
+
+
+class StreamsPort(Protocol):
+    """Audio streams of one call."""
+
+    async def start(self, account: Account, call_uuid: CallUuid, spec: StreamSpec) -> StreamId:
+        """Start a stream on a live call; connecting goes on after this returns.
+
+        `spec` is validated, its `keep_call_alive` is false.
+
+        Raises:
+            NotFound: No such live call.
+            InvalidParameter: The URL is refused, is streamed to already, or a bidirectional stream is active already.
+            LimitReached: The call has all the streams it may have.
+        """
+
+    async def get(self, account: Account, call_uuid: CallUuid, stream_id: StreamId) -> StreamView | None:
+        """Return a stream, live or ended, or `None`."""
+
+    async def list(
+        self, account: Account, call_uuid: CallUuid, limit: int, offset: int
+    ) -> tuple[Sequence[StreamView], int]:
+        """Return one page of a call's streams, newest first, and how many there are.
+
+        Raises:
+            NotFound: No such call, live or ended.
+        """
+
+    async def stop(self, account: Account, call_uuid: CallUuid, stream_id: StreamId) -> bool:
+        """Stop a live stream; `False` when there is none of that name."""
+
+    async def stop_all(self, account: Account, call_uuid: CallUuid) -> int:
+        """Stop every stream of a live call; return how many.
+
+        Raises:
+            NotFound: No such live call.
+        """
+
+
+class EventsPort(Protocol):
+    """The event log; `storage.event_log.EventLog` fulfils it."""
+
+    async def read(self, call_uuid: str, after_id: int = 0, limit: int = 500) -> list[LoggedEvent]:
+        """Return events of a call with ids above `after_id`, oldest first."""
+
+    async def wait(self, call_uuid: str, after_id: int, timeout_ms: int) -> None:
+        """Return when the call may have events above `after_id`, or after `timeout_ms`."""
+
+
+class ReadinessPort(Protocol):
+    """Says whether the node can take calls."""
+
+    def unready_reasons(self) -> Sequence[str]:
+        """Return why the node is not ready; empty when it is."""
