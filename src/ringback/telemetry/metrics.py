@@ -1,0 +1,95 @@
+"""The metrics on `/metrics`: every name, its unit and its labels in one place.
+
+Labels hold words from small fixed sets, never ids, numbers or addresses. One `Metrics` belongs to one server; tests
+make their own.
+"""
+
+from __future__ import annotations
+
+import platform
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Media type of `Metrics.render`."""
+
+_SHORT = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+_QUEUE = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40, 60)
+_DISK = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+
+
+class Metrics:
+    """Every metric of the server, prefixed `ringback_`.
+
+    Gauges are idle (0) when no call lives; the test platform asserts it.
+    """
+
+    def __init__(self, version: str) -> None:
+        registry = CollectorRegistry(auto_describe=True)
+        self.registry = registry
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"ringback_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"ringback_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"ringback_{name}", text, labels, buckets=buckets, registry=registry)
+
+        self.calls_active = gauge("calls_active", "Live calls.", "direction")
+        self.calls_total = counter("calls_total", "Ended calls.", "direction", "hangup_cause")
+        self.call_setup_seconds = histogram("call_setup_seconds", "INVITE to its final answer.", _SHORT)
+        self.calls_refused_total = counter("calls_refused_total", "Calls refused before they began.", "reason")
+        self.answer_url_seconds = histogram("answer_url_seconds", "Fetches of call documents.", _SHORT, "outcome")
+        self.webhook_deliveries_total = counter("webhook_deliveries_total", "Callback attempts.", "event", "outcome")
+        self.webhook_outbox_depth = gauge("webhook_outbox_depth", "Callbacks that wait to be delivered.")
+        self.webhook_outbox_oldest_seconds = gauge("webhook_outbox_oldest_seconds", "Age of the oldest of them.")
+        self.stream_active = gauge("stream_active", "Open stream WebSockets.")
+        self.stream_connect_seconds = histogram("stream_connect_seconds", "Dial to open WebSocket.", _SHORT)
+        self.stream_playout_queue_seconds = histogram(
+            "stream_playout_queue_seconds", "Audio of agents that waits to be played, sampled once a second.", _QUEUE
+        )
+        self.stream_dropped_audio_seconds_total = counter(
+            "stream_dropped_audio_seconds_total", "Audio that never reached an agent.", "reason"
+        )
+        self.stream_errors_total = counter("stream_errors_total", "Faults of streams.", "code")
+        self.rtp_packets_total = counter("rtp_packets_total", "RTP packets.", "direction")
+        self.rtp_packets_lost_total = counter("rtp_packets_lost_total", "RTP packets that never came.")
+        self.rtp_jitter_seconds = histogram("rtp_jitter_seconds", "Jitter per session, once a second.", _DISK)
+        self.rtp_concealed_seconds_total = counter("rtp_concealed_seconds_total", "Audio made up for lost packets.")
+        self.media_sessions_active = gauge("media_sessions_active", "Open media sessions.", "worker")
+        self.media_ports_open = gauge("media_ports_open", "Bound RTP ports.", "worker")
+        self.media_tick_lateness_seconds = gauge("media_tick_lateness_seconds", "Pacer lateness, p99.", "worker")
+        self.media_worker_cpu_ratio = gauge("media_worker_cpu_ratio", "Share of one core in use.", "worker")
+        self.media_worker_rss_bytes = gauge("media_worker_rss_bytes", "Resident memory.", "worker")
+        self.media_worker_restarts_total = counter("media_worker_restarts_total", "Workers that died.", "worker")
+        self.sip_messages_total = counter("sip_messages_total", "SIP messages.", "method", "direction")
+        self.sip_retransmits_total = counter("sip_retransmits_total", "SIP messages sent again.")
+        self.sip_invites_active = gauge("sip_invites_active", "INVITE usages that are not over.")
+        self.admission_limit_calls = gauge("admission_limit_calls", "Live calls allowed now; 0 is no bound.")
+        self.db_write_seconds = histogram("db_write_seconds", "Wait for a durable commit.", _DISK)
+        self.event_log_queue = gauge("event_log_queue_rows", "Facts that wait to be written.")
+        self.log_dropped_total = counter("log_dropped_total", "Facts that found the queue full.")
+        self.build_info = gauge("build_info", "Version and Python, as labels.", "version", "python")
+        self.build_info.labels(version=version, python=platform.python_version()).set(1)
+        for direction in ("inbound", "outbound"):
+            self.calls_active.labels(direction=direction)
+            self.rtp_packets_total.labels(direction=direction)
+
+    def render(self) -> bytes:
+        """Return all metrics in the Prometheus text format."""
+        return generate_latest(self.registry)
+
+
+IDLE_GAUGES = (
+    "ringback_calls_active",
+    "ringback_stream_active",
+    "ringback_webhook_outbox_depth",
+    "ringback_media_sessions_active",
+    "ringback_media_ports_open",
+    "ringback_sip_invites_active",
+    "ringback_event_log_queue_rows",
+)
+"""Gauges whose every series reads 0 when nothing happens."""
