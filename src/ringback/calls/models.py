@@ -1,0 +1,44 @@
+"""The table of calls: one row a call, written before its first effect, completed at its end."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Index, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ringback.storage.database import Base
+
+
+class CallRow(Base):
+    """A call, live or ended; the CDR is this row once `ended_wall_ms` is set."""
+
+    __tablename__ = "calls"
+    __table_args__ = (
+        Index("ix_calls_account_initiated", "account_id", "initiated_wall_ms"),
+        Index("ix_calls_state", "state"),
+    )
+
+    call_uuid: Mapped[str] = mapped_column(String(36), primary_key=True)
+    account_id: Mapped[str] = mapped_column(String(20))
+    direction: Mapped[str] = mapped_column(String(8))
+    from_number: Mapped[str] = mapped_column(String(255))
+    to_number: Mapped[str] = mapped_column(String(255))
+    caller_name: Mapped[str] = mapped_column(String(255), default="")
+    parent_call_uuid: Mapped[str] = mapped_column(String(36), default="")
+    state: Mapped[str] = mapped_column(String(16))
+    answer_url: Mapped[str] = mapped_column(Text, default="")
+    trunk: Mapped[str] = mapped_column(String(255), default="")
+    source_ip: Mapped[str] = mapped_column(String(64), default="")
+    initiated_wall_ms: Mapped[int] = mapped_column(BigInteger)
+    answered_wall_ms: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    ended_wall_ms: Mapped[int | None] = mapped_column(BigInteger, default=None, index=True)
+    call_duration_s: Mapped[int] = mapped_column(Integer, default=0)
+    bill_duration_s: Mapped[int] = mapped_column(Integer, default=0)
+    billed_duration_s: Mapped[int] = mapped_column(Integer, default=0)
+    call_status: Mapped[str] = mapped_column(String(16), default="")
+    hangup_code: Mapped[int] = mapped_column(Integer, default=0)
+    hangup_cause: Mapped[str] = mapped_column(String(64), default="")
+    hangup_name: Mapped[str] = mapped_column(String(64), default="")
+    hangup_source: Mapped[str] = mapped_column(String(32), default="")
+    hangup_detail: Mapped[str] = mapped_column(Text, default="")
+    total_rate: Mapped[str] = mapped_column(String(16), default="0.00000")
+    total_amount: Mapped[str] = mapped_column(String(16), default="0.00000")

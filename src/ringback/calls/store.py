@@ -1,0 +1,174 @@
+"""Calls in the database: functions on a session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import eq, ge, gt, le, lt
+
+from sqlalchemy import ColumnElement, func, or_, select, update
+
+from ringback.billing.cdr import billed_duration_s, duration_s
+from ringback.calls.hangup import Code, Hangup, HangupSource, hangup
+from ringback.calls.models import CallRow
+from ringback.calls.state import State
+from ringback.calls.views import Bound, CallDirection, CallRecord, CdrFilters, Comparison
+from ringback.ids import CallUuid
+from ringback.storage.database import Session
+
+_COMPARE = {
+    Comparison.EQUAL: eq,
+    Comparison.GREATER: gt,
+    Comparison.AT_LEAST: ge,
+    Comparison.LESS: lt,
+    Comparison.AT_MOST: le,
+}
+
+
+def insert_call(session: Session, row: CallRow) -> None:
+    """Store a call before its first effect."""
+    session.add(row)
+    session.flush()
+
+
+def update_call(session: Session, call_uuid: str, **columns: object) -> None:
+    """Set columns of one call."""
+    session.execute(update(CallRow).where(CallRow.call_uuid == call_uuid).values(**columns))
+
+
+def complete_call(
+    session: Session,
+    call_uuid: str,
+    reason: Hangup,
+    *,
+    ended_wall_ms: int,
+    call_duration_s: int,
+    bill_duration_s: int,
+    total_amount: str,
+    total_rate: str,
+) -> bool:
+    """Turn the row into a CDR; `False` when it was one already, so that a call has exactly one."""
+    result = session.execute(
+        update(CallRow)
+        .where(CallRow.call_uuid == call_uuid, CallRow.ended_wall_ms.is_(None))
+        .values(
+            state=State.ENDED.value,
+            ended_wall_ms=ended_wall_ms,
+            call_duration_s=call_duration_s,
+            bill_duration_s=bill_duration_s,
+            billed_duration_s=billed_duration_s(bill_duration_s),
+            call_status=reason.status,
+            hangup_code=int(reason.code),
+            hangup_cause=reason.cause,
+            hangup_name=reason.name,
+            hangup_source=reason.source.value,
+            hangup_detail=reason.detail[:1000],
+            total_amount=total_amount,
+            total_rate=total_rate,
+        )
+    )
+    return bool(getattr(result, "rowcount", 0))
+
+
+def has_call(session: Session, account_id: str, call_uuid: str) -> bool:
+    """Return whether the account has or had this call."""
+    found = session.scalar(
+        select(CallRow.call_uuid).where(CallRow.call_uuid == call_uuid, CallRow.account_id == account_id)
+    )
+    return found is not None
+
+
+def find_record(session: Session, account_id: str, call_uuid: str) -> CallRecord | None:
+    """Return the CDR of an ended call, or `None`."""
+    row = session.scalars(
+        select(CallRow).where(
+            CallRow.call_uuid == call_uuid, CallRow.account_id == account_id, CallRow.ended_wall_ms.is_not(None)
+        )
+    ).first()
+    return _record(row) if row else None
+
+
+def list_records(
+    session: Session, account_id: str, filters: CdrFilters, limit: int, offset: int
+) -> tuple[Sequence[CallRecord], int]:
+    """Return one page of CDRs, newest first, and how many match in all."""
+    wanted = [CallRow.account_id == account_id, CallRow.ended_wall_ms.is_not(None), *_conditions(filters)]
+    total = session.scalar(select(func.count()).select_from(CallRow).where(*wanted)) or 0
+    rows = session.scalars(
+        select(CallRow)
+        .where(*wanted)
+        .order_by(CallRow.initiated_wall_ms.desc(), CallRow.call_uuid)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [_record(row) for row in rows], total
+
+
+def close_orphaned_calls(session: Session, now_wall_ms: int) -> list[str]:
+    """Turn the rows that an earlier server left open into CDRs with cause 5010; return their call ids."""
+    rows = session.scalars(select(CallRow).where(CallRow.ended_wall_ms.is_(None))).all()
+    for row in rows:
+        complete_call(
+            session,
+            row.call_uuid,
+            hangup(Code.INTERNAL_ERROR, HangupSource.ERROR, "the server restarted during the call"),
+            ended_wall_ms=now_wall_ms,
+            call_duration_s=duration_s(row.initiated_wall_ms, now_wall_ms),
+            bill_duration_s=duration_s(row.answered_wall_ms, now_wall_ms),
+            total_amount="0.00000",
+            total_rate="0.00000",
+        )
+    return [row.call_uuid for row in rows]
+
+
+def _conditions(filters: CdrFilters) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if filters.direction:
+        found.append(CallRow.direction == filters.direction.value)
+    if filters.from_number:
+        found.append(_number(CallRow.from_number, filters.from_number))
+    if filters.to_number:
+        found.append(_number(CallRow.to_number, filters.to_number))
+    if filters.parent_call_uuid:
+        found.append(CallRow.parent_call_uuid == filters.parent_call_uuid)
+    if filters.hangup_cause_code is not None:
+        found.append(CallRow.hangup_code == filters.hangup_cause_code)
+    if filters.hangup_source:
+        found.append(func.lower(CallRow.hangup_source) == filters.hangup_source.lower())
+    if filters.stir_verification and filters.stir_verification != "Not Applicable":
+        found.append(or_(False))
+    found.extend(_bound(CallRow.bill_duration_s, bound) for bound in filters.bill_duration_s)
+    found.extend(_bound(CallRow.ended_wall_ms, bound) for bound in filters.ended_wall_ms)
+    return found
+
+
+def _number(column: object, wanted: str) -> ColumnElement[bool]:
+    return column.startswith(wanted.lstrip("+"), autoescape=True)  # type: ignore[attr-defined, no-any-return]  # mapped column
+
+
+def _bound(column: object, bound: Bound) -> ColumnElement[bool]:
+    return _COMPARE[bound.comparison](column, bound.value)  # type: ignore[no-any-return]  # a mapped column compares to SQL
+
+
+def _record(row: CallRow) -> CallRecord:
+    assert row.ended_wall_ms is not None
+    return CallRecord(
+        call_uuid=CallUuid(row.call_uuid),
+        direction=CallDirection(row.direction),
+        from_number=row.from_number,
+        to_number=row.to_number,
+        initiated_wall_ms=row.initiated_wall_ms,
+        answered_wall_ms=row.answered_wall_ms,
+        ended_wall_ms=row.ended_wall_ms,
+        call_duration_s=row.call_duration_s,
+        bill_duration_s=row.bill_duration_s,
+        billed_duration_s=row.billed_duration_s,
+        hangup_cause_code=row.hangup_code,
+        hangup_cause_name=row.hangup_name,
+        hangup_source=row.hangup_source,
+        call_state="ANSWER" if row.answered_wall_ms else row.call_status.upper().replace("-", "_"),
+        parent_call_uuid=row.parent_call_uuid,
+        caller_name=row.caller_name,
+        source_ip=row.source_ip,
+        total_amount=row.total_amount,
+        total_rate=row.total_rate,
+    )

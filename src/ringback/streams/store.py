@@ -1,0 +1,95 @@
+"""Streams in the database: functions on a session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, update
+
+from ringback.ids import CallUuid, StreamId
+from ringback.media.control.values import Track
+from ringback.storage.database import Session
+from ringback.streams.models import StreamRow
+from ringback.streams.state import State
+from ringback.streams.views import StreamView
+
+
+def insert_stream(session: Session, account_id: str, view: StreamView) -> None:
+    """Store a stream that is about to be opened."""
+    session.add(
+        StreamRow(
+            stream_id=view.stream_id,
+            call_uuid=view.call_uuid,
+            account_id=account_id,
+            service_url=view.service_url,
+            bidirectional=view.bidirectional,
+            audio_track=view.audio_track.value,
+            content_type=view.content_type,
+            status_callback_url=view.status_callback_url,
+            status=view.status.value,
+            created_wall_ms=view.created_wall_ms,
+        )
+    )
+    session.flush()
+
+
+def update_stream(session: Session, stream_id: str, **columns: object) -> None:
+    """Set columns of one stream."""
+    session.execute(update(StreamRow).where(StreamRow.stream_id == stream_id).values(**columns))
+
+
+def find_stream(session: Session, account_id: str, call_uuid: str, stream_id: str) -> StreamView | None:
+    """Return the account's stream of that call, or `None`."""
+    row = session.scalars(
+        select(StreamRow).where(
+            StreamRow.stream_id == stream_id,
+            StreamRow.call_uuid == call_uuid,
+            StreamRow.account_id == account_id,
+        )
+    ).first()
+    return _view(row) if row else None
+
+
+def list_streams(
+    session: Session, account_id: str, call_uuid: str, limit: int, offset: int
+) -> tuple[Sequence[StreamView], int]:
+    """Return one page of a call's streams, newest first, and how many there are."""
+    mine = (StreamRow.call_uuid == call_uuid, StreamRow.account_id == account_id)
+    total = session.scalar(select(func.count()).select_from(StreamRow).where(*mine)) or 0
+    rows = session.scalars(
+        select(StreamRow)
+        .where(*mine)
+        .order_by(StreamRow.created_wall_ms.desc(), StreamRow.stream_id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [_view(row) for row in rows], total
+
+
+def close_orphaned_streams(session: Session, now_wall_ms: int) -> int:
+    """Mark the streams that an earlier server left open as failed; return how many."""
+    result = session.execute(
+        update(StreamRow)
+        .where(StreamRow.status.in_((State.INITIATED.value, State.IN_PROGRESS.value)))
+        .values(status=State.FAILED.value, end_reason="server-restart", ended_wall_ms=now_wall_ms)
+    )
+    return int(getattr(result, "rowcount", 0))
+
+
+def _view(row: StreamRow) -> StreamView:
+    return StreamView(
+        stream_id=StreamId(row.stream_id),
+        call_uuid=CallUuid(row.call_uuid),
+        service_url=row.service_url,
+        bidirectional=row.bidirectional,
+        audio_track=Track(row.audio_track),
+        content_type=row.content_type,
+        status=State(row.status),
+        created_wall_ms=row.created_wall_ms,
+        started_wall_ms=row.started_wall_ms,
+        ended_wall_ms=row.ended_wall_ms,
+        bill_duration_s=row.bill_duration_s,
+        rounded_bill_duration_s=row.rounded_bill_duration_s,
+        billed_amount=row.billed_amount,
+        status_callback_url=row.status_callback_url,
+    )
