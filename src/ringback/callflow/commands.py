@@ -1,0 +1,154 @@
+"""What a running document asks for: the outputs of the interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ringback.calls.hangup import HangupSource
+from ringback.callflow.events import Timer
+from ringback.ids import StreamId
+from ringback.media.control.values import StreamEnd
+from ringback.streams.spec import StreamSpec
+
+
+class DocumentKind(Enum):
+    """How a document came to be wanted; each has its own hang-up codes (wire spec 5.8)."""
+
+    ANSWER = "answer"
+    ACTION = "action"
+    TRANSFER = "transfer"
+    REDIRECT = "redirect"
+
+
+class SipReject(Enum):
+    """How an unanswered inbound call is refused by `<Hangup reason>`."""
+
+    REJECTED = "rejected"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer the inbound call; given once, before the first element that needs audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Fetch a wav or mp3 and play it; resumed by `PlayFinished` or `PlayRefused`."""
+
+    url: str
+    loops: int
+    """How often; 0 repeats until stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlay:
+    """Stop the current playback, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartStream:
+    """Open an audio stream; resumed by `StreamStarted` or `StreamRefused`.
+
+    An unknown content type is left to the streams room, which ends such a stream as failed (wire spec 2.2).
+    """
+
+    spec: StreamSpec
+
+
+@dataclass(frozen=True, slots=True)
+class StopStream:
+    """Close an audio stream."""
+
+    stream_id: StreamId
+    reason: StreamEnd
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Arm a timer of the document; firing resumes the element with `TimerFired`."""
+
+    timer: Timer
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopTimer:
+    """Disarm a timer."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleHangup:
+    """End the call later, whatever document runs then (`<Hangup schedule>`)."""
+
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Record something for the call's timeline, such as an unknown attribute."""
+
+    text: str
+    element: str = ""
+    line: int = 0
+    is_warning: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ElementStarted:
+    """An element begins."""
+
+    element: str
+    line: int
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ElementFinished:
+    """An element is over."""
+
+    element: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceDocument:
+    """Go on with another document and discard the rest of this one; the last output of a document."""
+
+    kind: DocumentKind
+    url: str
+    method: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    """Parameters besides the base set."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndCall:
+    """Hang up; the last output of a document."""
+
+    cause_code: int
+    source: HangupSource
+    reject: SipReject | None = None
+    detail: str = ""
+
+
+Command = (
+    Answer
+    | Play
+    | StopPlay
+    | StartStream
+    | StopStream
+    | SetTimer
+    | StopTimer
+    | ScheduleHangup
+    | Note
+    | ElementStarted
+    | ElementFinished
+    | ReplaceDocument
+    | EndCall
+)
+"""Everything the driver may be asked to do."""

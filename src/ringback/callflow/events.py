@@ -1,0 +1,80 @@
+"""What a running document is told: the inputs of the interpreter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ringback.ids import StreamId
+from ringback.media.control.values import PlayEnd, StreamEnd
+
+
+class Timer(Enum):
+    """The timers of a running document; an element arms and stops its own."""
+
+    WAIT = "wait"
+    """Armed by `<Wait>` for its length; firing ends the element."""
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """The far party pressed a key: one of `0-9*#A-D`."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayFinished:
+    """The playback asked for by `Play` is over; `detail` says why one failed."""
+
+    end: PlayEnd
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRefused:
+    """The file of a `Play` could not be had: not reachable, too large, not audio."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStarted:
+    """The stream of the last `StartStream` exists; its WebSocket may still be connecting."""
+
+    stream_id: StreamId
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRefused:
+    """The stream of the last `StartStream` could not be made; the document goes on."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFinished:
+    """A stream of this call is over."""
+
+    stream_id: StreamId
+    end: StreamEnd
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer set by `SetTimer` is due."""
+
+    timer: Timer
+
+
+Event = DigitPressed | PlayFinished | PlayRefused | StreamStarted | StreamRefused | StreamFinished | TimerFired
+"""Everything an element may be resumed with."""
+
+
+class Interruption(Enum):
+    """Why a document stops before its end."""
+
+    CALL_ENDED = "call-ended"
+    """The call is gone: no command has an effect any more."""
+    REPLACED = "replaced"
+    """A transfer brings another document; the call lives on."""

@@ -1,0 +1,180 @@
+"""What the call flow needs from a call and from the rooms below it; `server.py` brings them together.
+
+The call reports by calling methods with plain values, so that `calls` and `streams` need not import this room.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ringback.calls.hangup import HangupSource
+from ringback.ids import CallUuid, PlayId, StreamId
+from ringback.media.control.values import PlayEnd, StreamEnd
+from ringback.streams.spec import StreamSpec
+from ringback.telemetry.events import EventSink
+from ringback.webhooks.fetcher import Callback, FetchedDocument
+from ringback.webhooks.signature import SigningKeys
+
+
+class FlowListener(Protocol):
+    """Takes what happens to a call; every method returns at once and never raises.
+
+    State: `hung_up` is the last call. Methods are called in the event loop's thread, also from inside a method of
+    `FlowCall`.
+    """
+
+    def answered(self) -> None:
+        """The call was answered, by whatever cause."""
+
+    def digit_pressed(self, digit: str) -> None:
+        """The far party pressed a key."""
+
+    def play_ended(self, play_id: PlayId, end: PlayEnd, detail: str = "") -> None:
+        """A playback started by `FlowCall.play` is over."""
+
+    def stream_ended(self, stream_id: StreamId, end: StreamEnd) -> None:
+        """A stream of this call is over, whoever started it (element or REST)."""
+
+    def transfer_requested(self, url: str, method: str) -> None:
+        """The API asks for another document, at once; the newest request wins."""
+
+    def hung_up(self) -> None:
+        """The call is gone; the flow stops and asks nothing more of the call."""
+
+
+class FlowCall(Protocol):
+    """A live call as its document sees it.
+
+    State: every method may be called until `hung_up` was reported; later calls do nothing.
+    """
+
+    @property
+    def call_uuid(self) -> CallUuid:
+        """The name of the call on the wire."""
+
+    @property
+    def account_id(self) -> str:
+        """The account that pays; its egress budget is used."""
+
+    @property
+    def is_inbound(self) -> bool:
+        """Whether the caller dialled us."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the call is in progress."""
+
+    @property
+    def signing(self) -> SigningKeys:
+        """The tokens that sign this call's webhooks."""
+
+    def webhook_params(self, **extra: str) -> dict[str, str]:
+        """Return the base parameters of wire spec 5.2 as the call is now (`CallStatus`, `Event=StartApp`), then `extra`."""
+
+    def listen(self, listener: FlowListener | None) -> None:
+        """Set who is told from now on; `None` forgets the listener. A call that is gone reports `hung_up` at once."""
+
+    async def ring(self) -> None:
+        """Tell an inbound caller that it rings (180); does nothing once rung or answered."""
+
+    async def answer(self) -> None:
+        """Answer an inbound call; does nothing once answered.
+
+        Raises:
+            RingbackError: no audio can flow. The call may have ended itself with the cause it knows; the flow then
+                calls `end` with 5010, which changes nothing for a call that has ended.
+        """
+
+    async def play(self, path: str, loops: int) -> PlayId:
+        """Play a local wav or mp3 file `loops` times (0: until stopped); the end comes by `play_ended`.
+
+        Raises:
+            RingbackError: the media worker refused.
+        """
+
+    async def stop_play(self, play_id: PlayId) -> None:
+        """Stop a playback; `play_ended` follows."""
+
+    async def end(self, cause_code: int, source: HangupSource, sip_reject: str = "", detail: str = "") -> None:
+        """Hang up, or refuse an unanswered call; the first reason stands.
+
+        Args:
+            sip_reject: `rejected` or `busy` for an unanswered call that the XML refuses, else empty.
+            detail: For the timeline, not for the wire.
+        """
+
+
+class FlowStreams(Protocol):
+    """Audio streams as the call flow needs them; the end of a stream is reported to the call's `FlowListener`."""
+
+    async def start_stream(self, call_uuid: CallUuid, spec: StreamSpec) -> StreamId:
+        """Start a stream of an answered call and return at once, before its WebSocket is open.
+
+        An unknown `spec.content_type` makes a stream that fails (`StreamEnd.INVALID_CONTENT_TYPE`), not an error.
+
+        Raises:
+            RingbackError: the call is gone, the combination is not allowed, or a bound is reached.
+        """
+
+    async def stop_stream(self, call_uuid: CallUuid, stream_id: StreamId, reason: StreamEnd) -> None:
+        """Stop a stream; does nothing when it is over."""
+
+
+class DocumentSource(Protocol):
+    """Fetches documents; `webhooks.fetcher.WebhookFetcher` is one."""
+
+    async def fetch(self, callback: Callback, fallback: Callback | None = None) -> FetchedDocument:
+        """Return the document at `callback`, else the one at `fallback`.
+
+        Raises:
+            UnreachableUrl: neither could be had.
+        """
+
+
+class MediaSource(Protocol):
+    """Fetches audio files; `egress.download.MediaCache` is one."""
+
+    async def fetch(self, url: str) -> str:
+        """Return the path of a local copy of the wav or mp3 at `url`.
+
+        Raises:
+            EgressError: it could not be had.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRequest:
+    """Where a call gets its first document: the application's or the API call's answer URL."""
+
+    url: str
+    method: str = "POST"
+    fallback_url: str = ""
+    fallback_method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSettings:
+    """Bounds of one call's flow (reference: reliability.md section 4)."""
+
+    replacements_per_minute: int = 20
+    """Redirects and transfers in any 60 s; one more ends the call with 2060."""
+    replacements_max: int = 200
+    transfers_max: int = 70
+    """Wire spec 4.8: more than 70 transfers is a loop (2060)."""
+    fetches_per_minute: int = 50
+    """Documents asked for in any 60 s; one more ends the call with the code of an unreachable URL."""
+    events_max: int = 1_000
+    """Events that may wait for a call's document; further digits are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowServices:
+    """The rooms below that documents use."""
+
+    documents: DocumentSource
+    media: MediaSource
+    streams: FlowStreams
+    timeline: EventSink
+    settings: FlowSettings = field(default_factory=FlowSettings)
+
