@@ -1,5 +1,7 @@
-"""SIP: messages, transactions, dialogs and the INVITE usage, without I/O; `transport` is the only part with sockets.
+"""SIP: messages, transactions, dialogs and calls (RFC 3261 and its relatives).
 
-Must not know calls, accounts or audio, and carries SDP bodies unread. Open `endpoint.py` first: its verbs and events
-are what the rooms above use.
+Everything but `transport/` is sans-IO: it takes messages, timers and verbs with `now`, and yields outputs. The room never
+reads a message body, knows no codec, and never decides what a call is for; that is the work of `signalling`.
+
+Open first: `message` (what a message is), `parser` (what is accepted and refused), `endpoint` (the whole user agent).
 """
