@@ -1,0 +1,246 @@
+"""`MediaPool`: the media plane as the server holds it, a `MediaPort` over worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from ringback.errors import Bug
+from ringback.ids import CommandId, Epoch, SessionId, WorkerId, new_token
+from ringback.media.control.commands import CloseSession, OpenSession, SessionCommand
+from ringback.media.control.events import (
+    AnyEvent,
+    AnySessionEvent,
+    SessionClosed,
+    SessionEvent,
+    SessionOpened,
+    WorkerStats,
+)
+from ringback.media.control.port import CommandRejected, SessionListener, WorkerGone, WorkerLost
+from ringback.media.control.settings import PoolSettings
+from ringback.media.control.values import RejectCode
+from ringback.media.pool.link import CommandTimedOut
+from ringback.media.pool.placement import Affinities, Candidate, choose_worker
+from ringback.media.pool.supervisor import SlotState, Supervisor, WorkerSlot
+
+_log = structlog.get_logger(__name__)
+
+_TRY_ELSEWHERE = frozenset({RejectCode.LIMIT, RejectCode.NO_PORT, RejectCode.LEDGER_FULL, RejectCode.DRAINING})
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """One worker for metrics, health and people."""
+
+    worker_id: WorkerId
+    state: SlotState
+    pid: int
+    sessions: int
+    restarts: int
+    stats: WorkerStats | None
+
+
+@dataclass(slots=True, eq=False)
+class _Session:
+    slot: WorkerSlot
+    listener: SessionListener
+    affinity: str
+    opened: asyncio.Future[SessionOpened]
+
+
+class MediaPool:
+    """Implements `media.control.port.MediaPort` with worker processes.
+
+    State: `start`, then commands, then `close`. All methods run on one loop.
+    Args of the constructor:
+        epoch: higher than that of every server that ran on this runtime folder before.
+        commit: awaited after listeners ran and before the workers may forget those events; `None` acknowledges at
+            once.
+    """
+
+    def __init__(
+        self, settings: PoolSettings, epoch: Epoch, *, commit: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._settings = settings
+        self._supervisor = Supervisor(settings, epoch, self, commit)
+        self._sessions: dict[SessionId, _Session] = {}
+        self._affinities = Affinities()
+
+    async def start(self) -> None:
+        """Return once every worker runs; see `Supervisor.start` for what it raises."""
+        await self._supervisor.start()
+
+    async def drain(self) -> None:
+        """Take no new sessions and return when the last one is over and the workers have exited."""
+        await self._supervisor.drain()
+        await self._supervisor.wait_drained()
+
+    async def close(self, *, keep_workers: bool = False) -> None:
+        """End every worker, or with `keep_workers` only the links, so that a next server finds the calls alive."""
+        await self._supervisor.close(keep_workers=keep_workers)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether at least one worker takes new sessions."""
+        return any(slot.state is SlotState.RUNNING for slot in self._supervisor.slots)
+
+    @property
+    def session_count(self) -> int:
+        """Sessions that are open or being opened."""
+        return len(self._sessions)
+
+    def workers(self) -> tuple[WorkerView, ...]:
+        """Return the state of every slot."""
+        counts = self._count_sessions()
+        return tuple(
+            WorkerView(
+                worker_id=slot.worker_id,
+                state=slot.state,
+                pid=slot.process.pid if slot.process is not None else 0,
+                sessions=counts.get(slot.worker_id, 0),
+                restarts=slot.restarts,
+                stats=slot.stats,
+            )
+            for slot in self._supervisor.slots
+        )
+
+    def new_command_id(self) -> CommandId:
+        """Return a fresh command id."""
+        return CommandId(new_token())
+
+    def worker_of(self, session_id: SessionId) -> WorkerId | None:
+        """Return the worker that holds the session, or `None`."""
+        session = self._sessions.get(session_id)
+        return session.slot.worker_id if session is not None else None
+
+    async def open_session(
+        self, command: OpenSession, listener: SessionListener, *, affinity: str = ""
+    ) -> SessionOpened:
+        """Place the session on a worker and return once RTP is bound; see `MediaPort`.
+
+        A worker that has no room is passed over, unless `affinity` binds the session to it.
+        """
+        if command.session_id in self._sessions:
+            raise CommandRejected(f"session {command.session_id} is open already", reject=RejectCode.DUPLICATE)
+        refused: set[WorkerId] = set()
+        while True:
+            slot = self._choose(affinity, refused)
+            try:
+                return await self._open_on(slot, command, listener, affinity)
+            except CommandRejected as error:
+                if error.reject not in _TRY_ELSEWHERE or self._affinities.holder_of(affinity) is not None:
+                    raise
+                refused.add(slot.worker_id)
+                if len(refused) == len(self._supervisor.slots):
+                    raise
+
+    async def send(self, command: SessionCommand) -> None:
+        """Deliver a command to the session's worker and return when it is accepted; see `MediaPort`."""
+        if isinstance(command, OpenSession):
+            raise Bug("sessions are opened with open_session")
+        session = self._sessions.get(command.session_id)
+        if session is None:
+            raise CommandRejected(f"no session {command.session_id}", reject=RejectCode.UNKNOWN_SESSION)
+        if session.slot.link is None:
+            raise WorkerLost(f"worker {session.slot.worker_id} is not connected")
+        await session.slot.link.send(command)
+
+    def handle_event(self, slot: WorkerSlot, event: AnyEvent) -> None:
+        """Hand a session's event to its listener; called by the supervisor."""
+        if not isinstance(event, SessionEvent):
+            return
+        session = self._sessions.get(event.session_id)
+        if session is None or session.slot is not slot:
+            return
+        if isinstance(event, SessionOpened) and not session.opened.done():
+            session.opened.set_result(event)
+        if isinstance(event, SessionClosed):
+            self._forget(event.session_id)
+        self._tell(session, event)
+
+    def handle_gone(self, slot: WorkerSlot) -> None:
+        """End every session of the slot with `WorkerGone`; called by the supervisor."""
+        self.handle_lost(slot, self.known_sessions(slot))
+
+    def handle_lost(self, slot: WorkerSlot, session_ids: Iterable[SessionId]) -> None:
+        """End these sessions with `WorkerGone`; called by the supervisor."""
+        gone = WorkerGone(slot.worker_id)
+        for session_id in tuple(session_ids):
+            session = self._sessions.get(session_id)
+            if session is None:
+                continue
+            self._forget(session_id)
+            if not session.opened.done():
+                # The caller of open_session hears of it there; a listener hears only of sessions that were open.
+                session.opened.set_exception(WorkerLost(f"worker {slot.worker_id} died"))
+            else:
+                self._tell(session, gone)
+
+    def known_sessions(self, slot: WorkerSlot) -> tuple[SessionId, ...]:
+        """Return the sessions placed in the slot; called by the supervisor."""
+        return tuple(session_id for session_id, session in self._sessions.items() if session.slot is slot)
+
+    def _choose(self, affinity: str, refused: set[WorkerId]) -> WorkerSlot:
+        counts = self._count_sessions()
+        candidates = [
+            Candidate(
+                slot.worker_id,
+                counts.get(slot.worker_id, 0),
+                slot.state is SlotState.RUNNING and slot.link is not None and slot.worker_id not in refused,
+            )
+            for slot in self._supervisor.slots
+        ]
+        worker_id = choose_worker(candidates, bound_to=self._affinities.holder_of(affinity))
+        for slot in self._supervisor.slots:
+            if slot.worker_id == worker_id:
+                return slot
+        raise WorkerLost("no media worker takes new sessions")
+
+    async def _open_on(
+        self, slot: WorkerSlot, command: OpenSession, listener: SessionListener, affinity: str
+    ) -> SessionOpened:
+        assert slot.link is not None
+        opened: asyncio.Future[SessionOpened] = asyncio.get_running_loop().create_future()
+        self._sessions[command.session_id] = _Session(slot, listener, affinity, opened)
+        self._affinities.bind(affinity, slot.worker_id)
+        try:
+            await slot.link.send(command)
+            async with asyncio.timeout(self._settings.command_timeout_ms / 1000):
+                return await opened
+        except TimeoutError as error:
+            raise CommandTimedOut(f"worker {slot.worker_id} did not open session {command.session_id}") from error
+        except CommandRejected:
+            self._abandon(command.session_id, opened)
+            raise
+        finally:
+            is_open = opened.done() and not opened.cancelled() and opened.exception() is None
+            # The worker may have opened it all the same: a late or cancelled session must not linger.
+            if not is_open and self._abandon(command.session_id, opened) and slot.link is not None:
+                slot.link.post(CloseSession(command_id=self.new_command_id(), session_id=command.session_id))
+
+    def _abandon(self, session_id: SessionId, opened: asyncio.Future[SessionOpened]) -> bool:
+        session = self._sessions.get(session_id)
+        if session is None or session.opened is not opened:
+            return False
+        self._forget(session_id)
+        return True
+
+    def _forget(self, session_id: SessionId) -> None:
+        session = self._sessions.pop(session_id)
+        self._affinities.release(session.affinity)
+
+    def _count_sessions(self) -> dict[WorkerId, int]:
+        counts: dict[WorkerId, int] = {}
+        for session in self._sessions.values():
+            counts[session.slot.worker_id] = counts.get(session.slot.worker_id, 0) + 1
+        return counts
+
+    def _tell(self, session: _Session, event: AnySessionEvent | WorkerGone) -> None:
+        try:
+            session.listener(event)
+        except Exception:
+            # A listener's fault costs its own session's event, never the link or the next session.
+            _log.exception("session listener failed", event_type=type(event).__name__)
