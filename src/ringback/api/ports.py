@@ -1,7 +1,7 @@
 """What the REST layer needs from rooms below: the Protocols that the composition root fills.
 
-Every method may raise `errors.RequestError`; `api.errors` turns it into a reply. Nothing else may be raised after a side
-effect: official clients repeat a request that was answered with a 5xx.
+Every method may raise `errors.RequestError`; `api.errors` turns it into a reply. Nothing else may be raised after a
+side effect: official clients repeat a request that was answered with a 5xx.
 """
 
 from __future__ import annotations

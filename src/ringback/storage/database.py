@@ -1,24 +1,30 @@
 """The database: one writer that commits in groups, readers on connections of their own.
 
 Stores are functions on a `Session`; they are run by `Database.write` and `Database.read` and never commit themselves.
+What waited while one group was being committed is the next group, so a lone write is not delayed and a crowd shares one
+sync to disk.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.orm import Session as Session
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
-from ringback.errors import RingbackError
+from ringback.errors import ConfigError, RingbackError
+from ringback.storage.group import Backend
+from ringback.storage.group import DatabaseSettings as DatabaseSettings
+from ringback.storage.session import Base as Base
+from ringback.storage.session import Session as Session
 
 T = TypeVar("T")
-
-
-class Base(DeclarativeBase):
-    """The declarative base of every room's tables; `Base.metadata` is the schema."""
+_logger = logging.getLogger(__name__)
 
 
 class StorageUnavailable(RingbackError):
@@ -27,16 +33,25 @@ class StorageUnavailable(RingbackError):
     default_code = "storage-unavailable"
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseSettings:
-    """Bounds of the database."""
+@dataclass(slots=True)
+class DatabaseCounters:
+    """What the writer has done since it was opened."""
 
-    group_max: int = 200
-    """Works in one commit."""
-    queue_max: int = 20_000
-    """Works that may wait; the next one is refused with `StorageUnavailable`."""
-    readers: int = 4
-    """Connections for reading."""
+    groups: int = 0
+    works: int = 0
+    failed_works: int = 0
+    failed_groups: int = 0
+    refused_works: int = 0
+
+
+class _Pending:
+    """A work and the future of its caller."""
+
+    __slots__ = ("done", "work")
+
+    def __init__(self, work: Callable[[Session], Any], done: asyncio.Future[Any]) -> None:
+        self.work = work
+        self.done = done
 
 
 class Database:
@@ -45,7 +60,15 @@ class Database:
     State: every method but `open` needs an open database; `close` may be called twice.
     """
 
-    url: str
+    def __init__(self, url: str, backend: Backend, settings: DatabaseSettings) -> None:
+        self.url = url
+        self.counters = DatabaseCounters()
+        self._backend = backend
+        self._settings = settings
+        self._queue: deque[_Pending] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._writer = asyncio.create_task(self._write_groups(), name="database-writer")
 
     @classmethod
     async def open(cls, url: str, settings: DatabaseSettings | None = None) -> Database:
@@ -57,25 +80,110 @@ class Database:
             ConfigError: another process uses the SQLite file, the schema is newer than this program, or the database
                 cannot be opened.
         """
-        raise NotImplementedError
+        settings = settings or DatabaseSettings()
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise ConfigError(
+                "database url cannot be read", hint="for example sqlite+aiosqlite:///ringback.db"
+            ) from None
+        backend: Backend
+        match parsed.get_backend_name():
+            case "sqlite":
+                from ringback.storage.sqlite import SqliteBackend
+
+                backend = await SqliteBackend.open(parsed.database or ":memory:", settings)
+            case "postgresql":
+                from ringback.storage.postgres import PostgresBackend
+
+                backend = await PostgresBackend.open(parsed, settings)
+            case other:
+                raise ConfigError(f"database url names {other}, expected sqlite or postgresql")
+        return cls(parsed.render_as_string(hide_password=True), backend, settings)
+
+    @property
+    def waiting_works(self) -> int:
+        """Return how many works wait for the writer."""
+        return len(self._queue)
 
     async def write(self, work: Callable[[Session], T]) -> T:
         """Run `work` in the writer and return its result once it is durably committed.
 
         `work` runs in a savepoint of its own inside a group: when it raises, only its own changes are undone and its
-        exception is raised here. Works run one at a time in the order of the calls. `work` may run on another thread: it
-        touches the session and its arguments, nothing else, and returns plain values, not rows. A cancelled caller does
-        not undo the work.
+        exception is raised here. Works run one at a time in the order of the calls. `work` may run on another thread:
+        it touches the session and its arguments, nothing else, and returns plain values, not rows. A cancelled caller
+        does not undo the work.
 
         Raises:
             StorageUnavailable: too many works wait, the commit failed, or the database is closed.
         """
-        raise NotImplementedError
+        if self._closing:
+            raise StorageUnavailable("database is closed")
+        if len(self._queue) >= self._settings.queue_max:
+            self.counters.refused_works += 1
+            raise StorageUnavailable(f"{len(self._queue)} writes wait, expected at most {self._settings.queue_max}")
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Pending(work, done))
+        self._wake.set()
+        return await done
 
     async def read(self, work: Callable[[Session], T]) -> T:
-        """Return the result of `work` on a consistent snapshot; what it changes is discarded."""
-        raise NotImplementedError
+        """Return the result of `work` on a consistent snapshot; an attempt to change something fails.
+
+        `work` may run on another thread, as in `write`.
+
+        Raises:
+            StorageUnavailable: the database is closed.
+        """
+        if self._closing:
+            raise StorageUnavailable("database is closed")
+        return await self._backend.read(work)
 
     async def close(self) -> None:
         """Commit what waits and release everything."""
-        raise NotImplementedError
+        if self._closing:
+            return
+        self._closing = True
+        self._wake.set()
+        try:
+            await self._writer
+        finally:
+            await self._backend.close()
+
+    async def _write_groups(self) -> None:
+        while True:
+            if not self._queue:
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                # One more turn of the loop: works submitted together share the commit.
+                await asyncio.sleep(0)
+            group = [self._queue.popleft() for _ in range(min(len(self._queue), self._settings.group_max))]
+            if group:
+                await self._commit(group)
+
+    async def _commit(self, group: list[_Pending]) -> None:
+        try:
+            outcomes = await self._backend.run_group([pending.work for pending in group])
+        except Exception as error:
+            # Whatever failed, the group's transaction is rolled back and every caller learns it.
+            self.counters.failed_groups += 1
+            _logger.warning("database commit failed", extra={"works": len(group), "error": repr(error)})
+            for pending in group:
+                if not pending.done.done():
+                    failure = StorageUnavailable("the database could not commit")
+                    failure.__cause__ = error
+                    pending.done.set_exception(failure)
+            return
+        self.counters.groups += 1
+        self.counters.works += len(group)
+        for pending, outcome in zip(group, outcomes, strict=True):
+            if outcome.error is not None:
+                self.counters.failed_works += 1
+            if pending.done.done():
+                continue
+            if outcome.error is not None:
+                pending.done.set_exception(outcome.error)
+            else:
+                pending.done.set_result(outcome.result)

@@ -1,0 +1,163 @@
+"""Phone numbers in the database: functions on a session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import delete, func, select
+
+from ringback import clock
+from ringback.accounts.store import find_application, find_default_application
+from ringback.errors import InvalidParameter, NotFound
+from ringback.ids import AccountId, AppId
+from ringback.numbers.models import NumberRow, PhoneNumber
+from ringback.storage.database import Session
+
+DIGITS_MIN = 3
+DIGITS_MAX = 20
+_CHANGEABLE = frozenset({"alias", "carrier", "region", "number_type"})
+
+
+def normalised(text: str) -> str | None:
+    """Return a phone number as digits without `+`, or `None` when `text` is none.
+
+    Spaces, dots, dashes, slashes and brackets between the digits are accepted.
+    """
+    digits = text.strip().removeprefix("+").translate(_PUNCTUATION)
+    is_number = digits.isascii() and digits.isdigit() and DIGITS_MIN <= len(digits) <= DIGITS_MAX
+    return digits if is_number else None
+
+
+_PUNCTUATION = {ord(sign): None for sign in " .-/()\u00a0"}
+
+
+def ensure_number(session: Session, number: str, account_id: AccountId, app_id: AppId | None) -> PhoneNumber:
+    """Return the number, added to the account and given this application.
+
+    Raises:
+        InvalidParameter: another account has it, or the account has no such application.
+    """
+    return add_number(session, PhoneNumber(number, account_id, app_id))
+
+
+def add_number(session: Session, number: PhoneNumber) -> PhoneNumber:
+    """Add a number to its account; one that the account has already takes the given application and details.
+
+    Without an application a new number gets the account's default application.
+
+    Raises:
+        InvalidParameter: another account has it, or the account has no such application.
+    """
+    _check_application(session, number.account_id, number.app_id)
+    row = session.scalars(select(NumberRow).where(NumberRow.number == number.number)).first()
+    if row is None:
+        default = None if number.app_id else find_default_application(session, number.account_id)
+        row = NumberRow(
+            number=number.number,
+            account_id=number.account_id,
+            app_id=number.app_id or (default.app_id if default else None),
+            alias=number.alias,
+            carrier=number.carrier,
+            region=number.region,
+            number_type=number.number_type,
+            added_wall_ms=clock.wall_ms(),
+        )
+        session.add(row)
+    elif row.account_id != number.account_id:
+        raise InvalidParameter(f"numbers parameter is invalid: {number.number} belongs to another account")
+    else:
+        row.app_id = number.app_id or row.app_id
+        for column in _CHANGEABLE:
+            setattr(row, column, getattr(number, column) or getattr(row, column))
+    session.flush()
+    return _number(row)
+
+
+def update_number(
+    session: Session, account_id: AccountId, number: str, changes: Mapping[str, str | None]
+) -> PhoneNumber:
+    """Change `alias` or `app_id` of a number; an empty or absent `app_id` value detaches the application.
+
+    Raises:
+        NotFound: the account has no such number.
+        InvalidParameter: the account has no such application.
+    """
+    row = _row(session, account_id, number)
+    if row is None:
+        raise NotFound("number not found")
+    if "app_id" in changes:
+        app_id = changes["app_id"] or None
+        _check_application(session, account_id, app_id)
+        row.app_id = app_id
+    if (alias := changes.get("alias")) is not None:
+        row.alias = alias
+    session.flush()
+    return _number(row)
+
+
+def delete_number(session: Session, account_id: AccountId, number: str) -> bool:
+    """Remove a number from the account; `False` when the account has none such."""
+    row = _row(session, account_id, number)
+    if row is None:
+        return False
+    session.execute(delete(NumberRow).where(NumberRow.id == row.id))
+    return True
+
+
+def find_number(session: Session, account_id: AccountId, number: str) -> PhoneNumber | None:
+    """Return the account's number, or `None`."""
+    row = _row(session, account_id, number)
+    return None if row is None else _number(row)
+
+
+def list_numbers(
+    session: Session,
+    account_id: AccountId,
+    *,
+    starts_with: str = "",
+    alias: str = "",
+    number_type: str = "",
+    limit: int = 20,
+    offset: int = 0,
+) -> tuple[Sequence[PhoneNumber], int]:
+    """Return one page, newest first, and how many match in all."""
+    wanted = [NumberRow.account_id == account_id]
+    if starts_with:
+        wanted.append(NumberRow.number.startswith(starts_with, autoescape=True))
+    if alias:
+        wanted.append(NumberRow.alias == alias)
+    if number_type:
+        wanted.append(NumberRow.number_type == number_type)
+    total = session.scalar(select(func.count()).select_from(NumberRow).where(*wanted)) or 0
+    rows = session.scalars(select(NumberRow).where(*wanted).order_by(NumberRow.id.desc()).limit(limit).offset(offset))
+    return [_number(row) for row in rows], total
+
+
+def find_owned(session: Session, number: str) -> PhoneNumber | None:
+    """Return the number of whichever account has it, or `None`."""
+    row = session.scalars(select(NumberRow).where(NumberRow.number == number)).first()
+    return None if row is None else _number(row)
+
+
+def _row(session: Session, account_id: str, number: str) -> NumberRow | None:
+    return session.scalars(
+        select(NumberRow).where(NumberRow.account_id == account_id, NumberRow.number == number)
+    ).first()
+
+
+def _check_application(session: Session, account_id: AccountId, app_id: str | None) -> None:
+    if app_id and find_application(session, account_id, app_id) is None:
+        raise InvalidParameter(f"app_id parameter is invalid: no application {app_id[:40]}", field="app_id")
+
+
+def _number(row: NumberRow) -> PhoneNumber:
+    return PhoneNumber(
+        number=row.number,
+        account_id=AccountId(row.account_id),
+        app_id=AppId(row.app_id) if row.app_id else None,
+        alias=row.alias,
+        carrier=row.carrier,
+        region=row.region,
+        number_type=row.number_type,
+        added_wall_ms=row.added_wall_ms,
+    )

@@ -1,0 +1,87 @@
+"""PostgreSQL through asyncpg; works run in the loop's thread and wait for the network without blocking it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from ringback.errors import ConfigError
+from ringback.storage import schema
+from ringback.storage.group import Backend, DatabaseSettings, Outcome, run_works
+from ringback.storage.session import Session
+
+T = TypeVar("T")
+
+
+class PostgresBackend(Backend):
+    """One PostgreSQL database."""
+
+    def __init__(self, url: URL, settings: DatabaseSettings) -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            url.set(drivername="postgresql+asyncpg"),
+            pool_size=settings.readers + 1,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args={
+                "timeout": 5,
+                "server_settings": {
+                    "application_name": "ringback",
+                    "statement_timeout": str(settings.statement_timeout_ms),
+                    "synchronous_commit": "on",
+                },
+            },
+        )
+        self._read_engine = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @classmethod
+    async def open(cls, url: URL, settings: DatabaseSettings) -> PostgresBackend:
+        """Return the connected database with its schema current.
+
+        Raises:
+            ConfigError: it cannot be reached, refuses us, or its schema is newer.
+        """
+        backend = cls(url, settings)
+        try:
+            async with backend._engine.begin() as connection:
+                await connection.run_sync(_migrate)
+        except (OSError, TimeoutError, DBAPIError) as error:
+            await backend.close()
+            where = url.set(password=None, query={}).render_as_string()
+            raise ConfigError(f"database {where} cannot be used: {_reason(error)}") from error
+        except BaseException:
+            await backend.close()
+            raise
+        return backend
+
+    async def run_group(self, works: list[Callable[[Session], Any]]) -> list[Outcome]:
+        """Run and commit the works on one connection."""
+        async with AsyncSession(self._engine, expire_on_commit=False) as session:
+            return await session.run_sync(_run_group, works)
+
+    async def read(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in a read-only snapshot."""
+        async with AsyncSession(self._read_engine) as session:
+            return await session.run_sync(work)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+
+def _run_group(session: Session, works: list[Callable[[Session], Any]]) -> list[Outcome]:
+    connection = session.connection()
+    return run_works(session, works, lambda: not connection.invalidated)
+
+
+def _migrate(connection: Connection) -> None:
+    # Two nodes that start together migrate one after the other.
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7464225)")
+    schema.upgrade(connection, schema.current_revision(connection))
+
+
+def _reason(error: BaseException) -> str:
+    return str(error.orig) if isinstance(error, DBAPIError) and error.orig is not None else str(error) or repr(error)

@@ -1,0 +1,69 @@
+"""The schema: which rooms have tables, which migration is the last, and the way there.
+
+Revisions are four digits that only grow. Migrations go forward only; a program refuses a schema newer than itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+
+from sqlalchemy import MetaData, inspect, text
+from sqlalchemy.engine import Connection
+
+from ringback.errors import ConfigError
+from ringback.storage.session import Base
+
+HEAD = "0002"
+"""The last migration; a test compares it with the folder."""
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+MODEL_MODULES = (
+    "ringback.storage.models",
+    "ringback.accounts.models",
+    "ringback.numbers.models",
+    "ringback.calls.models",
+    "ringback.streams.models",
+    "ringback.webhooks.models",
+)
+"""Rooms' tables, by name: storage stands below the rooms and must not import them when it is imported itself."""
+
+
+def load_models() -> MetaData:
+    """Return the metadata with every room's tables in it."""
+    for name in MODEL_MODULES:
+        if importlib.util.find_spec(name) is not None:
+            importlib.import_module(name)
+    return Base.metadata
+
+
+def current_revision(connection: Connection) -> str:
+    """Return the revision of the database, empty for a new one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
+
+
+def upgrade(connection: Connection, current: str, target: str = "head") -> None:
+    """Apply the migrations between `current` and `target` in the connection's transaction.
+
+    Raises:
+        ConfigError: the schema was made by a newer program.
+    """
+    if current == HEAD:
+        return
+    if current > HEAD:
+        raise ConfigError(
+            f"database schema is {current}, this program knows up to {HEAD}",
+            hint="start the newer version, or restore the copy made before the migration",
+        )
+    # Imported here: loading Alembic takes as long as opening the database, and most starts have nothing to migrate.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, target)
