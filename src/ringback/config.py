@@ -382,6 +382,11 @@ def load(
     return Loaded(config, sources, path)
 
 
+def server_url_from_environment() -> str:
+    """Return `RINGBACK_URL`, the server that client verbs talk to, or nothing."""
+    return os.environ.get("RINGBACK_URL", "").rstrip("/")
+
+
 class _Layer:
     """One source of settings, and where in it each setting stands."""
 
