@@ -99,7 +99,7 @@ class Database:
                 backend = await PostgresBackend.open(parsed, settings)
             case other:
                 raise ConfigError(f"database url names {other}, expected sqlite or postgresql")
-        return cls(parsed.render_as_string(hide_password=True), backend, settings)
+        return cls(url if parsed.password is None else parsed.render_as_string(), backend, settings)
 
     @property
     def waiting_works(self) -> int:

@@ -1,0 +1,222 @@
+"""The writer, its groups and savepoints, readers, and what happens when the database is in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from ringback.errors import ConfigError, InvalidParameter
+from ringback.storage.database import Database, DatabaseSettings, Session, StorageUnavailable
+from ringback.storage.models import EventRow
+from tests.support.databases import opened
+
+
+def add(session: Session, call_uuid: str) -> str:
+    session.add(EventRow(call_uuid=call_uuid, wall_ms=1, at_ms=0, kind="call", fields="{}"))
+    session.flush()
+    return call_uuid
+
+
+def call_uuids(session: Session) -> list[str]:
+    return list(session.scalars(select(EventRow.call_uuid).order_by(EventRow.id)))
+
+
+async def test_written_work_is_read_back(database: Database) -> None:
+    assert await database.write(lambda session: add(session, "a")) == "a"
+    assert await database.read(call_uuids) == ["a"]
+
+
+async def test_works_submitted_together_share_a_commit_in_order(database: Database) -> None:
+    names = [f"call-{index:03}" for index in range(50)]
+    await asyncio.gather(*(database.write(lambda session, name=name: add(session, name)) for name in names))
+    assert await database.read(call_uuids) == names
+    assert database.counters.works == 50
+    assert database.counters.groups <= 3
+
+
+async def test_failing_work_fails_alone(database: Database) -> None:
+    def fail(session: Session) -> None:
+        add(session, "undone")
+        raise InvalidParameter("no")
+
+    results = await asyncio.gather(
+        database.write(lambda session: add(session, "first")),
+        database.write(fail),
+        database.write(lambda session: add(session, "last")),
+        return_exceptions=True,
+    )
+    assert results[0] == "first"
+    assert isinstance(results[1], InvalidParameter)
+    assert results[2] == "last"
+    assert await database.read(call_uuids) == ["first", "last"]
+
+
+async def test_failing_statement_fails_alone(database: Database) -> None:
+    def violate(session: Session) -> None:
+        session.execute(text("INSERT INTO events (call_uuid) VALUES ('undone')"))
+
+    results = await asyncio.gather(
+        database.write(lambda session: add(session, "first")),
+        database.write(violate),
+        database.write(lambda session: add(session, "last")),
+        return_exceptions=True,
+    )
+    assert isinstance(results[1], IntegrityError)
+    assert await database.read(call_uuids) == ["first", "last"]
+
+
+async def test_work_sees_what_earlier_works_of_its_group_did(database: Database) -> None:
+    _, seen = await asyncio.gather(database.write(lambda session: add(session, "a")), database.write(call_uuids))
+    assert seen == ["a"]
+
+
+async def test_groups_are_bounded(database_url: str) -> None:
+    async with opened(database_url, DatabaseSettings(group_max=10)) as database:
+        await asyncio.gather(*(database.write(lambda session: add(session, "x")) for _ in range(21)))
+        assert database.counters.groups >= 3
+        assert len(await database.read(call_uuids)) == 21
+
+
+async def test_full_queue_refuses_the_next_work(database_url: str) -> None:
+    async with opened(database_url, DatabaseSettings(queue_max=3)) as database:
+        waiting = [asyncio.ensure_future(database.write(lambda session: add(session, "x"))) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert database.waiting_works == 3
+        with pytest.raises(StorageUnavailable, match="3 writes wait, expected at most 3"):
+            await database.write(lambda session: add(session, "refused"))
+        assert database.counters.refused_works == 1
+        await asyncio.gather(*waiting)
+        await database.write(lambda session: add(session, "again"))
+        assert await database.read(call_uuids) == ["x", "x", "x", "again"]
+
+
+async def test_cancelled_caller_does_not_undo_the_work(database: Database) -> None:
+    task = asyncio.ensure_future(database.write(lambda session: add(session, "kept")))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await database.write(lambda session: None)
+    assert await database.read(call_uuids) == ["kept"]
+
+
+async def test_reader_cannot_change_anything(database: Database) -> None:
+    with pytest.raises(DBAPIError):
+        await database.read(lambda session: add(session, "sneaked"))
+    assert await database.write(call_uuids) == []
+
+
+async def test_closed_database_refuses_work_after_committing_what_waited(database_url: str) -> None:
+    async with opened(database_url) as database:
+        waiting = asyncio.ensure_future(database.write(lambda session: add(session, "a")))
+        await asyncio.sleep(0)
+        await database.close()
+        assert await waiting == "a"
+        with pytest.raises(StorageUnavailable):
+            await database.write(call_uuids)
+        with pytest.raises(StorageUnavailable):
+            await database.read(call_uuids)
+        await database.close()
+
+
+async def test_rows_survive_reopening(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/sub/ringback.db"
+    for expected in ([], ["a"]):
+        database = await Database.open(url)
+        assert await database.read(call_uuids) == expected
+        await database.write(lambda session: add(session, "a"))
+        await database.close()
+
+
+async def test_sqlite_is_durable_and_checks_foreign_keys(tmp_path: Path) -> None:
+    async with opened(f"sqlite+aiosqlite:///{tmp_path}/r.db") as database:
+        pragmas = await database.write(
+            lambda session: [
+                session.execute(text(f"PRAGMA {name}")).scalar()
+                for name in ("journal_mode", "synchronous", "foreign_keys")
+            ]
+        )
+        assert pragmas == ["wal", 2, 1]
+    assert (tmp_path / "r.db").stat().st_mode & 0o077 == 0
+
+
+async def test_memory_database_works() -> None:
+    async with opened("sqlite+aiosqlite:///:memory:") as database:
+        await database.write(lambda session: add(session, "a"))
+        assert await database.read(call_uuids) == ["a"]
+
+
+async def test_transaction_ended_by_sqlite_fails_the_whole_group(tmp_path: Path) -> None:
+    """SQLite ends a transaction by itself when the disk is full; nothing of the group may be reported as stored."""
+
+    def lose_transaction(session: Session) -> None:
+        session.connection().connection.driver_connection.rollback()
+        raise OSError("disk full")
+
+    async with opened(f"sqlite+aiosqlite:///{tmp_path}/r.db") as database:
+        results = await asyncio.gather(
+            database.write(lambda session: add(session, "first")),
+            database.write(lose_transaction),
+            database.write(lambda session: add(session, "last")),
+            return_exceptions=True,
+        )
+        assert all(isinstance(result, StorageUnavailable) for result in results), results
+        assert await database.read(call_uuids) == []
+        await database.write(lambda session: add(session, "later"))
+        assert await database.read(call_uuids) == ["later"]
+
+
+async def test_second_process_is_refused_by_name(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/ringback.db"
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import asyncio, sys\n"
+            "from ringback.storage.database import Database\n"
+            "async def main():\n"
+            f"    await Database.open({url!r})\n"
+            "    print('open', flush=True)\n"
+            "    sys.stdin.read()\n"
+            "asyncio.run(main())",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        with pytest.raises(ConfigError, match=rf"ringback\.db is in use by process {holder.pid}"):
+            await Database.open(url)
+    finally:
+        holder.kill()
+        holder.communicate()
+    # The claim ends with the process, even with kill -9.
+    async with opened(url) as database:
+        assert await database.read(call_uuids) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "cannot be read"),
+        ("mysql://host/name", "names mysql, expected sqlite or postgresql"),
+        ("sqlite+aiosqlite:////proc/nowhere/ringback.db", "cannot be opened"),
+        ("postgresql+asyncpg://ringback@127.0.0.1:1/none", "cannot be used"),
+    ],
+)
+async def test_unusable_url_names_the_fault(url: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        await Database.open(url)
+
+
+async def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.db").write_bytes(b"this is not a database, it is a text file" * 100)
+    with pytest.raises(ConfigError, match="file is not a database"):
+        await Database.open(f"sqlite+aiosqlite:///{tmp_path}/r.db")

@@ -1,0 +1,82 @@
+"""Migrations end at the schema that the models describe, and only ever go forward."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from ringback.errors import ConfigError
+from ringback.storage import schema
+from ringback.storage.database import Database, Session
+from tests.support.databases import opened
+
+
+def differences(session: Session) -> list[object]:
+    context = MigrationContext.configure(session.connection(), opts={"compare_type": True})
+    return list(compare_metadata(context, schema.load_models()))
+
+
+def scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    return ScriptDirectory.from_config(config)
+
+
+async def test_migrated_schema_equals_the_models(database: Database) -> None:
+    assert await database.read(differences) == []
+
+
+def test_head_is_the_last_migration_and_revisions_grow() -> None:
+    assert scripts().get_heads() == [schema.HEAD]
+    revisions = [script.revision for script in scripts().walk_revisions()]
+    assert revisions == sorted(revisions, reverse=True)
+    assert all(len(revision) == 4 and revision.isdigit() for revision in revisions)
+
+
+async def test_newer_schema_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/r.db"
+    async with opened(url):
+        pass
+    with sqlite3.connect(tmp_path / "r.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(ConfigError, match=rf"schema is 9999, this program knows up to {schema.HEAD}"):
+        await Database.open(url)
+
+
+async def test_older_schema_is_copied_and_upgraded_with_its_rows(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/r.db")
+    with engine.connect() as connection:
+        schema.upgrade(connection, "", "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO events (call_uuid, wall_ms, at_ms, kind, fields) VALUES ('kept', 1, 0, 'call', '{}')"
+        )
+        connection.commit()
+    engine.dispose()
+    async with opened(f"sqlite+aiosqlite:///{tmp_path}/r.db") as database:
+        assert await database.read(differences) == []
+    for name, revision in (("r.db", schema.HEAD), (f"r.db.before-{schema.HEAD}-at-0001", "0001")):
+        copy = sqlite3.connect(tmp_path / name)
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [(revision,)]
+        assert copy.execute("SELECT call_uuid FROM events").fetchall() == [("kept",)]
+        copy.close()
+
+
+async def test_failing_migration_leaves_nothing_behind(tmp_path: Path) -> None:
+    broken = sqlite3.connect(tmp_path / "r.db")
+    broken.execute("CREATE TABLE numbers (something TEXT)")
+    broken.close()
+    with pytest.raises(ConfigError, match="table numbers already exists"):
+        await Database.open(f"sqlite+aiosqlite:///{tmp_path}/r.db")
+    copy = sqlite3.connect(tmp_path / "r.db")
+    names = [name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    copy.close()
+    assert names == ["numbers"]
