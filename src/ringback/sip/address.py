@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ringback.sip.errors import MalformedSip, UnsafeHeader
 from ringback.sip.syntax import Params, end_of_quoted, format_params, parse_params, quote, split_list, unquote
 from ringback.sip.uri import Uri, parse_uri_or_opaque, safe_uri_text
+
+_BARE_UNSAFE = re.compile(r'[ \t?,">]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +122,9 @@ def parse_name_addrs(values: Iterable[str]) -> tuple[NameAddr, ...]:
 def _parse_bare(text: str) -> NameAddr:
     uri_text, semicolon, params = text.partition(";")
     uri_text = uri_text.rstrip()
-    if not uri_text or any(character in uri_text for character in ' \t?,">'):
+    if ":" not in uri_text or _BARE_UNSAFE.search(uri_text) is not None:
         raise MalformedSip(
-            "found an empty bare URI, or one with ?, comma, quote or space",
+            "found a bare URI without scheme, or with ?, comma, quote or space",
             code="malformed-address",
             hint="such a URI must stand in <...>",
         )

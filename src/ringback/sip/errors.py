@@ -8,13 +8,19 @@ from ringback.errors import InvalidParameter, ProtocolError
 class MalformedSip(ProtocolError):
     """Text from a peer that breaks SIP's grammar beyond repair.
 
-    `status` is the verdict for a request: 400, 416, 505 or 513.
+    `status` is the verdict for a request: 400, 416, 505, 513, or `None` to drop it.
     """
 
     default_code = "malformed-sip"
 
     def __init__(
-        self, message: str, *, code: str | None = None, hint: str = "", status: int = 400, **fields: object
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str = "",
+        status: int | None = 400,
+        **fields: object,
     ) -> None:
         super().__init__(message, code=code, hint=hint, **fields)
         self.status = status

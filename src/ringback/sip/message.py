@@ -122,15 +122,20 @@ class Headers:
             self.add(name, value)
 
     @classmethod
-    def from_parsed(cls, lines: list[tuple[str, str, str]], index: dict[str, list[str]]) -> Headers:
+    def from_parsed(
+        cls,
+        lines: list[tuple[str, str, str]],
+        index: dict[str, list[str]],
+        views: dict[str, Any],
+    ) -> Headers:
         """Return headers over lines of (canonical name, value, name as spelled) that the parser has checked.
 
-        State: takes both arguments over; `index` holds every value by canonical name.
+        State: takes its arguments over; `index` holds every value by canonical name, `views` what is already typed.
         """
         headers = cls.__new__(cls)
         headers._lines = lines
         headers._index = index
-        headers._views = {}
+        headers._views = views
         headers._version = 0
         return headers
 
@@ -237,10 +242,6 @@ class Headers:
             result = compute(self)
             self._views[key] = result
             return result
-
-    def remember(self, key: str, value: object) -> None:
-        """Store what `view(key, ...)` will return until a header changes."""
-        self._views[key] = value
 
     def __contains__(self, name: str) -> bool:
         """Return whether a line of `name` exists."""
@@ -428,6 +429,13 @@ class SipRequest(_Message):
         self.method = method
         self.uri_text = uri_text
         self._uri: Uri | None = None
+
+    @classmethod
+    def from_parsed(cls, method: str, uri_text: str, uri: Uri, headers: Headers, body: bytes) -> SipRequest:
+        """Return a request whose URI is typed already."""
+        request = cls(method, uri_text, headers, body)
+        request._uri = uri
+        return request
 
     @property
     def uri(self) -> Uri:
