@@ -26,6 +26,8 @@ class CallRow(Base):
     parent_call_uuid: Mapped[str] = mapped_column(String(36), default="")
     state: Mapped[str] = mapped_column(String(16))
     answer_url: Mapped[str] = mapped_column(Text, default="")
+    hangup_url: Mapped[str] = mapped_column(Text, default="")
+    hangup_method: Mapped[str] = mapped_column(String(4), default="POST")
     trunk: Mapped[str] = mapped_column(String(255), default="")
     source_ip: Mapped[str] = mapped_column(String(64), default="")
     initiated_wall_ms: Mapped[int] = mapped_column(BigInteger)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import eq, ge, gt, le, lt
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select, update
 
@@ -14,6 +15,8 @@ from ringback.calls.state import State
 from ringback.calls.views import Bound, CallDirection, CallRecord, CdrFilters, Comparison
 from ringback.ids import CallUuid
 from ringback.storage.database import Session
+from ringback.webhooks.payloads import CallFacts, HangupFacts, hangup_params
+from ringback.webhooks.store import OutboundCallback, enqueue
 
 _COMPARE = {
     Comparison.EQUAL: eq,
@@ -40,9 +43,9 @@ def complete_call(
     call_uuid: str,
     reason: Hangup,
     *,
+    call_status: str,
     ended_wall_ms: int,
     call_duration_s: int,
-    bill_duration_s: int,
     total_amount: str,
     total_rate: str,
 ) -> bool:
@@ -54,9 +57,9 @@ def complete_call(
             state=State.ENDED.value,
             ended_wall_ms=ended_wall_ms,
             call_duration_s=call_duration_s,
-            bill_duration_s=bill_duration_s,
-            billed_duration_s=billed_duration_s(bill_duration_s),
-            call_status=reason.status,
+            bill_duration_s=call_duration_s,
+            billed_duration_s=billed_duration_s(call_duration_s),
+            call_status=call_status,
             hangup_code=int(reason.code),
             hangup_cause=reason.cause,
             hangup_name=reason.name,
@@ -104,20 +107,60 @@ def list_records(
 
 
 def close_orphaned_calls(session: Session, now_wall_ms: int) -> list[str]:
-    """Turn the rows that an earlier server left open into CDRs with cause 5010; return their call ids."""
+    """Turn the rows that an earlier server left open into CDRs with cause 5010, and enqueue their hang-up callbacks;
+    return their call ids.
+    """
+    reason = hangup(Code.INTERNAL_ERROR, HangupSource.ERROR, "the server restarted during the call")
     rows = session.scalars(select(CallRow).where(CallRow.ended_wall_ms.is_(None))).all()
     for row in rows:
+        seconds = duration_s(row.answered_wall_ms, now_wall_ms)
+        is_completed = row.direction == CallDirection.INBOUND.value or row.answered_wall_ms is not None
+        status = "completed" if is_completed else reason.status
         complete_call(
             session,
             row.call_uuid,
-            hangup(Code.INTERNAL_ERROR, HangupSource.ERROR, "the server restarted during the call"),
+            reason,
+            call_status=status,
             ended_wall_ms=now_wall_ms,
-            call_duration_s=duration_s(row.initiated_wall_ms, now_wall_ms),
-            bill_duration_s=duration_s(row.answered_wall_ms, now_wall_ms),
+            call_duration_s=seconds,
             total_amount="0.00000",
             total_rate="0.00000",
         )
+        if row.hangup_url:
+            enqueue(session, _orphan_callback(row, reason, status, seconds, now_wall_ms))
     return [row.call_uuid for row in rows]
+
+
+def _orphan_callback(row: CallRow, reason: Hangup, status: str, seconds: int, now_wall_ms: int) -> OutboundCallback:
+    facts = CallFacts(
+        call_uuid=row.call_uuid,
+        from_number=row.from_number,
+        to_number=row.to_number,
+        direction=row.direction,
+        parent_auth_id=row.account_id,
+        session_start_wall_ms=row.initiated_wall_ms,
+    )
+    ended = HangupFacts(
+        cause=reason.cause,
+        cause_name=reason.name,
+        cause_code=int(reason.code),
+        source=reason.source.value,
+        call_status=status,
+        duration_s=seconds,
+        bill_duration_s=seconds,
+        start_wall_ms=row.initiated_wall_ms,
+        end_wall_ms=now_wall_ms,
+        answer_wall_ms=row.answered_wall_ms,
+    )
+    return OutboundCallback(
+        kind="hangup",
+        account_id=row.account_id,
+        call_uuid=row.call_uuid,
+        url=row.hangup_url,
+        method=row.hangup_method,
+        params=hangup_params(facts, ended),
+        event_id=f"{row.call_uuid}:hangup",
+    )
 
 
 def _conditions(filters: CdrFilters) -> list[ColumnElement[bool]]:
@@ -141,12 +184,14 @@ def _conditions(filters: CdrFilters) -> list[ColumnElement[bool]]:
     return found
 
 
-def _number(column: object, wanted: str) -> ColumnElement[bool]:
-    return column.startswith(wanted.lstrip("+"), autoescape=True)  # type: ignore[attr-defined, no-any-return]  # mapped column
+def _number(column: Any, wanted: str) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = column.startswith(wanted.lstrip("+"), autoescape=True)
+    return found
 
 
-def _bound(column: object, bound: Bound) -> ColumnElement[bool]:
-    return _COMPARE[bound.comparison](column, bound.value)  # type: ignore[no-any-return]  # a mapped column compares to SQL
+def _bound(column: Any, bound: Bound) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = _COMPARE[bound.comparison](column, bound.value)
+    return found
 
 
 def _record(row: CallRow) -> CallRecord:

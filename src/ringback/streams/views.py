@@ -8,6 +8,7 @@ from ringback.ids import CallUuid, StreamId
 from ringback.media.control.values import Track
 from ringback.streams.state import State
 
+
 @dataclass(frozen=True, slots=True)
 class StreamView:
     """An audio stream, live or ended (specification 3.2); times are `wall_ms`, `None` before they happen."""

@@ -1,0 +1,541 @@
+"""One call while it lasts: its leg, its state, its document's listener, and the one reason it ends.
+
+`LiveCall` fulfils `callflow.port.FlowCall`. It decides what the customer is told; the leg decides what SIP is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, assert_never
+
+from ringback import clock, ids
+from ringback.accounts.account import Account
+from ringback.billing.cdr import duration_s
+from ringback.calls.hangup import Code, Hangup, HangupSource, hangup, hangup_of_leg
+from ringback.calls.state import STATUS, State, Trigger, advance
+from ringback.calls.views import CallDirection
+from ringback.errors import RingbackError
+from ringback.ids import CallUuid, PlayId, StreamId
+from ringback.machine import SECOND, Instant
+from ringback.media.control import commands
+from ringback.media.control.events import (
+    DigitReceived,
+    DigitsSent,
+    MediaStarted,
+    MediaTimedOut,
+    PlayFinished,
+    PlayStarted,
+    RemoteSet,
+    SessionClosed,
+    SessionOpened,
+    SessionStats,
+    StreamEvent,
+)
+from ringback.media.control.values import PlayEnd, StreamEnd
+from ringback.signalling.errors import LegOver
+from ringback.signalling.events import (
+    LegAnswered,
+    LegConfirmed,
+    LegEnd,
+    LegEnded,
+    LegEvent,
+    LegMedia,
+    LegRenegotiated,
+    LegRinging,
+)
+from ringback.signalling.sip_leg import SipLeg
+from ringback.telemetry.events import EventSink
+from ringback.webhooks.payloads import CallFacts, HangupFacts, answer_params, hangup_params, ring_params
+from ringback.webhooks.signature import SigningKeys
+
+
+class CallListener(Protocol):
+    """Who runs the call's document; the same methods as `callflow.port.FlowListener`."""
+
+    def answered(self) -> None:
+        """The call was answered."""
+
+    def digit_pressed(self, digit: str) -> None:
+        """The far party pressed a key."""
+
+    def play_ended(self, play_id: PlayId, end: PlayEnd, detail: str = "") -> None:
+        """A playback is over."""
+
+    def stream_ended(self, stream_id: StreamId, end: StreamEnd) -> None:
+        """A stream of this call is over."""
+
+    def transfer_requested(self, url: str, method: str) -> None:
+        """The API asks for another document."""
+
+    def hung_up(self) -> None:
+        """The call is gone; nothing follows."""
+
+
+class CallKeeper(Protocol):
+    """What a call needs of the service that keeps it."""
+
+    timeline: EventSink
+
+    def call_answered(self, call: LiveCall) -> None:
+        """Start the document of an outbound call; an inbound one runs already."""
+
+    async def store_answer(self, call: LiveCall) -> None:
+        """Make the answer durable."""
+
+    async def store_ringing(self, call: LiveCall) -> None:
+        """Send the ring callback."""
+
+    async def store_end(self, call: LiveCall) -> None:
+        """Write the CDR and the hang-up callback in one transaction, and forget the call."""
+
+    def stream_event(self, call: LiveCall, event: StreamEvent) -> None:
+        """Hand an event of one of the call's streams to their room."""
+
+    def streams_gone(self, call: LiveCall) -> None:
+        """The media session is closed; a stream that did not report its end never will."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTerms:
+    """What was agreed when the call was made; absent URLs are empty."""
+
+    account: Account
+    direction: CallDirection
+    from_number: str
+    to_number: str
+    initiated_wall_ms: int
+    answer_url: str
+    answer_method: str = "POST"
+    fallback_url: str = ""
+    fallback_method: str = "POST"
+    ring_url: str = ""
+    ring_method: str = "POST"
+    hangup_url: str = ""
+    hangup_method: str = "POST"
+    caller_name: str = ""
+    parent_call_uuid: str = ""
+    time_limit_s: int = 14_400
+    send_digits: str = ""
+    send_on_preanswer: bool = False
+    hangup_on_ring_s: int | None = None
+    forwarded_from: str = ""
+    source_ip: str = ""
+    trunk: str = ""
+    sip_headers: tuple[tuple[str, str], ...] = ()
+    custom_headers: tuple[tuple[str, str], ...] = ()
+
+
+_REJECT_STATUS = {"rejected": (603, "Decline"), "busy": (486, "Busy Here")}
+_UNREACHABLE_CODES = range(7011, 7035)
+_INVALID_XML_CODES = range(8011, 8015)
+
+
+@dataclass
+class LiveCall:
+    """One call while it lasts.
+
+    State: `state` moves by the table in `calls.state`; `ending` is set once, by whoever ends the call first.
+    """
+
+    call_uuid: CallUuid
+    terms: CallTerms
+    leg: SipLeg
+    keeper: CallKeeper
+    state: State
+    started: Instant = field(default_factory=clock.now)
+    answered_at: Instant | None = None
+    answered_wall_ms: int | None = None
+    ended_at: Instant | None = None
+    ended_wall_ms: int | None = None
+    ending: Hangup | None = None
+    _listener: CallListener | None = None
+    _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _answer: asyncio.Task[None] | None = None
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    # ── what the document and the API see ──────────────────────────────────────────────────────────────────────────
+
+    @property
+    def account_id(self) -> str:
+        """Return the account that pays."""
+        return self.terms.account.auth_id
+
+    @property
+    def is_inbound(self) -> bool:
+        """Return whether the caller dialled us."""
+        return self.terms.direction is CallDirection.INBOUND
+
+    @property
+    def is_answered(self) -> bool:
+        """Return whether the call is in progress."""
+        return self.state is State.IN_PROGRESS
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the call has ended or is ending."""
+        return self.ending is not None or self.state is State.ENDED
+
+    @property
+    def signing(self) -> SigningKeys:
+        """Return the tokens that sign this call's webhooks."""
+        return SigningKeys(tokens=(self.terms.account.auth_token,))
+
+    @property
+    def facts(self) -> CallFacts:
+        """Return what every callback of the call says."""
+        terms = self.terms
+        return CallFacts(
+            call_uuid=self.call_uuid,
+            from_number=terms.from_number,
+            to_number=terms.to_number,
+            direction=terms.direction.value,
+            parent_auth_id=terms.account.auth_id,
+            session_start_wall_ms=terms.initiated_wall_ms,
+            request_uuid="" if self.is_inbound else self.call_uuid,
+            caller_name=terms.caller_name,
+            forwarded_from=terms.forwarded_from,
+            source_ip=terms.source_ip,
+            sip_headers=terms.sip_headers,
+            custom_headers=terms.custom_headers,
+        )
+
+    @property
+    def call_seconds(self) -> int:
+        """Return the seconds from the answer to the end, 0 for a call that was never answered."""
+        return duration_s(_ms(self.answered_at), _ms(self.ended_at))
+
+    def webhook_params(self, **extra: str) -> dict[str, str]:
+        """Return the parameters of an answer, redirect or transfer request as the call is now (wire spec 5.2)."""
+        return answer_params(self.facts, STATUS[self.state], extra)
+
+    def ring_params(self) -> dict[str, str]:
+        """Return the parameters of ring_url."""
+        return ring_params(self.facts)
+
+    def hangup_params(self) -> dict[str, str]:
+        """Return the parameters of hangup_url; the call has ended."""
+        assert self.ending is not None
+        assert self.ended_wall_ms is not None
+        seconds = self.call_seconds
+        return hangup_params(
+            self.facts,
+            HangupFacts(
+                cause=self.ending.cause,
+                cause_name=self.ending.name,
+                cause_code=int(self.ending.code),
+                source=self.ending.source.value,
+                call_status=self.final_status,
+                duration_s=seconds,
+                bill_duration_s=seconds,
+                start_wall_ms=self.terms.initiated_wall_ms,
+                end_wall_ms=self.ended_wall_ms,
+                answer_wall_ms=self.answered_wall_ms,
+            ),
+        )
+
+    @property
+    def final_status(self) -> str:
+        """Return the last `CallStatus`: an inbound or answered call is `completed` (wire spec 5.3)."""
+        assert self.ending is not None
+        if self.is_inbound or self.answered_at is not None:
+            return "completed"
+        # An unanswered outbound call never "completed", whatever ended it: the API, a limit or an error.
+        return "cancel" if self.ending.status == "completed" else self.ending.status
+
+    def listen(self, listener: CallListener | None) -> None:
+        """Set who runs the call's document; one that comes too late is told `hung_up` at once."""
+        self._listener = listener
+        if listener is not None and self.state is State.ENDED:
+            listener.hung_up()
+
+    def note(self, kind: str, **fields: object) -> None:
+        """Record a fact in the call's event log."""
+        self.keeper.timeline.record(self.call_uuid, kind, fields)
+
+    async def wait_over(self) -> None:
+        """Return when the CDR is written and the call is forgotten."""
+        await self._over.wait()
+
+    # ── what can be asked of it ────────────────────────────────────────────────────────────────────────────────────
+
+    async def ring(self) -> None:
+        """Send 180 to an inbound caller."""
+        if not self.is_over:
+            await self.leg.ring()
+
+    async def answer(self) -> None:
+        """Answer an inbound call and return when audio can flow; repeating it is harmless.
+
+        Raises:
+            RingbackError: the caller gave up, or no audio can flow; the call ends with the cause it knows.
+        """
+        if not self.is_inbound or self.is_answered:
+            return
+        if self._answer is None:
+            self._answer = asyncio.create_task(self.leg.answer(), name=f"answer {self.call_uuid}")
+        await asyncio.shield(self._answer)
+
+    async def play(self, path: str, loops: int) -> PlayId:
+        """Play a local wav or mp3 file `loops` times, 0 for ever."""
+        play_id = PlayId(ids.new_uuid())
+        await self.leg.media(
+            commands.Play(
+                command_id=_command_id(), session_id=self.leg.session_id, play_id=play_id, path=path, loops=loops
+            )
+        )
+        return play_id
+
+    async def stop_play(self, play_id: PlayId) -> None:
+        """Stop a playback; does nothing when the call is over."""
+        await self._media_if_alive(
+            commands.StopPlay(command_id=_command_id(), session_id=self.leg.session_id, play_id=play_id)
+        )
+
+    async def send_digits(self, digits: str) -> None:
+        """Send telephone events: `0-9*#A-D`, `w` and `W` pauses, `@N` at the end sets the tone length."""
+        tones, _, tone_ms = digits.partition("@")
+        await self.leg.media(
+            commands.SendDigits(
+                command_id=_command_id(),
+                session_id=self.leg.session_id,
+                digits=tones,
+                tone_ms=int(tone_ms) if tone_ms else 100,
+            )
+        )
+
+    def report_stream_end(self, stream_id: StreamId, end: StreamEnd) -> None:
+        """Tell the call's document that one of its streams is over."""
+        if self._listener is not None:
+            self._listener.stream_ended(stream_id, end)
+
+    async def transfer(self, url: str, method: str) -> None:
+        """Give the call another document at once."""
+        self.note("call", state="transferred", url=url, method=method)
+        if self._listener is not None:
+            self._listener.transfer_requested(url, method)
+
+    async def end(self, cause_code: int, source: HangupSource, sip_reject: str = "", detail: str = "") -> None:
+        """Hang up, or refuse an unanswered call, and return when the leg is gone; the first reason stands."""
+        if self.is_over:
+            return
+        self.ending = hangup(cause_code, source, detail)
+        if self.is_inbound and not self.leg.is_answered:
+            status, reason = self._refusal(cause_code, sip_reject)
+            await self.leg.reject(status, reason)
+        else:
+            await self.leg.hangup()
+
+    def _refusal(self, cause_code: int, sip_reject: str) -> tuple[int, str]:
+        if sip_reject in _REJECT_STATUS:
+            return _REJECT_STATUS[sip_reject]
+        if cause_code in _UNREACHABLE_CODES or cause_code in _INVALID_XML_CODES:
+            return 503, "Service Unavailable"
+        return 480, "Temporarily Unavailable"
+
+    async def _media_if_alive(self, command: commands.SessionCommand) -> None:
+        try:
+            await self.leg.media(command)
+        except LegOver:
+            # The session frees its playbacks and streams when it closes.
+            pass
+
+    # ── what the leg reports ───────────────────────────────────────────────────────────────────────────────────────
+
+    def handle_leg_event(self, event: LegEvent) -> None:
+        """Take one event of the leg; the leg's listener."""
+        match event:
+            case LegRinging(status, has_early_media):
+                self._rang(status, has_early_media)
+            case LegAnswered(codec_name, local, remote):
+                self._answered(codec_name, f"{local.host}:{local.port}", f"{remote.host}:{remote.port}")
+            case LegConfirmed():
+                self.note("leg", event="confirmed")
+            case LegRenegotiated(codec_name, remote, direction):
+                self.note(
+                    "leg",
+                    event="renegotiated",
+                    codec=codec_name,
+                    remote=f"{remote.host}:{remote.port}",
+                    direction=direction.value,
+                )
+            case LegMedia(media_event):
+                self._media(media_event)
+            case LegEnded(end):
+                self._ended(end)
+            case _:
+                assert_never(event)
+
+    def _rang(self, status: int, has_early_media: bool) -> None:
+        self.note("leg", event="ringing", status=status, early_media=has_early_media)
+        if has_early_media and self.terms.send_digits and self.terms.send_on_preanswer:
+            self._send_agreed_digits()
+        if self._advance(Trigger.RING):
+            self.spawn(self.keeper.store_ringing(self))
+            if self.terms.hangup_on_ring_s is not None:
+                self._after("hangup-on-ring", self.terms.hangup_on_ring_s, Code.CANCELED, HangupSource.API)
+
+    def _answered(self, codec_name: str, local: str, remote: str) -> None:
+        self._stop_timer("hangup-on-ring")
+        if not self._advance(Trigger.ANSWER):
+            return
+        self.answered_at = clock.now()
+        self.answered_wall_ms = clock.wall_ms()
+        self.note("leg", event="answered", codec=codec_name, local=local, remote=remote)
+        self._after("max-duration", self.terms.time_limit_s, Code.SCHEDULED_HANGUP, HangupSource.PLATFORM)
+        self.keeper.call_answered(self)
+        self.spawn(self.keeper.store_answer(self))
+        if self.terms.send_digits and not self.terms.send_on_preanswer:
+            self._send_agreed_digits()
+        if self._listener is not None:
+            self._listener.answered()
+
+    def _send_agreed_digits(self) -> None:
+        if "send-digits" not in self._timers:
+            # A handle that never fires marks the digits as sent: a second 183 must not send them again.
+            self._timers["send-digits"] = asyncio.get_running_loop().call_later(86_400, _nothing)
+            self.spawn(self.send_digits(self.terms.send_digits))
+
+    def _media(self, event: object) -> None:
+        match event:
+            case StreamEvent():
+                self.keeper.stream_event(self, event)
+            case DigitReceived():
+                self.note("digit", digit=event.digit, duration_ms=event.duration_ms)
+                if self._listener is not None:
+                    self._listener.digit_pressed(event.digit)
+            case PlayStarted():
+                self.note("media", event="play started", play_id=event.play_id)
+            case PlayFinished():
+                self.note(
+                    "media",
+                    event="play finished",
+                    play_id=event.play_id,
+                    reason=event.reason.value,
+                    played_ms=event.played_ms,
+                    detail=event.detail,
+                )
+                if self._listener is not None:
+                    self._listener.play_ended(event.play_id, event.reason, event.detail)
+            case DigitsSent():
+                self.note("digit", sent=event.digits)
+            case MediaStarted():
+                self.note("media", event="first packet", remote=f"{event.remote.host}:{event.remote.port}")
+            case MediaTimedOut():
+                self.note("media", event="timed out", idle_ms=event.idle_ms)
+                self.spawn(self.end(Code.MEDIA_TIMEOUT, HangupSource.PLATFORM, detail="no RTP"))
+            case SessionClosed():
+                self.note(
+                    "quality",
+                    received_packets=event.received_packets,
+                    sent_packets=event.sent_packets,
+                    lost_packets=event.lost_packets,
+                    refused_packets=event.refused_packets,
+                    concealed_ms=event.concealed_ms,
+                    jitter_us=event.jitter_us,
+                )
+            case SessionOpened() | RemoteSet() | SessionStats():
+                # The leg acts on the first two; statistics feed the metrics in the pool.
+                return
+
+    def _ended(self, end: LegEnd) -> None:
+        answered = self.answered_at is not None
+        reason = self.ending or hangup_of_leg(end, inbound=self.is_inbound, answered=answered)
+        self.ending = reason
+        self.ended_at = clock.now()
+        self.ended_wall_ms = clock.wall_ms()
+        self._advance(Trigger.END)
+        for name in list(self._timers):
+            self._stop_timer(name)
+        self.note(
+            "call",
+            state="ended",
+            code=int(reason.code),
+            name=reason.name,
+            cause=reason.cause,
+            source=reason.source.value,
+            detail=reason.detail or end.detail,
+            leg_end=end.kind.value,
+            sip_status=end.sip_status,
+            duration_s=self.call_seconds,
+        )
+        self.keeper.streams_gone(self)
+        if self._listener is not None:
+            self._listener.hung_up()
+        self.spawn(self._finish())
+
+    async def _finish(self) -> None:
+        try:
+            await self.keeper.store_end(self)
+        finally:
+            self._over.set()
+
+    # ── small tools ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def spawn(self, work: Coroutine[None, None, None] | Awaitable[None]) -> None:
+        """Run `work` beside the call; a refusal of ours is recorded, anything else ends this call alone."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except asyncio.CancelledError:
+                raise
+            except RingbackError as error:
+                self.note("call", state="problem", code=error.code, detail=str(error))
+            except Exception as error:
+                self.note("call", state="problem", code="bug", detail=repr(error))
+                raise
+
+        task = asyncio.create_task(guarded(), name=f"call {self.call_uuid}")
+        self._tasks.add(task)
+        task.add_done_callback(self._forget_task)
+
+    def _forget_task(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or task.exception() is None:
+            return
+        if not self.is_over:
+            self.spawn(self.end(Code.INTERNAL_ERROR, HangupSource.ERROR, detail=repr(task.exception())))
+
+    def _advance(self, trigger: Trigger) -> bool:
+        following = advance(self.state, trigger)
+        if following is None:
+            return False
+        self.state = following
+        if following is not State.ENDED:
+            self.note("call", state=following.value)
+        return True
+
+    def _after(self, name: str, seconds: float, code: Code, source: HangupSource) -> None:
+        self._stop_timer(name)
+        self._timers[name] = asyncio.get_running_loop().call_later(
+            seconds, partial(self._timer_fired, name, code, source)
+        )
+
+    def _timer_fired(self, name: str, code: Code, source: HangupSource) -> None:
+        self._timers.pop(name, None)
+        self.spawn(self.end(code, source, detail=name))
+
+    def _stop_timer(self, name: str) -> None:
+        handle = self._timers.pop(name, None)
+        if handle is not None:
+            handle.cancel()
+
+
+def _ms(instant: Instant | None) -> int | None:
+    return None if instant is None else instant * 1000 // SECOND
+
+
+def _command_id() -> ids.CommandId:
+    return ids.CommandId(ids.new_token())
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+CallStarter = Callable[[LiveCall], None]
+"""Starts the document of a call; `server.py` registers the call flow here."""
