@@ -187,7 +187,7 @@ class StreamService:
 
     # ── starting and stopping ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _of(self, call: LiveCall) -> list[LiveStream]:
+    def _of(self, call: LiveCall) -> Sequence[LiveStream]:
         return [stream for stream in self._live.values() if stream.call is call]
 
     def _check(self, call: LiveCall, spec: StreamSpec) -> None:
@@ -312,7 +312,7 @@ class StreamService:
             case StreamFirstAudio():
                 self._note(call, event, "first audio", after_open_ms=event.after_open_ms)
             case StreamCheckpointPlayed():
-                self._note(call, event, "playedStream", name=event.name)
+                self._note(call, event, "playedStream", checkpoint=event.name)
             case StreamCleared():
                 self._note(
                     call,
