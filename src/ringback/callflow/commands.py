@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ringback.calls.hangup import HangupSource
 from ringback.callflow.events import Timer
+from ringback.calls.hangup import HangupSource
 from ringback.ids import StreamId
 from ringback.media.control.values import StreamEnd
 from ringback.streams.spec import StreamSpec

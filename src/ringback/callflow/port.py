@@ -70,7 +70,7 @@ class FlowCall(Protocol):
         """The tokens that sign this call's webhooks."""
 
     def webhook_params(self, **extra: str) -> dict[str, str]:
-        """Return the base parameters of wire spec 5.2 as the call is now (`CallStatus`, `Event=StartApp`), then `extra`."""
+        """Return the base parameters of wire spec 5.2 as the call is now (`Event=StartApp`), then `extra`."""
 
     def listen(self, listener: FlowListener | None) -> None:
         """Set who is told from now on; `None` forgets the listener. A call that is gone reports `hung_up` at once."""
@@ -177,4 +177,3 @@ class FlowServices:
     streams: FlowStreams
     timeline: EventSink
     settings: FlowSettings = field(default_factory=FlowSettings)
-

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
 
 from ringback.errors import DocumentError
-from ringback.telemetry.events import EventSink
 from ringback.webhooks.signature import Params, SigningKeys
 
 

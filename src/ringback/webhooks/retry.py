@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 CONNECT_MS: Final = range(100, 10_001)
 READ_MS: Final = range(100, 40_001)
 TOTAL_MS: Final = range(100, 55_001)
-RETRIES: Final = range(0, 6)
+RETRIES: Final = range(6)
 REGIONS: Final = frozenset({"nearest", "local", "n_california", "n_virginia", "frankfurt", "singapore", "mumbai"})
 _FRAGMENT_MAX_CHARS = 256
 
