@@ -25,6 +25,7 @@ MODEL_MODULES = (
     "ringback.numbers.models",
     "ringback.calls.models",
     "ringback.streams.models",
+    "ringback.signalling.models",
     "ringback.webhooks.models",
 )
 """Rooms' tables, by name: storage stands below the rooms and must not import them when it is imported itself."""
