@@ -1,7 +1,7 @@
 """Digest authentication, the client's side (RFC 3261 §22, RFC 7616, RFC 8760).
 
-The client answers the strongest algorithm that it knows, counts each nonce, retries a stale one silently, and stops when
-the same credentials are refused again.
+The client answers the strongest algorithm that it knows, counts each nonce, retries a stale one silently, and stops
+when the same credentials are refused again.
 """
 
 from __future__ import annotations

@@ -37,6 +37,9 @@ def is_digits(text: str) -> bool:
 def end_of_quoted(text: str, start: int) -> int:
     """Return the index behind the quoted string whose opening quote stands at `start`, or -1 if it never ends."""
     position = start + 1
+    closing = text.find('"', position)
+    if closing < 0 or "\\" not in text[position:closing]:
+        return closing + 1 if closing >= 0 else -1
     while (found := _QUOTE_SPECIAL.search(text, position)) is not None:
         if found.group() == '"':
             return found.end()
