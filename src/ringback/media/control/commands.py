@@ -151,6 +151,8 @@ class OpenStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     verify_tls: bool = True
     playout_max_ms: int = 60_000
     uplink_max_ms: int = 2_000
+    reconnects: int = 2
+    """How often in all the WebSocket is dialled again after it dropped in the middle (spec section 8, item 15)."""
 
 
 class CloseStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):

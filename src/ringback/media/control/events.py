@@ -200,6 +200,13 @@ class StreamClosed(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=
     detail: str = ""
 
 
+class StreamDropped(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The open WebSocket was lost and is dialled again; `StreamOpened` or `StreamClosed(CONNECTION_LOST)` follows."""
+
+    close_code: int = 0
+    detail: str = ""
+
+
 class SessionStats(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
     """Latest quality figures of a session, at most one per second."""
 
@@ -262,6 +269,7 @@ AnyEvent = (
     | StreamDegraded
     | StreamFaulted
     | StreamClosed
+    | StreamDropped
     | SessionStats
     | WorkerStats
     | EventsLost
@@ -285,6 +293,7 @@ AnySessionEvent = (
     | StreamDegraded
     | StreamFaulted
     | StreamClosed
+    | StreamDropped
     | SessionStats
 )
 """Everything a session's owner may receive."""

@@ -63,10 +63,10 @@ class Ledger:
         """Whether `take_unsent` has something to give."""
         return self._lost_from > 0 or self._next_unsent <= self.last_seq
 
-    def append(self, event: AnyEvent) -> int:
-        """Number and keep a state event; returns its `seq`."""
+    def append(self, event: AnyEvent, wall_ms: int = 0) -> int:
+        """Number, label and keep a state event; returns its `seq`."""
         seq = self.last_seq + 1
-        frame = encode(msgspec.structs.replace(event, seq=seq))
+        frame = encode(msgspec.structs.replace(event, seq=seq, wall_ms=wall_ms))
         while self._frames and (len(self._frames) >= self._max_items or self._bytes + len(frame) > self._max_bytes):
             self._forget_oldest()
         self._frames.append(frame)

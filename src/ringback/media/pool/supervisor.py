@@ -252,8 +252,9 @@ class Supervisor:
             while await self._watch(slot, process):
                 await self._relink(slot, process)
         finally:
-            slot.link = None
-            self._owner.handle_gone(slot)
+            if not (self._is_closing and self._keeps_workers):
+                slot.link = None
+                self._owner.handle_gone(slot)
         is_expected = self._is_closing or slot.state is SlotState.DRAINING
         report = _log.info if is_expected else _log.warning
         report("worker gone", worker_id=slot.worker_id, pid=process.pid)
@@ -280,15 +281,15 @@ class Supervisor:
     async def _connect(
         self, slot: WorkerSlot, path: Path, last_seq: int, incarnation: Incarnation | None = None
     ) -> tuple[SessionSnapshot, ...]:
+        lost = asyncio.Event()
         link = WorkerLink(
             slot.worker_id,
             self._epoch,
             self._settings,
             on_event=lambda event: self._take_event(slot, event),
-            on_lost=slot.link_lost.set,
+            on_lost=lost.set,
             commit=self._commit,
         )
-        slot.link_lost.clear()
         try:
             snapshot = await link.connect(path, last_seq=last_seq)
         except BaseException:
@@ -298,6 +299,7 @@ class Supervisor:
             link.close()
             raise MediaError(f"worker {slot.worker_id} is another process now")
         slot.link = link
+        slot.link_lost = lost
         return snapshot
 
     async def _watch(self, slot: WorkerSlot, process: WorkerProcess) -> bool:

@@ -1,0 +1,165 @@
+"""The worker's one clock for sending: four phases of 5 ms, each leg in one of them, every 20 ms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from ringback import clock
+from ringback.machine import MS, Instant
+
+PHASES = 4
+SLOT_NS = 5 * MS
+_EARLY_NS = MS // 2
+"""The loop's timers count whole milliseconds: a wake this much early is on time."""
+_MAKE_UP_SLOTS = 2 * PHASES
+"""After a stall each leg is ticked at most twice; older slots are skipped, never sent in a burst."""
+_HISTOGRAM_BOUNDS_US = (250, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 7_500, 10_000, 20_000, 50_000, 100_000)
+
+
+class Paced(Protocol):
+    """What the pacer drives; `tick` must not raise."""
+
+    def tick(self, now: Instant) -> None:
+        """Send what is due in the slot of `now`, the slot's own instant."""
+
+
+class SlotClock:
+    """The grid of slots from one origin: slot `n` is due at `origin + n * 5 ms`. Pure.
+
+    State: `due` moves the grid on; slots are handed out once, in order, or skipped.
+    """
+
+    __slots__ = ("_next", "origin", "skipped")
+
+    def __init__(self, origin: Instant) -> None:
+        self.origin = origin
+        self.skipped = 0
+        self._next = 0
+
+    def due(self, now: Instant) -> range:
+        """Return the slots to run now; of a long stall only the last two rounds."""
+        last = (now + _EARLY_NS - self.origin) // SLOT_NS
+        first = self._next
+        if last < first:
+            return range(0)
+        if last - first + 1 > _MAKE_UP_SLOTS:
+            self.skipped += last - first + 1 - _MAKE_UP_SLOTS
+            first = last - _MAKE_UP_SLOTS + 1
+        self._next = last + 1
+        return range(first, last + 1)
+
+    def resume(self, now: Instant) -> None:
+        """Forget slots before `now` without counting them as skipped: nobody was there to be paced."""
+        self._next = max(self._next, -(-(now - self.origin) // SLOT_NS))
+
+    def instant_of(self, slot: int) -> Instant:
+        """Return when a slot is due."""
+        return Instant(self.origin + slot * SLOT_NS)
+
+    def next_due(self) -> Instant:
+        """Return when the next slot is due."""
+        return self.instant_of(self._next)
+
+
+class LatenessHistogram:
+    """Counts how late slots ran, since the last `take_p99_us`."""
+
+    __slots__ = ("_counts", "_total")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(_HISTOGRAM_BOUNDS_US) + 1)
+        self._total = 0
+
+    def note(self, late_ns: int) -> None:
+        """Count one slot."""
+        late_us = late_ns // 1_000
+        index = 0
+        for bound in _HISTOGRAM_BOUNDS_US:
+            if late_us <= bound:
+                break
+            index += 1
+        self._counts[index] += 1
+        self._total += 1
+
+    def take_p99_us(self) -> int:
+        """Return the upper bound of the bucket that holds the 99th percentile, and start again; 0 without slots."""
+        wanted = self._total - self._total // 100
+        seen = 0
+        result = 0
+        if self._total:
+            for bound, count in zip((*_HISTOGRAM_BOUNDS_US, 1_000_000), self._counts, strict=True):
+                seen += count
+                if seen >= wanted:
+                    result = bound
+                    break
+        self._counts = [0] * (len(_HISTOGRAM_BOUNDS_US) + 1)
+        self._total = 0
+        return result
+
+
+class Pacer:
+    """Ticks every leg once per 20 ms in its phase; one timer, no task.
+
+    State: sleeps while it has no legs. A leg may be added or removed at any time, also from within a tick.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_slot: Callable[[Instant], None]) -> None:
+        self._loop = loop
+        self._on_slot = on_slot
+        self._grid = SlotClock(clock.now())
+        self._phases: tuple[list[Paced], ...] = tuple([] for _ in range(PHASES))
+        self._timer: asyncio.TimerHandle | None = None
+        self._wakes = False
+        self.lateness = LatenessHistogram()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._phases))
+
+    @property
+    def skipped_slots(self) -> int:
+        """Slots left out after stalls."""
+        return self._grid.skipped
+
+    def add(self, leg: Paced) -> None:
+        """Pace a leg in the phase that has the fewest."""
+        index = min(range(PHASES), key=lambda phase: len(self._phases[phase]))
+        # Lists are replaced, not changed: a round in progress goes on over the old one.
+        phases = list(self._phases)
+        phases[index] = [*phases[index], leg]
+        self._phases = tuple(phases)
+        if self._timer is None and not self._wakes:
+            self._grid.resume(clock.now())
+            self._schedule()
+
+    def remove(self, leg: Paced) -> None:
+        """Pace a leg no more; unknown legs are ignored."""
+        self._phases = tuple(
+            [other for other in phase if other is not leg] if leg in phase else phase for phase in self._phases
+        )
+        if not len(self) and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _schedule(self) -> None:
+        delay_ns = self._grid.next_due() - clock.now()
+        self._timer = self._loop.call_later(max(delay_ns, 0) / 1e9, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._wakes = True
+        now = clock.now()
+        grid = self._grid
+        try:
+            for slot in grid.due(now):
+                # Legs see the grid, not the clock: their frames stay exactly 20 ms apart whatever the wake's lateness.
+                at = grid.instant_of(slot)
+                self.lateness.note(max(now - at, 0))
+                for leg in self._phases[slot % PHASES]:
+                    leg.tick(at)
+                self._on_slot(now)
+        finally:
+            self._wakes = False
+            if len(self):
+                self._schedule()

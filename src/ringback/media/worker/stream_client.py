@@ -1,0 +1,514 @@
+"""The WebSocket under one audio stream: dials the agent, carries text frames, decides why it ended.
+
+picows parses frames; what it leaves to its user is done here: one deadline over connect, TLS and upgrade, fragments,
+reserved bits, UTF-8, a bound on what waits in the transport, and a bound on what an agent may send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import socket
+import ssl
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from picows import (
+    WSCloseCode,
+    WSError,
+    WSFrame,
+    WSHandshakeError,
+    WSListener,
+    WSMsgType,
+    WSProtocolError,
+    WSTransport,
+    ws_connect,
+)
+
+from ringback import __version__, clock
+from ringback.errors import MediaError
+from ringback.machine import MS, SECOND, Instant, after_ms
+from ringback.media.control.commands import OpenStream
+from ringback.media.control.settings import WorkerSettings
+from ringback.media.control.values import Address, StreamEnd
+from ringback.media.stream.session import StreamSession
+
+CLOSE_NORMAL = 1000
+CLOSE_GOING_AWAY = 1001
+CLOSE_PROTOCOL_ERROR = 1002
+CLOSE_NO_STATUS = 1005
+CLOSE_ABNORMAL = 1006
+CLOSE_INVALID_TEXT = 1007
+CLOSE_TOO_BIG = 1009
+CLOSE_INTERNAL_ERROR = 1011
+
+_ORDERLY_CODES = frozenset({CLOSE_NORMAL, CLOSE_GOING_AWAY, CLOSE_NO_STATUS})
+_URL = re.compile(r"wss?://[\x21\x22\x24-\x7e]{1,2048}")
+"""Printable ASCII without space and `#`: the library puts it into the request line as it is."""
+_HEADERS_MAX = 32
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}")
+_OWN_HEADERS = frozenset(
+    {"host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"}
+)
+_RESUME_READING_S = 0.05
+_NEVER = Instant(0)
+_TEXT = WSMsgType.TEXT
+
+_picows_log = logging.getLogger("ringback.picows")
+# Every fault of a hostile agent would be a line and a traceback of the library; our own events report them.
+_picows_log.setLevel(logging.CRITICAL + 1)
+
+
+class UnusableStream(MediaError):
+    """An `OpenStream` command whose URL, addresses or headers cannot be dialled."""
+
+    default_code = "unusable-stream"
+
+
+class StreamOwner(Protocol):
+    """What a stream client tells its leg; all calls come on the loop."""
+
+    def stream_opened(self, client: StreamClient, connect_ms: int, attempts: int, subprotocol: str) -> None:
+        """The agent answered 101; `start` is queued next."""
+
+    def stream_failed(self, client: StreamClient, attempt: int, detail: str) -> None:
+        """One connect attempt failed."""
+
+    def stream_dropped(self, client: StreamClient, close_code: int, detail: str) -> None:
+        """The open socket was lost and will be dialled again."""
+
+    def stream_fed(self, client: StreamClient, now: Instant) -> None:
+        """A message was handled: the leg may have events, streams may have something to send."""
+
+    def stream_ended(self, client: StreamClient, reason: StreamEnd, close_code: int, detail: str) -> None:
+        """The stream is over; called exactly once, also after `StreamClient.close`."""
+
+    def stream_released(self, client: StreamClient) -> None:
+        """The last socket of the stream is closed; called exactly once, after `stream_ended`."""
+
+
+def check_stream(command: OpenStream) -> None:
+    """Accept a command that can be dialled.
+
+    Raises:
+        UnusableStream: `found` and `allowed` stand in its fields.
+    """
+    if not command.addresses:
+        raise UnusableStream("no address to connect to", found="addresses", allowed="at least one")
+    if not _URL.fullmatch(command.url) or not _has_host(command.url):
+        raise UnusableStream("unusable stream URL", found="url", allowed="ws or wss, a host, printable ASCII")
+    if len(command.headers) > _HEADERS_MAX:
+        raise UnusableStream("too many headers", found=str(len(command.headers)), allowed=str(_HEADERS_MAX))
+    for name, value in command.headers:
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value) or name.lower() in _OWN_HEADERS:
+            raise UnusableStream("unusable header", found=f"header {name[:40]!r}", allowed="tokens, printable values")
+    if command.subprotocol and not _HEADER_NAME.fullmatch(command.subprotocol):
+        raise UnusableStream("unusable sub-protocol", found="subprotocol", allowed="a token")
+
+
+class StreamClient:
+    """One stream's connection: at most one socket at a time, one task that dials and then waits for its end.
+
+    State: `start` once; `flush` at any time; `close` ends it. `stream_ended` comes once, `stream_released` last.
+    """
+
+    def __init__(
+        self, owner: StreamOwner, command: OpenStream, session: StreamSession, settings: WorkerSettings
+    ) -> None:
+        self.command = command
+        self.session = session
+        self.outbox = session.outbox
+        self.close_code = 0
+        self._owner = owner
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._transport: WSTransport | None = None
+        self._listener: _Listener | None = None
+        self._waiting_bytes: Callable[[], int] = int
+        self._task: asyncio.Task[None] | None = None
+        self._life_timer: asyncio.TimerHandle | None = None
+        self._cut_timer: asyncio.TimerHandle | None = None
+        self._has_ended = False
+        self._reconnects_left = command.reconnects
+        self._send_max_bytes = settings.stream_send_max_bytes
+        self._next_ping = Instant(0)
+        self._dialled = Instant(0)
+        self._attempts = 0
+        self._fault = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames can be sent."""
+        return self._transport is not None
+
+    def start(self) -> None:
+        """Begin to dial."""
+        self._task = self._loop.create_task(self._run(), name=f"stream {self.command.stream_id}")
+        self._life_timer = self._loop.call_later(self.command.timeout_ms / 1000, self.close, StreamEnd.TIMEOUT)
+
+    def flush(self) -> None:
+        """Send the session's outbox while little waits in the transport; the rest stays and is bounded there."""
+        transport = self._transport
+        if transport is None:
+            return
+        outbox = self.outbox
+        waiting = self._waiting_bytes
+        send = transport.send
+        while outbox and waiting() <= self._send_max_bytes:
+            send(_TEXT, outbox.popleft())
+
+    def check(self, now: Instant) -> None:
+        """Ping when due and cut a connection that stays silent; called about once per second."""
+        listener = self._listener
+        if self._transport is None or listener is None:
+            return
+        if now >= self._next_ping:
+            self._transport.send_ping()
+            self._next_ping = after_ms(now, self._settings.stream_ping_ms)
+            if not listener.ping_sent:
+                listener.ping_sent = now
+        if listener.ping_sent and now - listener.ping_sent >= self._settings.stream_pong_timeout_ms * MS:
+            listener.detail = "no answer to ping"
+            self._transport.disconnect(graceful=False)
+
+    def close(self, reason: StreamEnd, code: int = CLOSE_NORMAL, detail: str = "") -> None:
+        """End the stream: `stop`, what waits, the close frame; the socket is cut when the agent does not follow."""
+        if self._has_ended:
+            return
+        transport = self._transport
+        if transport is not None:
+            self.session.stop(clock.now())
+            self.flush()
+            self.close_code = code
+            self._say_goodbye(transport, code)
+        self._end(reason, self.close_code, detail)
+        if transport is None and self._task is not None:
+            self._task.cancel()
+
+    def fail(self, code: int, detail: str) -> None:
+        """End the stream over something the agent did wrong."""
+        transport = self._transport
+        if self._has_ended or transport is None:
+            return
+        self.close_code = code
+        self._say_goodbye(transport, code)
+        self._end(StreamEnd.CONNECTION_LOST, code, detail)
+
+    def fed(self, now: Instant) -> None:
+        """Tell the leg that a message was handled; called by the listener."""
+        self._owner.stream_fed(self, now)
+
+    def connected(self, listener: _Listener, transport: WSTransport) -> None:
+        """Take over an upgraded connection; called by the listener before any frame arrives."""
+        if self._has_ended:
+            transport.disconnect(graceful=False)
+            return
+        now = clock.now()
+        self._listener = listener
+        self._transport = transport
+        self._waiting_bytes = transport.underlying_transport.get_write_buffer_size
+        self._next_ping = after_ms(now, self._settings.stream_ping_ms)
+        chosen = transport.response.headers.get("Sec-WebSocket-Protocol", "")
+        self._owner.stream_opened(self, (now - self._dialled) // MS, self._attempts, str(chosen)[:128])
+        self.session.open(now, clock.wall_ms())
+        self.flush()
+
+    def agent_closed(self, transport: WSTransport) -> None:
+        """Answer the agent's close frame, or see ours answered; called by the listener."""
+        self._transport = None
+        if not transport.is_close_frame_sent:
+            transport.send_close(WSCloseCode.OK)
+        self._cut_later(transport)
+        transport.disconnect()
+
+    def disconnected(self, listener: _Listener) -> None:
+        """Let go of a connection that is gone; called by the listener."""
+        if listener is self._listener:
+            self._transport = None
+
+    def _say_goodbye(self, transport: WSTransport, code: int) -> None:
+        self._transport = None
+        transport.send_close(code)  # type: ignore[arg-type]  # any 16-bit code is sent as it is
+        self._cut_later(transport)
+
+    def _cut_later(self, transport: WSTransport) -> None:
+        if self._cut_timer is None:
+            self._cut_timer = self._loop.call_later(
+                self._settings.stream_close_timeout_ms / 1000, transport.disconnect, False
+            )
+
+    def _end(self, reason: StreamEnd, code: int, detail: str) -> None:
+        if self._has_ended:
+            return
+        self._has_ended = True
+        if self._life_timer is not None:
+            self._life_timer.cancel()
+        self._owner.stream_ended(self, reason, code, detail)
+
+    async def _run(self) -> None:
+        try:
+            await self._live()
+        except asyncio.CancelledError:
+            if not self._has_ended:
+                raise
+        except Exception as error:
+            self._end(StreamEnd.CONNECTION_LOST, CLOSE_INTERNAL_ERROR, f"stream failed: {error!r}"[:200])
+        finally:
+            if self._cut_timer is not None:
+                self._cut_timer.cancel()
+            self._owner.stream_released(self)
+
+    async def _live(self) -> None:
+        """Dial, wait for the connection's end, and dial again while drops are forgiven."""
+        transport = await self._dial(self.command.connect_attempts)
+        if transport is None:
+            self._end(StreamEnd.CONNECT_FAILED, 0, self._fault)
+        while transport is not None:
+            refused = await _wait_end(transport)
+            listener = self._listener
+            self._listener = None
+            if self._has_ended or listener is None:
+                return
+            self.close_code = listener.close_code or refused or CLOSE_ABNORMAL
+            detail = listener.detail or "connection dropped"
+            if listener.close_code in _ORDERLY_CODES:
+                self._end(StreamEnd.AGENT_CLOSED, self.close_code, listener.detail)
+            elif refused or self._reconnects_left <= 0:
+                self._end(StreamEnd.CONNECTION_LOST, self.close_code, "protocol error" if refused else detail)
+            else:
+                if self._cut_timer is not None:
+                    self._cut_timer.cancel()
+                    self._cut_timer = None
+                self._owner.stream_dropped(self, self.close_code, detail)
+                transport = await self._dial(self._reconnects_left, is_again=True)
+                if transport is None:
+                    self._end(StreamEnd.CONNECTION_LOST, self.close_code, detail)
+                continue
+            return
+
+    async def _dial(self, attempts: int, *, is_again: bool = False) -> WSTransport | None:
+        """Return an upgraded connection, or `None` after the last attempt failed."""
+        self._dialled = clock.now()
+        addresses = self.command.addresses
+        for attempt in range(1, attempts + 1):
+            self._attempts = attempt
+            self._reconnects_left -= is_again
+            try:
+                async with asyncio.timeout(self.command.connect_timeout_ms / 1000):
+                    return await self._connect(addresses[(attempt - 1) % len(addresses)])
+            except TimeoutError:
+                self._fault = f"no WebSocket within {self.command.connect_timeout_ms} ms"
+            except (OSError, WSError, ValueError) as error:
+                self._fault = _describe(error)
+            self._owner.stream_failed(self, attempt, self._fault)
+            if attempt < attempts:
+                await asyncio.sleep(self.command.connect_gap_ms / 1000)
+        return None
+
+    async def _connect(self, address: Address) -> WSTransport:
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        listener = _Listener(self, self._settings)
+        is_secure = self.command.url.startswith("wss:")
+        try:
+            await self._loop.sock_connect(sock, (address.host, address.port))
+            transport, _ = await ws_connect(
+                lambda: listener,
+                self.command.url,
+                ssl_context=_tls_context(self.command.verify_tls) if is_secure else None,
+                websocket_handshake_timeout=None,
+                logger_name=_picows_log,
+                enable_auto_ping=False,
+                max_frame_size=self._settings.stream_frame_max_bytes,
+                extra_headers=self._headers(),
+                max_redirects=0,
+                socket_factory=lambda _: sock,
+            )
+        except BaseException:
+            # A transport may own the socket by now and must close it itself: the end of the stream makes it do so.
+            _shut(sock)
+            raise
+        return transport
+
+    def _headers(self) -> list[tuple[str, str]]:
+        parts = urlsplit(self.command.url)
+        headers = [("Host", parts.netloc.rpartition("@")[2]), ("User-Agent", f"Ringback/{__version__}")]
+        if self.command.subprotocol:
+            headers.append(("Sec-WebSocket-Protocol", self.command.subprotocol))
+        headers.extend(self.command.headers)
+        return headers
+
+
+class _Listener(WSListener):
+    """Hears one connection. Nothing may escape from its methods: the library would end the connection over it."""
+
+    def __init__(self, client: StreamClient, settings: WorkerSettings) -> None:
+        self.client = client
+        self.close_code = 0
+        self.detail = ""
+        self.ping_sent = _NEVER
+        self._feed_text = client.session.feed_text
+        self._settings = settings
+        self._fragments: list[bytes] = []
+        self._fragments_bytes = 0
+        self._fragments_are_text = False
+        self._transport: WSTransport | None = None
+        self._credit_ns = settings.stream_messages_burst * SECOND // settings.stream_messages_per_s
+        self._credit_max_ns = self._credit_ns
+        self._cost_ns = SECOND // settings.stream_messages_per_s
+        self._credited_at = clock.now()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """Start the stream."""
+        self._transport = transport
+        self.client.connected(self, transport)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """Let go of the connection."""
+        self.client.disconnected(self)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Take one frame; every agent message of the call passes here."""
+        self.ping_sent = _NEVER
+        try:
+            kind = frame.msg_type
+            if kind is _TEXT and frame.fin and not self._fragments and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
+                self._take_text(frame.get_payload_as_bytes())
+            else:
+                self._take_other(transport, kind, frame)
+        except Exception as error:
+            # A fault of ours costs this stream; escaping it would cost a traceback per message as well.
+            self.client.fail(CLOSE_INTERNAL_ERROR, f"stream failed: {error!r}"[:200])
+
+    def pause_writing(self) -> None:
+        """The transport is full; `StreamClient.flush` looks for itself."""
+
+    def resume_writing(self) -> None:
+        """The transport has room again."""
+        self.client.flush()
+
+    def _take_text(self, message: bytes) -> None:
+        if not message.isascii():
+            try:
+                message.decode()
+            except UnicodeDecodeError:
+                self.client.fail(CLOSE_INVALID_TEXT, "text is not UTF-8")
+                return
+        client = self.client
+        if not client.is_open:
+            return
+        now = clock.now()
+        code = self._feed_text(now, message)
+        client.fed(now)
+        if code:
+            client.fail(code, f"message closed the stream with {code}")
+        credit = self._credit_ns + now - self._credited_at - self._cost_ns
+        self._credited_at = now
+        self._credit_ns = min(credit, self._credit_max_ns)
+        if credit < 0:
+            self._pause_reading()
+
+    def _take_other(self, transport: WSTransport, kind: WSMsgType, frame: WSFrame) -> None:
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.client.fail(CLOSE_PROTOCOL_ERROR, "reserved bit set")
+        elif kind == WSMsgType.CLOSE:
+            # A close without a code gives 0; the enumeration counts as an integer at run time only.
+            self.close_code = int(frame.get_close_code()) or CLOSE_NO_STATUS  # type: ignore[call-overload]
+            self.detail = _printable(frame.get_close_reason() or "")
+            self.client.agent_closed(transport)
+        elif kind == WSMsgType.CONTINUATION:
+            if not self._fragments:
+                self.client.fail(CLOSE_PROTOCOL_ERROR, "continuation without a start")
+            else:
+                self._take_fragment(frame)
+        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY):
+            if self._fragments:
+                self.client.fail(CLOSE_PROTOCOL_ERROR, "new message inside a message")
+            elif frame.fin:
+                self.client.session.feed_binary()
+            else:
+                self._fragments_are_text = kind == WSMsgType.TEXT
+                self._take_fragment(frame)
+
+    def _take_fragment(self, frame: WSFrame) -> None:
+        self._fragments_bytes += frame.payload_size
+        self._fragments.append(frame.get_payload_as_bytes())
+        if (
+            self._fragments_bytes > self._settings.stream_frame_max_bytes
+            or len(self._fragments) > self._settings.stream_fragments_max
+        ):
+            self._fragments = []
+            self.client.fail(CLOSE_TOO_BIG, "message too large")
+            return
+        if frame.fin:
+            message = b"".join(self._fragments)
+            self._fragments = []
+            self._fragments_bytes = 0
+            if self._fragments_are_text:
+                self._take_text(message)
+            else:
+                self.client.session.feed_binary()
+
+    def _pause_reading(self) -> None:
+        transport = self._transport
+        if transport is not None and not transport.is_disconnected:
+            transport.underlying_transport.pause_reading()
+            asyncio.get_running_loop().call_later(_RESUME_READING_S, self._resume_reading)
+
+    def _resume_reading(self) -> None:
+        transport = self._transport
+        if transport is not None and not transport.is_disconnected:
+            transport.underlying_transport.resume_reading()
+
+
+async def _wait_end(transport: WSTransport) -> int:
+    """Return 0 when the connection is gone, or the close code with which the library refused the agent's frames."""
+    try:
+        await transport.wait_disconnected()
+    except WSProtocolError as error:
+        return int(error.code)
+    return 0
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _shut(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        # Never connected: nobody else holds it.
+        sock.close()
+
+
+@lru_cache(maxsize=2)
+def _tls_context(verify: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, WSHandshakeError):
+        response = error.response
+        return _printable(f"expected 101, got {int(response.status)}" if response is not None else str(error))
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate refused: {error.verify_message}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return _printable(str(error) or type(error).__name__)
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text[:200])
