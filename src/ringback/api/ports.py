@@ -6,7 +6,7 @@ side effect: official clients repeat a request that was answered with a 5xx.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ringback.accounts.account import Account
@@ -121,3 +121,17 @@ class ReadinessPort(Protocol):
 
     def unready_reasons(self) -> Sequence[str]:
         """Return why the node is not ready; empty when it is."""
+
+
+class CallbacksPort(Protocol):
+    """Sends results of asynchronous requests (specification 4.4); the webhook outbox stands behind it."""
+
+    async def deliver(self, account: Account, url: str, method: str, params: Mapping[str, str]) -> None:
+        """Queue one signed callback to a customer's URL; it is durable when this returns."""
+
+
+class MetricsPort(Protocol):
+    """The metrics of the process; `telemetry.metrics.Metrics` fulfils it."""
+
+    def render(self) -> bytes:
+        """Return all metrics in the Prometheus text format."""

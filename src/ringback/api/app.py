@@ -1,0 +1,93 @@
+"""The application: routes, errors, and both spellings of every path."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ringback import clock
+from ringback.api import accounts, applications, call_streams, calls, errors, numbers, requests
+from ringback.api.admin import events, health
+from ringback.api.limits import FailureLimit, RequestLimit
+from ringback.api.replies import AsyncReplies
+from ringback.api.services import Context, Services
+
+OPENAPI_PATH = "/ringback/v1/openapi.json"
+ACCOUNT_PATH = "/v1/Account/{auth_id}"
+
+
+def build_api(services: Services) -> FastAPI:
+    """Return the application that serves Plivo's REST API and our own resources.
+
+    State: it belongs to the running loop; its shutdown waits for asynchronous requests that are under way.
+    """
+    settings = services.settings
+    context = Context(
+        services=services,
+        request_limit=RequestLimit(settings.requests_per_window, settings.window_ms, clock.now),
+        failure_limit=FailureLimit(settings.auth_failures_per_minute, clock.now),
+        replies=AsyncReplies(services.callbacks, settings.async_replies_max),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await context.replies.close()
+
+    app = FastAPI(
+        title="Ringback",
+        summary="Calls and audio streams for voice agents: Plivo's REST API, self-hosted.",
+        version=settings.version,
+        openapi_url=OPENAPI_PATH,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.context = context
+    account = APIRouter(prefix=ACCOUNT_PATH, responses=_ERRORS)
+    for resource in (accounts, calls, call_streams, requests, applications, numbers):
+        account.include_router(resource.router)
+    app.include_router(account)
+    app.include_router(events.router)
+    app.include_router(health.router)
+    errors.install(app)
+    app.add_middleware(OneSpelling)
+    return app
+
+
+class OneSpelling:
+    """Gives every path the spelling of its route: with a final slash below `/v1/`, without one elsewhere.
+
+    Answering the other spelling with a redirect would turn POST and DELETE into GET in many clients.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            path = scope["path"]
+            wanted = f"{path.rstrip('/')}/" if path.startswith("/v1/") else path.rstrip("/") or "/"
+            if wanted != path:
+                scope = {**scope, "path": wanted}
+        await self._app(scope, receive, send)
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+_ERROR = {"application/json": {"example": {"api_id": "97ceeb52-58b6-11e1-86da-77300b68f8bb", "error": "not found"}}}
+_ERRORS: dict[int | str, dict[str, object]] = {
+    400: {"description": "A parameter is missing or wrong", "content": _ERROR},
+    401: {"description": "Credentials are missing or wrong", "content": {"text/plain": {}}},
+    404: {"description": "No such resource in this account", "content": _ERROR},
+    429: {"description": "Too many requests; see Retry-After", "content": _ERROR},
+}

@@ -1,0 +1,162 @@
+"""`/Application/`: which URLs calls go to (specification 7.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from ringback import ids
+from ringback.accounts import store
+from ringback.accounts.application import Application
+from ringback.api.auth import CurrentAccount
+from ringback.api.bodies import read_body, read_query
+from ringback.api.forms import Form, described_body, described_query
+from ringback.api.paging import read_page
+from ringback.api.responses import no_content, reply
+from ringback.api.services import ServicesOf
+from ringback.errors import NotFound
+from ringback.ids import AppId
+from ringback.storage.database import Session
+
+router = APIRouter(tags=["Applications"])
+
+APP_ID_DIGITS = 17
+_NAME_MAX_CHARS = 255
+_URLS = ("answer_url", "hangup_url", "fallback_answer_url", "message_url")
+_METHODS = ("answer_method", "hangup_method", "fallback_method", "message_method")
+_FLAGS = {
+    "default_number_app": "is_default_for_numbers",
+    "default_endpoint_app": "is_default_for_endpoints",
+    "public_uri": "has_public_uri",
+    "log_incoming_messages": "logs_incoming_messages",
+}
+"""Parameters that are truth values, and the fields they set."""
+
+
+def read_changes(form: Form) -> dict[str, Any]:
+    """Return the application's fields that a request sets; those it does not mention keep their values.
+
+    An empty URL takes the URL away.
+
+    Raises:
+        InvalidParameter: a parameter is wrong.
+    """
+    changes: dict[str, Any] = {}
+    name = form.text("app_name", max_chars=_NAME_MAX_CHARS)
+    if name:
+        changes["name"] = name
+    for parameter in _URLS:
+        url = form.url(parameter)
+        if form.is_given(parameter):
+            changes[parameter] = url
+    for parameter in _METHODS:
+        method = form.method(parameter)
+        if form.is_given(parameter):
+            changes[parameter] = method
+    for parameter, field in _FLAGS.items():
+        flag = form.boolean(parameter, parameter == "log_incoming_messages")
+        if form.is_given(parameter):
+            changes[field] = flag
+    return changes
+
+
+def read_new(form: Form) -> dict[str, Any]:
+    """Return the fields of a new application.
+
+    Raises:
+        InvalidParameter: `app_name` is missing, or a parameter is wrong.
+    """
+    form.text("app_name", required=True, max_chars=_NAME_MAX_CHARS)
+    return read_changes(form)
+
+
+_EXAMPLE = {"app_name": "agent", "answer_url": "https://yourserver.com/answer", "answer_method": "POST"}
+
+
+@router.post(
+    "/Application/", summary="Create an application", status_code=201, openapi_extra=described_body(read_new, _EXAMPLE)
+)
+async def create_application(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
+    """Create an application and return its id."""
+    fields = read_new(Form(await read_body(request)))
+    app_id = AppId(ids.new_digits(APP_ID_DIGITS))
+
+    def create(session: Session) -> None:
+        store.create_application(session, Application(app_id=app_id, account_id=account.auth_id, **fields))
+
+    await services.database.write(create)
+    return reply(201, {"app_id": app_id, "message": "created"})
+
+
+@router.get(
+    "/Application/",
+    summary="List applications",
+    openapi_extra=described_query(lambda form: (read_page(form), form.text("app_name"))),
+)
+async def list_applications(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
+    """Return applications, newest first."""
+    form = Form(read_query(request))
+    page, name = read_page(form), form.text("app_name")
+    found, total = await services.database.read(
+        lambda session: store.list_applications(
+            session, account.auth_id, name=name, limit=page.limit, offset=page.offset
+        )
+    )
+    objects = [application_object(entry, services.settings.sip_domain) for entry in found]
+    return reply(200, {"meta": page.meta(request, total), "objects": objects})
+
+
+@router.get("/Application/{app_id}/", summary="Retrieve an application")
+async def retrieve_application(account: CurrentAccount, services: ServicesOf, app_id: str) -> Response:
+    """Return one application."""
+    found = await services.database.read(lambda session: store.find_application(session, account.auth_id, app_id))
+    if found is None:
+        raise NotFound("application not found")
+    return reply(200, application_object(found, services.settings.sip_domain))
+
+
+@router.post(
+    "/Application/{app_id}/",
+    summary="Change an application",
+    status_code=202,
+    openapi_extra=described_body(read_changes, _EXAMPLE),
+)
+async def change_application(request: Request, account: CurrentAccount, services: ServicesOf, app_id: str) -> Response:
+    """Change the fields that are sent; calls that are being answered keep the URLs they began with."""
+    changes = read_changes(Form(await read_body(request)))
+    await services.database.write(
+        lambda session: store.update_application(session, account.auth_id, AppId(app_id), changes)
+    )
+    return reply(202, {"message": "changed"})
+
+
+@router.delete("/Application/{app_id}/", summary="Delete an application", status_code=204)
+async def delete_application(account: CurrentAccount, services: ServicesOf, app_id: str) -> Response:
+    """Delete an application; its numbers stay, without an application."""
+    if not await services.database.write(lambda session: store.delete_application(session, account.auth_id, app_id)):
+        raise NotFound("application not found")
+    return no_content()
+
+
+def application_object(application: Application, sip_domain: str) -> dict[str, object]:
+    """Return an application as it is spelled on the wire."""
+    return {
+        "answer_method": application.answer_method,
+        "answer_url": application.answer_url,
+        "app_id": application.app_id,
+        "app_name": application.name,
+        "default_app": application.is_default_for_numbers,
+        "default_endpoint_app": application.is_default_for_endpoints,
+        "enabled": application.is_enabled,
+        "fallback_answer_url": application.fallback_answer_url,
+        "fallback_method": application.fallback_method,
+        "hangup_method": application.effective_hangup_method,
+        "hangup_url": application.effective_hangup_url,
+        "message_method": application.message_method,
+        "message_url": application.message_url,
+        "public_uri": application.has_public_uri,
+        "resource_uri": f"/v1/Account/{application.account_id}/Application/{application.app_id}/",
+        "sip_uri": f"sip:{application.app_id}@{sip_domain}",
+        "sub_account": None,
+    }
