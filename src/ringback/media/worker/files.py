@@ -1,4 +1,4 @@
-"""Files for `Play`: wav and mp3 decoded in a small thread pool to 8000 Hz mono, a few seconds ahead of their playback."""
+"""Files for `Play`: wav and mp3, decoded to 8000 Hz mono in a small thread pool a few seconds ahead of playback."""
 
 from __future__ import annotations
 

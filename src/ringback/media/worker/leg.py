@@ -1,0 +1,389 @@
+"""One leg in the worker: the UDP socket, the streams and the files around a `MediaSession`."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from ringback import clock
+from ringback.errors import MediaError
+from ringback.ids import CommandId, PlayId, SessionId, StreamId, chance
+from ringback.machine import Instant
+from ringback.media.control.commands import (
+    CloseStream,
+    OpenSession,
+    OpenStream,
+    Play,
+    SendDigits,
+    SetRemote,
+    StopPlay,
+)
+from ringback.media.control.events import (
+    AnySessionEvent,
+    PlayFinished,
+    RemoteSet,
+    SessionClosed,
+    SessionSnapshot,
+    SessionStats,
+    StreamClosed,
+    StreamConnectFailed,
+    StreamDropped,
+    StreamOpened,
+)
+from ringback.media.control.settings import WorkerSettings
+from ringback.media.control.values import Address, MediaDirection, PlayEnd, RejectCode, SessionEnd, StreamEnd
+from ringback.media.session import AgentStopped, Datagram, MediaSession, MediaSettings
+from ringback.media.stream.session import StreamSession, StreamSettings
+from ringback.media.worker.files import FilePlayback, PlayFiles
+from ringback.media.worker.rtp_socket import PACKET_MAX_BYTES
+from ringback.media.worker.stream_client import CLOSE_NORMAL, StreamClient, UnusableStream, check_stream
+
+_log = structlog.get_logger(__name__)
+
+_PACKETS_PER_CHECK_MAX = 250
+"""Packets read from one socket between two checks, one second apart; more are read and dropped unparsed."""
+_PRIVILEGED_PORTS = 1_024
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a command changed nothing."""
+
+    code: RejectCode
+    found: str = ""
+    allowed: str = ""
+
+
+class LegOwner(Protocol):
+    """What a leg tells its worker; all calls come on the loop."""
+
+    def report(self, event: AnySessionEvent) -> None:
+        """Keep a state event until the server has it."""
+
+    def leg_failed(self, leg: Leg, error: Exception) -> None:
+        """A broken promise inside the leg: the owner closes it."""
+
+    def client_released(self, client: StreamClient) -> None:
+        """The socket of a stream that ended is closed."""
+
+    def client_lingers(self, client: StreamClient) -> None:
+        """A stream has ended and its socket is still closing."""
+
+
+class Leg:
+    """One session's sockets and the only driver of its `MediaSession`.
+
+    State: live from construction to `close`; afterwards every method does nothing.
+    """
+
+    def __init__(
+        self,
+        owner: LegOwner,
+        command: OpenSession,
+        sock: socket.socket,
+        port: int,
+        files: PlayFiles,
+        settings: WorkerSettings,
+        now: Instant,
+    ) -> None:
+        self.session_id: SessionId = command.session_id
+        self.local = Address(command.local_host, port)
+        self.port = port
+        self.is_closed = False
+        self.refused_by_kernel = 0
+        self._owner = owner
+        self._files = files
+        self._settings = settings
+        self._opened_at = now
+        self._loop = asyncio.get_running_loop()
+        self._sock = sock
+        self._recvfrom = sock.recvfrom
+        self._sendto = sock.sendto
+        self._session = MediaSession(
+            MediaSettings(
+                media_idle_ms=command.media_idle_ms, streams_max=settings.streams_max, plays_max=settings.plays_max
+            ),
+            session_id=command.session_id,
+            now=now,
+            chance=chance,
+        )
+        self._receive_packet = self._session.receive_packet
+        self._session_tick = self._session.tick
+        self._poll_event = self._session.poll_event
+        self._out: list[Datagram] = []
+        self._budget = _PACKETS_PER_CHECK_MAX
+        self._clients: tuple[StreamClient, ...] = ()
+        self._plays: dict[PlayId, FilePlayback] = {}
+        self._causes: dict[PlayId | StreamId, CommandId] = {}
+        is_ipv6 = sock.family == socket.AF_INET6
+        self._loop.add_reader(sock, self._take_datagram6 if is_ipv6 else self._take_datagram)
+
+    @property
+    def streams(self) -> tuple[StreamClient, ...]:
+        """Streams that have not ended."""
+        return self._clients
+
+    def tick(self, now: Instant) -> None:
+        """Send this slot's packets and what they set free; called by the pacer, never raises."""
+        if self.is_closed:
+            return
+        out = self._out
+        try:
+            self._session_tick(now, out)
+            for data, address in out:
+                try:
+                    self._sendto(data, address)
+                except OSError:
+                    # A full socket buffer or an unreachable route loses one packet, as the network would.
+                    self.refused_by_kernel += 1
+            out.clear()
+            self._follow_up()
+        except Exception as error:
+            self._owner.leg_failed(self, error)
+
+    def check(self, now: Instant) -> None:
+        """Renew the packet budget and look after the streams; about once per second."""
+        self._budget = _PACKETS_PER_CHECK_MAX
+        for client in self._clients:
+            client.check(now)
+
+    def stats(self) -> SessionStats:
+        """Return the latest quality figures."""
+        return self._session.stats()
+
+    def snapshot(self, now: Instant) -> SessionSnapshot:
+        """Return what a server needs to reconcile."""
+        return SessionSnapshot(
+            self.session_id,
+            self.local,
+            tuple(client.command.stream_id for client in self._clients),
+            (now - self._opened_at) // 1_000_000,
+        )
+
+    def set_remote(self, now: Instant, command: SetRemote) -> Refusal | None:
+        """Apply a negotiation."""
+        fault = _fault_of(command)
+        if fault:
+            return Refusal(RejectCode.INVALID, found=fault, allowed="a unicast numeric address")
+        try:
+            self._session.set_remote(now, command)
+        except MediaError as error:
+            return Refusal(RejectCode.INVALID, found=str(error)[:200])
+        self._owner.report(RemoteSet(session_id=self.session_id, caused_by=command.command_id))
+        self._follow_up()
+        return None
+
+    def play(self, now: Instant, command: Play) -> Refusal | None:
+        """Queue a file."""
+        play_id = command.play_id
+        if play_id in self._plays:
+            return Refusal(RejectCode.DUPLICATE, found=f"play {play_id}")
+        if len(self._plays) >= self._settings.plays_max:
+            return Refusal(RejectCode.LIMIT, found=str(len(self._plays)), allowed=str(self._settings.plays_max))
+        playback = self._files.open(command.path, command.loops, lambda detail: self._fail_play(play_id, detail))
+        if not self._session.start_play(now, play_id, playback):
+            playback.close()
+            return Refusal(RejectCode.LIMIT, found=f"{len(self._plays)} plays")
+        self._plays[play_id] = playback
+        self._causes[play_id] = command.command_id
+        self._follow_up()
+        return None
+
+    def stop_play(self, now: Instant, command: StopPlay) -> Refusal | None:
+        """End a playback; one that is over already needs no ending."""
+        self._session.stop_play(now, command.play_id)
+        self._follow_up()
+        return None
+
+    def send_digits(self, now: Instant, command: SendDigits) -> Refusal | None:
+        """Queue telephone events."""
+        if not self._session.send_digits(now, command.digits, command.tone_ms, command.gap_ms):
+            return Refusal(RejectCode.INVALID, found="digits", allowed="0-9*#A-DwW, within the queue's limit")
+        self._follow_up()
+        return None
+
+    def open_stream(self, now: Instant, command: OpenStream) -> Refusal | None:
+        """Attach a stream and begin to dial its agent."""
+        if any(client.command.stream_id == command.stream_id for client in self._clients):
+            return Refusal(RejectCode.DUPLICATE, found=f"stream {command.stream_id}")
+        try:
+            check_stream(command)
+        except UnusableStream as error:
+            return Refusal(RejectCode.INVALID, found=str(error.fields["found"]), allowed=str(error.fields["allowed"]))
+        stream = StreamSession(StreamSettings.of(command))
+        if not self._session.attach(now, stream):
+            return Refusal(
+                RejectCode.LIMIT,
+                found=f"{len(self._clients)} streams",
+                allowed=f"{self._settings.streams_max}, one of them bidirectional",
+            )
+        client = StreamClient(self, command, stream, self._settings)
+        self._causes[command.stream_id] = command.command_id
+        self._clients = (*self._clients, client)
+        client.start()
+        return None
+
+    def close_stream(self, command: CloseStream) -> Refusal | None:
+        """End a stream."""
+        for client in self._clients:
+            if client.command.stream_id == command.stream_id:
+                client.close(command.reason)
+                return None
+        return Refusal(RejectCode.UNKNOWN_STREAM, found=f"stream {command.stream_id}")
+
+    def close(
+        self,
+        now: Instant,
+        reason: SessionEnd,
+        *,
+        caused_by: CommandId = CommandId(""),  # noqa: B008  # a NewType call is a constant
+        close_code: int = CLOSE_NORMAL,
+    ) -> None:
+        """Free everything; the last event is `SessionClosed`. Idempotent."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._loop.remove_reader(self._sock)
+        final = SessionClosed(session_id=self.session_id, reason=SessionEnd.FAILED)
+        try:
+            for client in self._clients:
+                client.close(StreamEnd.CALL_ENDED, close_code)
+            final = self._session.closed(now, reason)
+            self._report_events()
+        except Exception as error:
+            # The server still hears of the end, and the socket below is freed.
+            _log.error("leg did not close cleanly", session_id=self.session_id, exc_info=error)
+        self._sock.close()
+        for playback in tuple(self._plays.values()):
+            playback.close()
+        self._plays.clear()
+        self._owner.report(msgspec.structs.replace(final, caused_by=caused_by))
+
+    def stream_opened(self, client: StreamClient, connect_ms: int, attempts: int, subprotocol: str) -> None:
+        """Report an open stream; called by its client."""
+        self._owner.report(
+            StreamOpened(
+                session_id=self.session_id,
+                stream_id=client.command.stream_id,
+                caused_by=self._causes.get(client.command.stream_id, CommandId("")),
+                connect_ms=connect_ms,
+                attempts=attempts,
+                subprotocol=subprotocol,
+            )
+        )
+
+    def stream_failed(self, client: StreamClient, attempt: int, detail: str) -> None:
+        """Report a failed attempt; called by its client."""
+        self._owner.report(
+            StreamConnectFailed(
+                session_id=self.session_id, stream_id=client.command.stream_id, attempt=attempt, detail=detail
+            )
+        )
+
+    def stream_dropped(self, client: StreamClient, close_code: int, detail: str) -> None:
+        """Report a lost connection that is dialled again; called by its client."""
+        self._owner.report(
+            StreamDropped(
+                session_id=self.session_id,
+                stream_id=client.command.stream_id,
+                close_code=close_code,
+                detail=detail,
+            )
+        )
+
+    def stream_fed(self, client: StreamClient, now: Instant) -> None:
+        """Follow up an agent's message; called by its client."""
+        if not self.is_closed:
+            self._follow_up()
+
+    def stream_ended(self, client: StreamClient, reason: StreamEnd, close_code: int, detail: str) -> None:
+        """Detach the stream and report its totals; called by its client."""
+        now = clock.now()
+        stream_id = client.command.stream_id
+        self._clients = tuple(other for other in self._clients if other is not client)
+        self._owner.client_lingers(client)
+        self._session.detach(now, stream_id)
+        self._report_events()
+        closed: StreamClosed = client.session.closed(now, self.session_id, reason, close_code, detail)
+        self._owner.report(msgspec.structs.replace(closed, caused_by=self._causes.pop(stream_id, CommandId(""))))
+
+    def stream_released(self, client: StreamClient) -> None:
+        """Pass on that the stream's socket is gone; called by its client."""
+        self._owner.client_released(client)
+
+    def _take_datagram(self) -> None:
+        # One datagram per wake: the loop's poll is level-triggered, so a waiting packet wakes again at once, and the
+        # usual case saves the read that finds nothing (measured 2026-11-22: 6.1 µs per packet against 8.2 µs).
+        try:
+            data, source = self._recvfrom(PACKET_MAX_BYTES + 1)
+        except OSError:
+            return
+        self._take(data, source)
+
+    def _take_datagram6(self) -> None:
+        try:
+            data, source = self._recvfrom(PACKET_MAX_BYTES + 1)
+        except OSError:
+            return
+        self._take(data, source[:2])
+
+    def _take(self, data: bytes, source: tuple[str, int]) -> None:
+        self._budget -= 1
+        if self._budget < 0 or len(data) > PACKET_MAX_BYTES:
+            return
+        try:
+            self._receive_packet(clock.now(), data, source)
+            self._follow_up()
+        except Exception as error:
+            self._owner.leg_failed(self, error)
+
+    def _follow_up(self) -> None:
+        """Report what happened and send what streams have ready; after every call into the session."""
+        event = self._poll_event()
+        if event is not None:
+            self._report_event(event)
+            self._report_events()
+        for client in self._clients:
+            if client.outbox:
+                client.flush()
+
+    def _report_events(self) -> None:
+        while (event := self._poll_event()) is not None:
+            self._report_event(event)
+
+    def _report_event(self, event: AnySessionEvent | AgentStopped) -> None:
+        if isinstance(event, AgentStopped):
+            for client in self._clients:
+                if client.command.stream_id == event.stream_id:
+                    client.close(StreamEnd.AGENT_CLOSED)
+            return
+        if isinstance(event, PlayFinished):
+            playback = self._plays.pop(event.play_id, None)
+            if playback is not None:
+                playback.close()
+            event = msgspec.structs.replace(event, caused_by=self._causes.pop(event.play_id, CommandId("")))
+        self._owner.report(event)
+
+    def _fail_play(self, play_id: PlayId, detail: str) -> None:
+        if not self.is_closed:
+            self._session.stop_play(clock.now(), play_id, PlayEnd.FAILED, detail)
+            self._follow_up()
+
+
+def _fault_of(command: SetRemote) -> str:
+    """Return what makes the remote address unusable, empty when it may be sent to."""
+    try:
+        address = ipaddress.ip_address(command.address.host)
+    except ValueError:
+        return "a host name"
+    if command.direction in (MediaDirection.RECVONLY, MediaDirection.INACTIVE):
+        return ""
+    if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
+        return f"address {address}"
+    if not _PRIVILEGED_PORTS <= command.address.port <= 65_535:
+        return f"port {command.address.port}"
+    return ""
