@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from ringback.sip.errors import MalformedSip, UnsafeHeader
 from ringback.sip.syntax import Params, end_of_quoted, format_params, parse_params, quote, split_list, unquote
-from ringback.sip.uri import Uri, parse_uri_or_opaque, safe_uri_text
+from ringback.sip.uri import URI_UNSAFE, Uri, parse_uri_or_opaque, safe_uri_text
 
-_BARE_UNSAFE = re.compile(r'[ \t?,">]')
+_BARE_UNSAFE = re.compile(r'[\0-\x20?,">\x7f]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,8 @@ def parse_name_addr(text: str) -> NameAddr:
         after = end_of_quoted(text, 0)
         if after < 0:
             raise MalformedSip("found a display name without its closing quote", code="unterminated-quote")
-        display = unquote(text[:after])
+        # A quoted NUL is legal, but no database or webhook downstream could carry it.
+        display = unquote(text[:after]).replace("\0", "")
         opening = text.find("<", after)
         if opening < 0 or text[after:opening].strip():
             raise MalformedSip("found no <...> behind a quoted display name", code="malformed-address")
@@ -98,8 +99,10 @@ def parse_name_addr(text: str) -> NameAddr:
     if closing < 0:
         raise MalformedSip("found < without >", code="malformed-address")
     uri_text = text[opening + 1 : closing]
-    if not uri_text or " " in uri_text or "\t" in uri_text or "<" in uri_text:
-        raise MalformedSip("found an empty or spaced URI in <...>", code="malformed-address")
+    if not uri_text or URI_UNSAFE.search(uri_text) is not None:
+        raise MalformedSip(
+            "found <...> that is empty or holds white space, quotes or control characters", code="malformed-address"
+        )
     rest = text[closing + 1 :].lstrip()
     if not rest:
         return NameAddr(uri_text, display)
@@ -122,7 +125,7 @@ def parse_name_addrs(values: Iterable[str]) -> tuple[NameAddr, ...]:
 def _parse_bare(text: str) -> NameAddr:
     uri_text, semicolon, params = text.partition(";")
     uri_text = uri_text.rstrip()
-    if ":" not in uri_text or _BARE_UNSAFE.search(uri_text) is not None:
+    if ":" not in uri_text[1:] or _BARE_UNSAFE.search(uri_text) is not None:
         raise MalformedSip(
             "found a bare URI without scheme, or with ?, comma, quote or space",
             code="malformed-address",

@@ -87,7 +87,8 @@ def _split_outside_quotes(text: str) -> list[str]:
 def parse_params(text: str) -> dict[str, str | None]:
     """Return the parameters of a `;name=value;name` text; the first of a repeated name wins.
 
-    Leniency: empty parameters (`;;`, a trailing `;`) and white space round `;` and `=` are skipped.
+    Leniency: empty parameters (`;;`, a trailing `;`), names that are no tokens, and white space round `;` and `=` are
+    skipped.
 
     Raises:
         MalformedSip: a quoted value never ends.
@@ -96,7 +97,7 @@ def parse_params(text: str) -> dict[str, str | None]:
     for piece in text.split(";") if '"' not in text else _split_outside_quotes(text):
         name, equals, value = piece.partition("=")
         name = name.strip().lower()
-        if name and name not in params:
+        if name not in params and ((name.isalnum() and name.isascii()) or is_token(name)):
             params[name] = value.strip() if equals else None
     return params
 

@@ -12,7 +12,8 @@ from ringback.sip.syntax import Params, is_digits, parse_params
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
-_URI_UNSAFE = re.compile(r'[\0-\x20<>"\x7f]')
+URI_UNSAFE = re.compile(r'[\0-\x20<>"\x7f]')
+"""What no URI may hold, lest it break out of `<...>` or of a start line."""
 _USER_SAFE = "-_.!~*'()&=+$,;?/#"
 _NO_PARAMS: Final[Params] = {}
 
@@ -121,7 +122,7 @@ class TelUri:
 
 @dataclass(frozen=True, slots=True)
 class OpaqueUri:
-    """A URI that is kept and compared as text: an unknown scheme, or a SIP URI nobody could read."""
+    """A URI that is kept and compared as text: an unknown scheme (or none), or a SIP URI that cannot be read."""
 
     scheme: str
     rest: str
@@ -137,7 +138,7 @@ class OpaqueUri:
 
     def __str__(self) -> str:
         """Return the URI's text."""
-        return f"{self.scheme}:{self.rest}"
+        return f"{self.scheme}:{self.rest}" if self.scheme else self.rest
 
 
 Uri = SipUri | TelUri | OpaqueUri
@@ -152,7 +153,7 @@ def parse_uri(text: str) -> Uri:
     Raises:
         MalformedSip: no scheme, an empty or impossible host or port, white space, `<`, `>` or `"`.
     """
-    if _URI_UNSAFE.search(text) is not None:
+    if URI_UNSAFE.search(text) is not None:
         raise MalformedSip("found white space, a control character, quote or bracket in a URI", code="malformed-uri")
     scheme, colon, rest = text.partition(":")
     kind = scheme.lower()
@@ -171,8 +172,8 @@ def parse_uri_or_opaque(text: str) -> Uri:
     try:
         return parse_uri(text)
     except MalformedSip:
-        scheme, _, rest = text.partition(":")
-        return OpaqueUri(scheme, rest)
+        scheme, colon, rest = text.partition(":")
+        return OpaqueUri(scheme, rest) if colon else OpaqueUri("", text)
 
 
 def parse_host_port(text: str) -> tuple[str, int | None]:
@@ -235,7 +236,7 @@ def safe_uri_text(uri: Uri | str) -> str:
         UnsafeHeader: it holds white space, a control character, a quote or an angle bracket.
     """
     text = str(uri)
-    if not text or _URI_UNSAFE.search(text) is not None:
+    if not text or URI_UNSAFE.search(text) is not None:
         raise UnsafeHeader(
             f"found URI {text!r}, allowed is text without spaces, quotes, brackets and control characters"
         )

@@ -113,8 +113,8 @@ def parse_via(text: str) -> Via:
     if len(parts) != 3 or parts[0].strip().upper() != "SIP":
         raise MalformedSip("found a Via that does not start with SIP/2.0/transport", code="malformed-via")
     transport_and_host = parts[2].split(None, 1)
-    if len(transport_and_host) != 2 or not is_token(transport_and_host[0]):
-        raise MalformedSip("found a Via without transport or host", code="malformed-via")
+    if len(transport_and_host) != 2 or not is_token(transport_and_host[0]) or not is_token(parts[1].strip()):
+        raise MalformedSip("found a Via without version, transport or host", code="malformed-via")
     sent_by = transport_and_host[1].rstrip()
     if " " in sent_by or "\t" in sent_by:
         sent_by = ":".join(piece.strip() for piece in sent_by.split(":"))
