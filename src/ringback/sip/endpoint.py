@@ -9,9 +9,20 @@ A verb returns whether it took effect: a call that has ended meanwhile is no err
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ringback.errors import Bug, InvalidParameter, LimitReached
+from ringback.machine import Instant
 from ringback.sip.address import NameAddr
+from ringback.sip.dialog import Dialog, DialogId, MalformedDialog, dialog_id_of, dialog_of_uas
 from ringback.sip.digest import Credentials
-from ringback.sip.flow import Flow, Listener, Target, Transport
+from ringback.sip.errors import MalformedSip
+from ringback.sip.flow import Flow, Listener, Target, Transmit, Transport, is_ipv6
+from ringback.sip.headers.content_type import parse_media_type
+from ringback.sip.invite.body import SDP_TYPE, sdp_of
 from ringback.sip.invite.events import (
     Answered,
     CancelReceived,
@@ -30,11 +41,609 @@ from ringback.sip.invite.events import (
     Reoffered,
     ReofferRefused,
 )
+from ringback.sip.invite.host import ALLOW, SUPPORTED, DialogOwner, Path
+from ringback.sip.invite.incoming import IncomingCall
+from ringback.sip.invite.outgoing import OutgoingCall
 from ringback.sip.invite.values import HeaderLines, InviteId, OutboundInvite
+from ringback.sip.message import SipMessage, SipRequest, SipResponse, application_header, response_to
+from ringback.sip.parser import SipParseError, is_keep_alive, parse_message
+from ringback.sip.policy import SourceRates, is_local, is_numeric, is_scanner, listener_for, listener_of, sent_by
+from ringback.sip.settings import SipSettings
+from ringback.sip.timers import TimerHeap
+from ringback.sip.trace import Direction, SipTrace, masked, sent_facts, summary_of
+from ringback.sip.transaction.layer import TransactionLayer, TransactionTableFull
+from ringback.sip.transaction.server import ServerTransaction, Unattended
+from ringback.sip.uri import OpaqueUri, SipUri
 
 __all__ = [
-    "Answered", "CancelReceived", "Confirmed", "Credentials", "EndDetail", "Endpoint", "Flow", "HeaderLines", "HungUp",
-    "InfoAnswered", "InfoReceived", "InviteEnded", "InviteEvent", "InviteId", "InviteReceived", "Listener", "NameAddr",
-    "OutboundInvite", "Progressed", "Refused", "ReofferAnswered", "ReofferConfirmed", "ReofferRefused", "Reoffered",
-    "SipTrace", "Target", "Transport",
+    "Answered",
+    "CancelReceived",
+    "Confirmed",
+    "Credentials",
+    "DatagramArrived",
+    "EndDetail",
+    "Endpoint",
+    "Flow",
+    "HeaderLines",
+    "HungUp",
+    "InfoAnswered",
+    "InfoReceived",
+    "InviteEnded",
+    "InviteEvent",
+    "InviteId",
+    "InviteReceived",
+    "Listener",
+    "MessageArrived",
+    "NameAddr",
+    "OutboundInvite",
+    "Progressed",
+    "Refused",
+    "ReofferAnswered",
+    "ReofferConfirmed",
+    "ReofferRefused",
+    "Reoffered",
+    "SendFailed",
+    "SipCounters",
+    "SipTrace",
+    "Target",
+    "Transport",
 ]  # fmt: skip - one public face: rooms above import SIP names from here
+
+RECENT_CALLS = 1_024
+"""Ended calls whose late messages are still traced under their id."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramArrived:
+    """Input: one UDP datagram."""
+
+    flow: Flow
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessageArrived:
+    """Input: one message, or one refused message, that the framer of a connection has cut out."""
+
+    flow: Flow
+    message: SipMessage | SipParseError
+
+
+@dataclass(frozen=True, slots=True)
+class SendFailed:
+    """Input: a `Transmit` with this `sender` could not be carried out."""
+
+    sender: Hashable
+
+
+EndpointInput = DatagramArrived | MessageArrived | SendFailed
+EndpointOutput = Transmit | InviteEvent | SipTrace
+
+
+@dataclass(slots=True)
+class SipCounters:
+    """What was refused or dropped, and how often."""
+
+    malformed: int = 0
+    scanners: int = 0
+    over_rate: int = 0
+    stray_responses: int = 0
+    stray_acks: int = 0
+    overloads: int = 0
+
+
+class _Call(DialogOwner, Protocol):
+    """What `IncomingCall` and `OutgoingCall` have in common."""
+
+    def progress(self, now: Instant, status: int, sdp: bytes | None, headers: HeaderLines) -> bool: ...
+    def answer(self, now: Instant, sdp: bytes, headers: HeaderLines) -> bool: ...
+    def reject(self, now: Instant, status: int, reason: str, headers: HeaderLines) -> bool: ...
+    def hangup(self, now: Instant, headers: HeaderLines) -> bool: ...
+    def ack_with(self, now: Instant, sdp: bytes) -> bool: ...
+    def reoffer(self, now: Instant, sdp: bytes | None) -> bool: ...
+    def accept_reoffer(self, now: Instant, sdp: bytes) -> bool: ...
+    def refuse_reoffer(self, now: Instant, status: int, reason: str) -> bool: ...
+    def send_info(self, now: Instant, content_type: str, body: bytes) -> bool: ...
+
+
+class Endpoint:
+    """One SIP user agent on one or more listeners.
+
+    Args:
+        new_token: Fresh randomness of at least 64 bits, in token characters: tags, branches, Call-IDs, ids.
+        chance: Random numbers in [0, 1): back-off and Retry-After.
+        is_trusted: Whether a flow's peer is known (a trunk, a registered phone): no rate, no scanner check. None trusts
+            loopback alone.
+        is_traced: Whether `SipTrace` outputs are wanted.
+    """
+
+    def __init__(
+        self,
+        settings: SipSettings,
+        new_token: Callable[[], str],
+        chance: Callable[[], float],
+        *,
+        is_trusted: Callable[[Flow], bool] | None = None,
+        is_traced: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.timers = TimerHeap()
+        self.transactions = TransactionLayer(settings, self.timers, self.transmit)
+        self.counters = SipCounters()
+        self.listeners: tuple[Listener, ...] = ()
+        self.is_draining = False
+        self._new_token = new_token
+        self._chance = chance
+        self._is_trusted = is_trusted or _is_loopback_peer
+        self._is_traced = is_traced
+        self._rates = SourceRates(settings.source_rate_per_s, settings.source_burst, settings.max_sources)
+        self._outputs: deque[EndpointOutput] = deque()
+        self._calls: dict[InviteId, _Call] = {}
+        self._dialogs: dict[DialogId, DialogOwner] = {}
+        self._call_names: dict[tuple[str, str], InviteId] = {}
+        self._arrived: tuple[Flow, SipMessage] | None = None
+
+    # What it holds.
+
+    @property
+    def call_count(self) -> int:
+        """Return the number of calls in any state."""
+        return len(self._calls)
+
+    @property
+    def dialog_count(self) -> int:
+        """Return the number of dialogs, early ones included."""
+        return len(self._dialogs)
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether no call, dialog, transaction or timer is left."""
+        layer = self.transactions
+        tables = (self._calls, self._dialogs, self.timers)
+        return not any(len(table) for table in tables) and not (
+            layer.client_count or layer.server_count or layer.merge_count
+        )
+
+    # The loop contract.
+
+    def handle_input(self, now: Instant, event: EndpointInput) -> None:
+        """Take one input; never blocks, never performs I/O."""
+        if isinstance(event, DatagramArrived):
+            if is_keep_alive(event.payload):
+                return
+            try:
+                message = parse_message(event.payload)
+            except SipParseError as error:
+                self._refuse_malformed(now, event.flow, error)
+                return
+            self._receive(now, event.flow, message)
+        elif isinstance(event, MessageArrived):
+            if isinstance(event.message, SipParseError):
+                self._refuse_malformed(now, event.flow, event.message)
+            else:
+                self._receive(now, event.flow, event.message)
+        else:
+            self.transactions.fail_transport(now, event.sender)
+
+    def handle_timeout(self, now: Instant) -> None:
+        """Fire every timer that is due at `now`."""
+        while (due := self.timers.pop_due(now)) is not None:
+            owner, timer = due
+            owner.handle_timer(now, timer)
+
+    def poll_output(self) -> EndpointOutput | None:
+        """Return the next output, or None when all have been taken."""
+        return self._outputs.popleft() if self._outputs else None
+
+    def poll_timeout(self) -> Instant | None:
+        """Return the earliest deadline, or None when no timer is armed."""
+        return self.timers.next_deadline()
+
+    # Verbs.
+
+    def invite(self, now: Instant, outbound: OutboundInvite) -> InviteId:
+        """Place a call and return its id.
+
+        Raises:
+            UnsafeHeader: a value of `outbound` cannot be sent.
+            LimitReached: the table of calls is full.
+        """
+        if len(self._calls) >= self.settings.max_invites:
+            raise LimitReached(f"{len(self._calls)} calls, no more are allowed", code="too-many-calls")
+        invite_id = InviteId(self.new_token())
+        call = OutgoingCall(self, invite_id, outbound)
+        self._calls[invite_id] = call
+        self._name_call(call.call_id, call.from_tag, invite_id)
+        call.start(now)
+        return invite_id
+
+    def progress(
+        self,
+        now: Instant,
+        invite_id: InviteId,
+        status: int,
+        sdp: bytes | None = None,
+        headers: HeaderLines = (),
+    ) -> bool:
+        """Send a provisional response to an incoming call; it is repeated every minute.
+
+        Raises:
+            InvalidParameter: `status` is not 1xx, or a header cannot be sent.
+        """
+        _require_status(status, 100, 199)
+        call = self._calls.get(invite_id)
+        return call is not None and call.progress(now, status, sdp, _checked(headers))
+
+    def answer(self, now: Instant, invite_id: InviteId, sdp: bytes, headers: HeaderLines = ()) -> bool:
+        """Answer an incoming call; `sdp` is the answer, or our offer if the INVITE had none.
+
+        Raises:
+            InvalidParameter: a header cannot be sent.
+        """
+        call = self._calls.get(invite_id)
+        return call is not None and call.answer(now, sdp, _checked(headers))
+
+    def reject(
+        self, now: Instant, invite_id: InviteId, status: int, reason: str = "", headers: HeaderLines = ()
+    ) -> bool:
+        """Refuse an incoming call; an empty `reason` means the registered phrase.
+
+        Raises:
+            InvalidParameter: `status` is not 3xx to 6xx, or a header cannot be sent.
+        """
+        _require_status(status, 300, 699)
+        call = self._calls.get(invite_id)
+        return call is not None and call.reject(now, status, reason, _checked(headers))
+
+    def hangup(self, now: Instant, invite_id: InviteId, reason_header: str = "", headers: HeaderLines = ()) -> bool:
+        """End a call by BYE, CANCEL (held until the first response) or 480, as its state needs; idempotent.
+
+        Args:
+            reason_header: Value of the Reason header, such as `Q.850;cause=16`.
+        Raises:
+            InvalidParameter: a header cannot be sent.
+        """
+        lines = (*((("reason", reason_header),) if reason_header else ()), *headers)
+        call = self._calls.get(invite_id)
+        return call is not None and call.hangup(now, _checked(lines))
+
+    def ack_with(self, now: Instant, invite_id: InviteId, sdp: bytes) -> bool:
+        """Answer the offer that a 200 brought, to our call or to our re-INVITE without one."""
+        call = self._calls.get(invite_id)
+        return call is not None and call.ack_with(now, sdp)
+
+    def reoffer(self, now: Instant, invite_id: InviteId, sdp: bytes | None) -> bool:
+        """Send a re-INVITE with our offer, or without one to get the peer's; one at a time."""
+        call = self._calls.get(invite_id)
+        return call is not None and call.reoffer(now, sdp)
+
+    def accept_reoffer(self, now: Instant, invite_id: InviteId, sdp: bytes) -> bool:
+        """Answer 200 to the peer's re-INVITE; `sdp` is the answer, or our offer if it had none."""
+        call = self._calls.get(invite_id)
+        return call is not None and call.accept_reoffer(now, sdp)
+
+    def refuse_reoffer(self, now: Instant, invite_id: InviteId, status: int, reason: str = "") -> bool:
+        """Refuse the peer's re-INVITE; the session goes on as before.
+
+        Raises:
+            InvalidParameter: `status` is not 3xx to 6xx.
+        """
+        _require_status(status, 300, 699)
+        call = self._calls.get(invite_id)
+        return call is not None and call.refuse_reoffer(now, status, reason)
+
+    def send_info(self, now: Instant, invite_id: InviteId, content_type: str, body: bytes) -> bool:
+        """Send INFO inside a confirmed call; `InfoAnswered` follows."""
+        call = self._calls.get(invite_id)
+        return call is not None and call.send_info(now, content_type, body)
+
+    # What calls and transactions need (`InviteHost`).
+
+    def emit(self, event: InviteEvent) -> None:
+        """Queue an event for the owner."""
+        if not isinstance(event, InviteReceived):
+            self._trace_arrived()
+        self._outputs.append(event)
+
+    def transmit(self, transmit: Transmit) -> None:
+        """Queue a message for the shell."""
+        if self._is_traced:
+            self._trace_arrived()
+            summary, call_id, local_tag = sent_facts(transmit.payload)
+            name = self._call_names.get((call_id, local_tag))
+            raw = masked(transmit.payload)
+            self._outputs.append(SipTrace(Direction.OUT, transmit.to, summary, call_id, raw, name))
+        self._outputs.append(transmit)
+
+    def new_token(self) -> str:
+        """Return fresh randomness for tags and branches."""
+        return self._new_token()
+
+    def chance(self) -> float:
+        """Return a random number in [0, 1)."""
+        return self._chance()
+
+    def path_to(self, target: Target) -> Path | None:
+        """Return the way to a target, or None when no listener of ours speaks its transport and address family."""
+        listener = listener_for(self.listeners, target.transport, target.host)
+        if listener is None:
+            return None
+        name = sent_by(listener, target.host, self.settings)
+        if target.transport.is_reliable:
+            return Path(target, name)
+        return Path(Flow(Transport.UDP, (listener.host, listener.port), (target.host, target.port)), name)
+
+    def path_of(self, dialog: Dialog) -> Path:
+        """Return the way of requests inside a dialog.
+
+        The next hop's numeric address is used, over the dialog's connection if that leads to the same host. Names,
+        and private addresses of peers that speak from public ones (NAT), are reached over the dialog's flow.
+        """
+        flow, hop, networks = dialog.flow, dialog.next_hop(), self.settings.local_networks
+        name = self._name_towards(flow)
+        if not isinstance(hop, SipUri) or not is_numeric(hop.host):
+            return Path(flow, name)
+        host = hop.host.strip("[]")
+        remote = flow.remote[0]
+        is_behind_nat = host != remote and is_local(host, networks) and not is_local(remote, networks)
+        if is_behind_nat or is_ipv6(host) != is_ipv6(remote):
+            return Path(flow, name)
+        wanted = Transport.TCP if hop.transport == "tcp" else Transport.UDP
+        target = Target(wanted, host, hop.port or 5060)
+        if flow.transport.is_reliable and host == remote:
+            return Path(flow, name, Target(flow.transport, host, hop.port or 5060))
+        if not flow.transport.is_reliable and wanted is Transport.UDP:
+            return Path(Flow(Transport.UDP, flow.local, (target.host, target.port)), name)
+        return self.path_to(target) or Path(flow, name)
+
+    def respond(
+        self,
+        now: Instant,
+        transaction: ServerTransaction,
+        status: int,
+        reason: str = "",
+        headers: HeaderLines = (),
+        body: bytes = b"",
+        to_tag: str = "",
+    ) -> SipResponse:
+        """Send a response with our Server header and return it."""
+        request = transaction.request
+        if not to_tag and status > 100 and request.to.tag is None:
+            to_tag = transaction.local_tag or self._new_token()
+        lines = (("server", self.settings.user_agent), *headers)
+        response = response_to(request, status, reason or None, to_tag or None, lines, body)
+        transaction.respond(now, response)
+        return response
+
+    def add_dialog(self, dialog_id: DialogId, owner: DialogOwner) -> None:
+        """Route requests inside a dialog to `owner`."""
+        self._dialogs[dialog_id] = owner
+
+    def remove_dialog(self, dialog_id: DialogId) -> None:
+        """Stop routing requests inside a dialog."""
+        self._dialogs.pop(dialog_id, None)
+
+    def forget_invite(self, invite_id: InviteId) -> None:
+        """Give the id up."""
+        self._calls.pop(invite_id, None)
+
+    # Messages.
+
+    def _receive(self, now: Instant, flow: Flow, message: SipMessage) -> None:
+        if self._is_traced:
+            self._arrived = (flow, message)
+        try:
+            if isinstance(message, SipRequest):
+                self._receive_request(now, flow, message)
+            elif not self.transactions.receive_response(now, message, flow):
+                self.counters.stray_responses += 1
+        finally:
+            self._trace_arrived()
+
+    def _receive_request(self, now: Instant, flow: Flow, request: SipRequest) -> None:
+        request.headers.set_first_value("via", str(request.via.with_source(*flow.remote)))
+        if self.transactions.receive_request(now, request, flow):
+            return
+        owner = self._dialogs.get(dialog_id_of(request)) if request.to.tag is not None else None
+        if request.method == "ACK":
+            if owner is None:
+                self.counters.stray_acks += 1
+            else:
+                owner.receive_ack(now, request)
+            return
+        if owner is None and not self._admits(now, flow, request):
+            self._arrived = None
+            return
+        is_merged = self.transactions.is_merged(request)
+        try:
+            transaction = self.transactions.start_server(
+                now, request, flow, Unattended(), _return_target(flow, request)
+            )
+        except TransactionTableFull:
+            self.counters.overloads += 1
+            self._respond_statelessly(flow, request, 503, self._retry_after())
+            return
+        if request.method == "CANCEL":
+            self._cancel(now, transaction)
+        elif is_merged:
+            self.respond(now, transaction, 482)
+        elif request.to.tag is not None and owner is None:
+            self.respond(now, transaction, 481)
+        elif not self._refuses_extensions(now, transaction):
+            if owner is not None:
+                owner.receive_in_dialog(now, transaction)
+            else:
+                self._open(now, transaction)
+
+    def _open(self, now: Instant, transaction: ServerTransaction) -> None:
+        """Answer a request outside any dialog (RFC 3261 §8.2)."""
+        request = transaction.request
+        if request.method in ("BYE", "INFO"):
+            self.respond(now, transaction, 481)
+        elif request.method not in ("INVITE", "OPTIONS"):
+            self.respond(now, transaction, 405, headers=(("allow", ALLOW),))
+        elif isinstance(request.uri, OpaqueUri):
+            self.respond(now, transaction, 416)
+        elif self.is_draining:
+            self.respond(now, transaction, 503, headers=self._retry_after())
+        elif request.method == "OPTIONS":
+            lines = (("allow", ALLOW), ("accept", SDP_TYPE), ("supported", SUPPORTED))
+            self.respond(now, transaction, 200, headers=lines)
+        elif not _accepts_sdp(request):
+            self.respond(now, transaction, 406)
+        elif len(self._calls) >= self.settings.max_invites:
+            self.counters.overloads += 1
+            self.respond(now, transaction, 503, headers=self._retry_after())
+        else:
+            self._open_call(now, transaction)
+
+    def _open_call(self, now: Instant, transaction: ServerTransaction) -> None:
+        request, flow = transaction.request, transaction.flow
+        try:
+            offer = sdp_of(request)
+            contact = Path(flow, self._name_towards(flow)).contact(_user_of(request))
+            dialog = dialog_of_uas(request, self._new_token(), contact, flow)
+        except MalformedSip as error:
+            self.respond(now, transaction, error.status or 400, headers=(("accept", SDP_TYPE),))
+            return
+        except MalformedDialog as error:
+            self.respond(now, transaction, 400, _phrase(error.message))
+            return
+        invite_id = InviteId(self._new_token())
+        call = IncomingCall(self, invite_id, transaction, dialog, offer)
+        self._calls[invite_id] = call
+        self._name_call(request.call_id, dialog.dialog_id.local_tag, invite_id)
+        if self._arrived is not None:
+            self._name_call(request.call_id, "", invite_id)
+        call.start(now)
+        self._trace_arrived()
+        self._call_names.pop((request.call_id, ""), None)
+
+    def _cancel(self, now: Instant, transaction: ServerTransaction) -> None:
+        cancel = transaction.request
+        invite = self.transactions.cancelled_by(cancel)
+        if invite is None:
+            self.respond(now, transaction, 481)
+            return
+        self.respond(now, transaction, 200, to_tag=invite.local_tag)
+        if not invite.is_answered:
+            invite.user.cancelled(now, invite, cancel)
+
+    def _refuses_extensions(self, now: Instant, transaction: ServerTransaction) -> bool:
+        unknown = [tag for tag in transaction.request.headers.all("require") if tag not in _SUPPORTED_TAGS]
+        if not unknown:
+            return False
+        self.respond(now, transaction, 420, headers=(("unsupported", ", ".join(unknown)),))
+        return True
+
+    def _admits(self, now: Instant, flow: Flow, request: SipRequest) -> bool:
+        if self._is_trusted(flow):
+            return True
+        if is_scanner(request.headers.get("user-agent"), self.settings.scanner_agents):
+            self.counters.scanners += 1
+            return False
+        return self._is_within_rate(now, flow)
+
+    def _is_within_rate(self, now: Instant, flow: Flow) -> bool:
+        if self._rates.admits(now, flow.remote[0]):
+            return True
+        self.counters.over_rate += 1
+        return False
+
+    def _refuse_malformed(self, now: Instant, flow: Flow, error: SipParseError) -> None:
+        self.counters.malformed += 1
+        request, status = error.request, error.status
+        if status is None or request is None or request.method == "ACK":
+            return
+        if not self._is_trusted(flow) and not self._is_within_rate(now, flow):
+            return
+        try:
+            request.headers.set_first_value("via", str(request.via.with_source(*flow.remote)))
+            self._respond_statelessly(flow, request, status, (), _phrase(error.message) if status == 400 else "")
+        except (MalformedSip, InvalidParameter):
+            return  # not even an answer can be built from it
+
+    def _respond_statelessly(
+        self, flow: Flow, request: SipRequest, status: int, headers: HeaderLines, reason: str = ""
+    ) -> None:
+        lines = (("server", self.settings.user_agent), *headers)
+        response = response_to(request, status, reason or None, self._new_token(), lines)
+        self.transmit(Transmit(response.to_bytes(), flow))
+
+    def _retry_after(self) -> HeaderLines:
+        low, high = self.settings.retry_after_min_s, self.settings.retry_after_max_s
+        return (("retry-after", str(low + int(self._chance() * (high - low + 1)))),)
+
+    def _name_towards(self, flow: Flow) -> str:
+        listener = listener_of(self.listeners, flow)
+        if listener is None:
+            raise Bug("a flow belongs to no listener", transport=flow.transport.value)
+        return sent_by(listener, flow.remote[0], self.settings)
+
+    # Traces.
+
+    def _name_call(self, call_id: str, local_tag: str, invite_id: InviteId) -> None:
+        if not self._is_traced:
+            return
+        names = self._call_names
+        names[call_id, local_tag] = invite_id
+        if len(names) > self.settings.max_invites + RECENT_CALLS:
+            for name in [name for name, named in names.items() if named not in self._calls]:
+                del names[name]
+
+    def _trace_arrived(self) -> None:
+        arrived = self._arrived
+        if arrived is None:
+            return
+        self._arrived = None
+        flow, message = arrived
+        local = message.to if isinstance(message, SipRequest) else message.from_
+        name = self._call_names.get((message.call_id, local.tag or ""))
+        raw = masked(message.to_bytes())
+        self._outputs.append(SipTrace(Direction.IN, flow, summary_of(message), message.call_id, raw, name))
+
+
+_SUPPORTED_TAGS = frozenset(tag for tag in SUPPORTED.replace(" ", "").split(",") if tag)
+
+
+def _is_loopback_peer(flow: Flow) -> bool:
+    return flow.remote[0].startswith("127.") or flow.remote[0] == "::1"
+
+
+def _return_target(flow: Flow, request: SipRequest) -> Target | None:
+    """Return where to connect for a response when its connection has gone (RFC 3261 §18.2.2)."""
+    if not flow.transport.is_reliable:
+        return None
+    return Target(flow.transport, flow.remote[0], request.via.port or 5060)
+
+
+def _accepts_sdp(request: SipRequest) -> bool:
+    accepted = request.headers.all("accept")
+    if not accepted:
+        return True
+    for text in accepted:
+        try:
+            if parse_media_type(text).accepts(SDP_TYPE):
+                return True
+        except MalformedSip:
+            continue
+    return False
+
+
+def _user_of(request: SipRequest) -> str:
+    uri = request.uri
+    return (uri.user or "") if isinstance(uri, SipUri) else ""
+
+
+def _require_status(status: int, lowest: int, highest: int) -> None:
+    if not lowest <= status <= highest:
+        raise InvalidParameter(f"found status {status}, allowed is {lowest} to {highest}")
+
+
+def _checked(headers: HeaderLines) -> HeaderLines:
+    return tuple(application_header(name, value) for name, value in headers)
+
+
+def _phrase(message: str) -> str:
+    """Return an error's message as a reason phrase."""
+    return f"Bad Request: {message}"[:120]

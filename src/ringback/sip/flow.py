@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -55,6 +56,20 @@ class Listener:
     port: int
     advertised_host: str
     advertised_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """A message to be sent, in whole.
+
+    A `Flow` names a socket or connection; when that connection is gone, or there is none to a `Target`, the shell
+    opens one to `fallback` or the target. A failure is reported under `sender`, unless that is None.
+    """
+
+    payload: bytes
+    to: Flow | Target
+    sender: Hashable | None = None
+    fallback: Target | None = None
 
 
 def bracketed(host: str) -> str:

@@ -13,10 +13,10 @@ class Timer(Enum):
     """Every timer of transactions and of the INVITE usage. A member's text says who arms it and what firing means."""
 
     TRYING = "INVITE server in Proceeding, 200 ms; stopped by the first response; firing sends 100 (RFC 3261 §17.2.1)"
-    A = "INVITE client in Calling over UDP, T1 doubling without a cap; stopped by any response; firing repeats the INVITE"
+    A = "INVITE client in Calling over UDP, T1 doubling without a cap; stopped by a response; firing repeats the INVITE"
     B = "INVITE client in Calling, 64 × T1 or the failover time; stopped by any response; firing ends with a time-out"
     D = "INVITE client in Completed, 32 s over UDP, else 0; nothing stops it; firing forgets the transaction"
-    E = "non-INVITE client over UDP, T1 doubling to T2, T2 in Proceeding; stopped by a final; firing repeats the request"
+    E = "non-INVITE client over UDP, T1 doubling to T2; stopped by a final; firing repeats the request"
     F = "non-INVITE client, 64 × T1 or the failover time; stopped by a final; firing ends with a time-out"
     G = "INVITE server in Completed over UDP, T1 doubling to T2; stopped by the ACK; firing repeats the final response"
     H = "INVITE server in Completed, 64 × T1 on every transport; stopped by the ACK; firing gives up waiting for it"
@@ -25,15 +25,21 @@ class Timer(Enum):
     K = "non-INVITE client in Completed, T4 over UDP, else 0; nothing stops it; firing forgets the transaction"
     L = "INVITE server in Accepted, 64 × T1 (RFC 6026 §7.1); nothing stops it; firing forgets the transaction"
     M = "INVITE client in Accepted, 64 × T1 (RFC 6026 §7.2); nothing stops it; firing forgets the transaction"
-    SUCCESS_REPEAT = "usage after its 200, T1 doubling to T2 on every transport; stopped by the ACK; firing repeats the 200"
+    SUCCESS_REPEAT = (
+        "usage after its 200, T1 doubling to T2 on every transport; stopped by the ACK; firing repeats the 200"
+    )
     ACK_WAIT = "usage after its 200, 64 × T1; stopped by the ACK; firing sends BYE (RFC 3261 §13.3.1.4)"
     RINGING_REFRESH = "incoming call in early state, 60 s; stopped by the final response; firing repeats the last 18x"
-    CANCEL_WAIT = "outgoing call after CANCEL, 64 × T1; stopped by the final response; firing drops the INVITE (RFC 3261 §9.1)"
+    CANCEL_WAIT = (
+        "outgoing call after CANCEL, 64 × T1; stopped by the final response; firing drops the INVITE (RFC 3261 §9.1)"
+    )
     ANSWER_WAIT = "owner's answer to an offer in a 200, 64 × T1; stopped by `ack_with`; firing sends ACK and BYE"
     REOFFER_SUCCESS_REPEAT = "as SUCCESS_REPEAT, for the 200 to a re-INVITE"
     REOFFER_ACK_WAIT = "as ACK_WAIT, for the 200 to a re-INVITE"
     REOFFER_ANSWER_WAIT = "as ANSWER_WAIT, for a re-INVITE"
-    GLARE = "own re-INVITE after 491, drawn (RFC 3261 §14.1); stopped by the end of the call; firing repeats the re-INVITE"
+    GLARE = (
+        "own re-INVITE after 491, drawn (RFC 3261 §14.1); stopped by the end of the call; firing repeats the re-INVITE"
+    )
     LINGER = "outgoing call that is over, until late 2xx of forks can no longer come; firing ends the usage"
 
 

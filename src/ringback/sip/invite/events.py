@@ -1,7 +1,7 @@
-"""What the INVITE usage reports. Of one `InviteId` the events come in order and `InviteEnded` comes exactly once, last.
+"""What the INVITE usage reports. Of one `InviteId` the events come in order; `InviteEnded` comes exactly once, last.
 
-Incoming: `InviteReceived` → (`CancelReceived` | `HungUp` | owner's `reject` | owner's `answer` → `Confirmed` | `HungUp`).
-Outgoing: `Progressed`* → (`Refused` | `Answered` → … `HungUp` | owner's `hangup`). Then `InviteEnded`.
+Incoming: `InviteReceived` → (`CancelReceived` | `HungUp` | `reject` by the owner | `answer` → `Confirmed` | `HungUp`).
+Outgoing: `Progressed`* → (`Refused` | `Answered` → … `HungUp` | `hangup` by the owner). Then `InviteEnded`.
 """
 
 from __future__ import annotations
