@@ -1,0 +1,108 @@
+"""`ringback doctor`: what stands in the way of good calls on this machine, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from ringback.cli.failure import ExitCode
+from ringback.cli.find_server import find_server
+from ringback.cli.output import write_json, write_result
+from ringback.cli.ports import is_free, owner_of
+from ringback.cli.readiness import is_ready
+from ringback.cli.settings import load_settings
+
+_FILES_WANTED = 4_096
+_RECEIVE_BUFFER_WANTED_BYTES = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One checked thing: its state, the fact, and the fix when it is not good."""
+
+    state: Literal["good", "note", "bad"]
+    subject: str
+    fact: str
+    fix: str = ""
+
+
+def doctor(*, json: bool = False) -> int:
+    """Check settings, ports, limits and the running server; exit 1 if anything is bad.
+
+    Args:
+        json: Print JSON Lines.
+    """
+    findings = list(_findings())
+    for finding in findings:
+        if json:
+            write_json(asdict(finding))
+        else:
+            fix = f"  →  {finding.fix}" if finding.fix else ""
+            write_result(f"{finding.state:<5} {finding.subject:<10} {finding.fact}{fix}")
+    return ExitCode.FAILED if any(finding.state == "bad" for finding in findings) else ExitCode.DONE
+
+
+def _findings() -> Iterator[Finding]:
+    loaded = load_settings()
+    config = loaded.config
+    yield Finding("good", "settings", f"{loaded.file or 'no file'}, {config.env}")
+    server = find_server()
+    if is_ready(f"{server.url}/readyz"):
+        yield Finding("good", "server", f"ready at {server.url}, SIP {server.sip_host}:{server.sip_port}")
+    else:
+        yield Finding("note", "server", f"none is ready at {server.url}", "ringback dev")
+        yield from _ports(config.http.host, config.http.port, config.sip.host, config.sip.port)
+    yield asyncio.run(_udp_loopback())
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < _FILES_WANTED:
+        yield Finding("note", "files", f"{soft} open files allowed", f"ulimit -n {_FILES_WANTED} for hundreds of calls")
+    else:
+        yield Finding("good", "files", f"{soft} open files allowed")
+    yield _receive_buffer()
+    yield Finding("good", "cores", f"{os.cpu_count()}, so {config.media.workers or os.cpu_count()} media workers")
+
+
+def _ports(http_host: str, http_port: int, sip_host: str, sip_port: int) -> Iterator[Finding]:
+    for subject, host, port, kinds in (
+        ("http", http_host, http_port, [socket.SOCK_STREAM]),
+        ("sip", sip_host, sip_port, [socket.SOCK_DGRAM, socket.SOCK_STREAM]),
+    ):
+        if is_free(host, port, kinds):
+            yield Finding("good", subject, f"port {port} is free")
+        else:
+            owner = owner_of(port) or "another process"
+            yield Finding(
+                "note", subject, f"port {port} is in use by {owner}", "`ringback dev` takes the next free one"
+            )
+
+
+async def _udp_loopback() -> Finding:
+    """Send a datagram to ourselves: a firewall on loopback makes every call silent."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.bind(("127.0.0.1", 0))
+            probe.sendto(b"ringback", probe.getsockname())
+            async with asyncio.timeout(1):
+                await loop.sock_recv(probe, 64)
+        except (OSError, TimeoutError) as error:
+            return Finding("bad", "udp", f"loopback does not carry UDP: {error}", "allow UDP on 127.0.0.1")
+    return Finding("good", "udp", "loopback carries UDP")
+
+
+def _receive_buffer() -> Finding:
+    try:
+        size = int(Path("/proc/sys/net/core/rmem_max").read_text())
+    except (OSError, ValueError):
+        return Finding("note", "buffers", "the largest UDP receive buffer is unknown")
+    if size < _RECEIVE_BUFFER_WANTED_BYTES:
+        fix = f"sysctl net.core.rmem_max={4 * _RECEIVE_BUFFER_WANTED_BYTES} for hundreds of calls"
+        return Finding("note", "buffers", f"UDP receive buffers end at {size} bytes", fix)
+    return Finding("good", "buffers", f"UDP receive buffers up to {size} bytes")
