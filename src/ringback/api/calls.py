@@ -2,137 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
-
 from fastapi import APIRouter, Request, Response
 
 from ringback.accounts.account import Account
 from ringback.api.auth import CurrentAccount
 from ringback.api.bodies import read_body, read_query
-from ringback.api.forms import Form, described_body, described_query, invalid, shown
+from ringback.api.call_parameters import read_cdr_filters, read_live_filters, read_make_call, read_transfer
+from ringback.api.forms import Form, described_body, described_query
 from ringback.api.paging import read_page
 from ringback.api.replies import read_callback
 from ringback.api.responses import account_time, no_content, reply, session_time
 from ringback.api.services import Services, ServicesOf, context_of
-from ringback.calls.views import (
-    Bound,
-    CallDirection,
-    CallRecord,
-    CdrFilters,
-    Comparison,
-    LiveCallFilters,
-    LiveCallView,
-    LiveStatus,
-    MakeCall,
-    Transfer,
-)
+from ringback.calls.views import CallRecord, LiveCallView, LiveStatus, MakeCall
 from ringback.errors import NotFound
 from ringback.ids import CallUuid
-from ringback.numbers.store import normalised
 
 router = APIRouter(tags=["Calls"])
-
-TIME_LIMIT_MAX_S = 86_400
-SIP_HEADERS_MAX = 50
-_ADDRESS_MAX_CHARS = 255
-_SIP_URI = re.compile(r"sips?:[^\s<>\"]+", re.IGNORECASE)
-_CALLER_ID = re.compile(r"[A-Za-z0-9_.+!~*'()&=$,;?/@:-]+")
-_SEND_DIGITS = re.compile(r"[0-9*#A-DwW]{1,100}(?:@\d{1,5})?")
-_HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
-_HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,256}")
-_DAY = r"\d{4}-\d{2}-\d{2}"
-_MOMENT = re.compile(rf"{_DAY}(?:[ T]\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d{{1,6}})?)?)?")
-
-
-def read_make_call(form: Form) -> MakeCall:
-    """Return the outbound call that a request asks for.
-
-    Raises:
-        InvalidParameter: a parameter is missing, wrong, or not supported.
-    """
-    from_number = _read_caller_id(form)
-    to = _read_destination(form)
-    answer_url = form.url("answer_url", required=True, about="Returns the XML document that the call runs.")
-    _read_machine_detection(form)
-    if form.text("call_type"):
-        invalid("call_type", "other kinds of calls than phone calls are not supported")
-    return MakeCall(
-        from_number=from_number,
-        to=to,
-        answer_url=answer_url,
-        answer_method=form.method("answer_method"),
-        ring_url=form.url("ring_url", about="Told when the destination rings."),
-        ring_method=form.method("ring_method"),
-        hangup_url=form.url("hangup_url", about="Told when the call has ended."),
-        hangup_method=form.method("hangup_method"),
-        fallback_url=form.url("fallback_url", about="Asked for the document when answer_url fails."),
-        fallback_method=form.method("fallback_method"),
-        caller_name=form.text("caller_name", max_chars=50),
-        send_digits=_read_send_digits(form),
-        send_on_preanswer=form.boolean("send_on_preanswer"),
-        time_limit_s=min(form.integer("time_limit", 14_400, 1, 10**9), TIME_LIMIT_MAX_S),
-        hangup_on_ring_s=form.optional_integer("hangup_on_ring", 0, TIME_LIMIT_MAX_S),
-        ring_timeout_s=form.integer("ring_timeout", 120, 1, 3_600),
-        sip_headers=_read_sip_headers(form),
-        parent_call_uuid=form.text("parent_call_uuid", max_chars=64),
-        error_if_parent_not_found=form.boolean("error_if_parent_not_found"),
-    )
-
-
-def read_transfer(form: Form) -> Transfer:
-    """Return the transfer that a request asks for.
-
-    Raises:
-        InvalidParameter: the URL of a named leg is missing, or a parameter is wrong.
-    """
-    legs = form.choice("legs", ("aleg", "bleg", "both"), "aleg")
-    return Transfer(
-        legs=legs,
-        aleg_url=form.url("aleg_url", required=legs in ("aleg", "both")),
-        aleg_method=form.method("aleg_method"),
-        bleg_url=form.url("bleg_url", required=legs in ("bleg", "both")),
-        bleg_method=form.method("bleg_method"),
-    )
-
-
-def read_live_filters(form: Form) -> LiveCallFilters:
-    """Return which live or queued calls are wanted."""
-    page = read_page(form)
-    return LiveCallFilters(
-        queued=form.choice("status", ("live", "queued"), "") == "queued",
-        direction=_read_direction(form),
-        from_number=_read_number_filter(form, "from_number"),
-        to_number=_read_number_filter(form, "to_number"),
-        limit=page.limit,
-        offset=page.offset,
-    )
-
-
-def read_cdr_filters(form: Form) -> CdrFilters:
-    """Return which call records are wanted."""
-    form.choice("status", ("live", "queued"), "", about="Lists calls that have not ended instead of records.")
-    return CdrFilters(
-        direction=_read_direction(form),
-        from_number=_read_number_filter(form, "from_number"),
-        to_number=_read_number_filter(form, "to_number"),
-        parent_call_uuid=form.text("parent_call_uuid", max_chars=64),
-        bill_duration_s=tuple(
-            Bound(comparison, value)
-            for comparison in Comparison
-            if (value := form.optional_integer(f"bill_duration{comparison.value}", 0, 10**9)) is not None
-        ),
-        ended_wall_ms=tuple(
-            Bound(comparison, value)
-            for comparison in Comparison
-            if (value := _read_moment(form, f"end_time{comparison.value}")) is not None
-        ),
-        hangup_cause_code=form.optional_integer("hangup_cause_code", 0, 99_999),
-        hangup_source=form.text("hangup_source", max_chars=64),
-        stir_verification=form.text("stir_verification", max_chars=32),
-    )
-
 
 _EXAMPLE_CALL = {
     "from": "+14151234567",
@@ -280,91 +165,3 @@ async def _make_call(services: Services, account: Account, wanted: MakeCall) -> 
     made = await services.calls.make_call(account, wanted)
     uuids = made.request_uuids
     return reply(201, {"message": made.message, "request_uuid": uuids[0] if len(uuids) == 1 else list(uuids)})
-
-
-def _read_caller_id(form: Form) -> str:
-    text = form.text("from", required=True, max_chars=_ADDRESS_MAX_CHARS, about="Caller id: a number or a SIP address.")
-    if digits := normalised(text):
-        return digits
-    if not _CALLER_ID.fullmatch(text):
-        invalid("from", f"{shown(text)}, expected a phone number such as +14151234567")
-    return text
-
-
-def _read_destination(form: Form) -> str:
-    text = form.text("to", required=True, max_chars=_ADDRESS_MAX_CHARS * 1_000, about="A number or a `sip:` URI.")
-    if "<" in text:
-        invalid("to", "several destinations in one request are not supported, send one request for each")
-    if len(text) > _ADDRESS_MAX_CHARS:
-        invalid("to", f"{len(text)} characters, expected at most {_ADDRESS_MAX_CHARS}")
-    if digits := normalised(text):
-        return digits
-    if not _SIP_URI.fullmatch(text):
-        invalid("to", f"{shown(text)}, expected a phone number such as +14151234567 or a sip: URI")
-    return text
-
-
-def _read_machine_detection(form: Form) -> None:
-    """Check the parameters of machine detection; official SDKs send some of them with every call."""
-    form.integer("machine_detection_time", 5_000, 2_000, 10_000)
-    form.url("machine_detection_url")
-    form.method("machine_detection_method")
-    form.integer("machine_detection_maximum_speech_length", 5_000, 1_000, 6_000)
-    form.integer("machine_detection_initial_silence", 4_500, 2_000, 10_000)
-    for name in ("machine_detection_maximum_words", "machine_detection_initial_greeting", "machine_detection_silence"):
-        form.optional_integer(name, 0, 60_000)
-    if form.choice("machine_detection", ("true", "hangup", "false"), "false") != "false":
-        invalid("machine_detection", "this server does not detect machines, leave it out")
-
-
-def _read_send_digits(form: Form) -> str:
-    text = form.text("send_digits", max_chars=106, about="Digits, `w` (0.5 s) and `W` (1 s), then `@` and tone ms.")
-    if text and not _SEND_DIGITS.fullmatch(text):
-        invalid("send_digits", f"{shown(text)}, expected 0-9 * # A-D w W, then optionally @ and milliseconds")
-    return text
-
-
-def _read_sip_headers(form: Form) -> tuple[tuple[str, str], ...]:
-    """Return header names without `X-PH-`, and values that cannot break out of a header."""
-    value = form.raw("sip_headers", {"type": "string"}, "Headers of the INVITE: `key=value,key2=value2`.")
-    if value is None or value == "":
-        return ()
-    pairs: list[tuple[str, str]]
-    if isinstance(value, Mapping):
-        pairs = [(str(name), str(text)) for name, text in value.items()]
-    else:
-        parts = [part.partition("=") for part in form.text("sip_headers").split(",") if part.strip()]
-        pairs = [(name.strip(), text.strip()) for name, _, text in parts]
-    if len(pairs) > SIP_HEADERS_MAX:
-        invalid("sip_headers", f"{len(pairs)} headers, expected at most {SIP_HEADERS_MAX}")
-    found = []
-    for name, text in pairs:
-        bare = name[5:] if name.lower().startswith("x-ph-") else name
-        if not _HEADER_NAME.fullmatch(bare) or not _HEADER_VALUE.fullmatch(text):
-            invalid("sip_headers", f"{shown(name)}, expected key=value,key2=value2 in letters, digits and dashes")
-        found.append((bare, text))
-    return tuple(found)
-
-
-def _read_direction(form: Form) -> CallDirection | None:
-    text = form.choice("call_direction", ("inbound", "outbound"), "")
-    return CallDirection(text) if text else None
-
-
-def _read_number_filter(form: Form, name: str) -> str:
-    text = form.text(name, max_chars=_ADDRESS_MAX_CHARS)
-    return normalised(text) or text.lstrip("+")
-
-
-def _read_moment(form: Form, name: str) -> int | None:
-    """Return a moment of specification 4.6 (UTC) in `wall_ms`, or `None`."""
-    text = form.text(name, max_chars=32, about="`YYYY-MM-DD HH:MM[:ss[.uuuuuu]]`, UTC")
-    if not text:
-        return None
-    try:
-        if not _MOMENT.fullmatch(text):
-            raise ValueError
-        moment = datetime.fromisoformat(text.ljust(26, "0") if "." in text else text).replace(tzinfo=UTC)
-    except ValueError:
-        invalid(name, f"{shown(text)}, expected YYYY-MM-DD HH:MM[:ss[.uuuuuu]]")
-    return int(moment.timestamp() * 1000)

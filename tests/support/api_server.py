@@ -1,0 +1,173 @@
+"""The REST API on a free port, with fakes behind it, and ways to talk to it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import plivo
+import plivo.rest.client as plivo_client
+
+from ringback.accounts.account import Account
+from ringback.accounts.store import ensure_account
+from ringback.api.app import build_api
+from ringback.api.listener import HttpListener
+from ringback.api.services import ApiSettings, Services
+from ringback.storage.database import Database
+from ringback.storage.event_log import EventLog, EventLogSettings
+from tests.support.fake_ports import FakeCallbacks, FakeCalls, FakeMetrics, FakeReadiness, FakeStreams
+
+AUTH_ID = "MATESTTESTTESTTEST01"
+OTHER_ID = "MATESTTESTTESTTEST02"
+TOKEN = "token-of-the-test-account-0123456789ab"
+SDK_HOSTS = (
+    "PLIVO_API_BASE_URI",
+    "API_VOICE_BASE_URI",
+    "API_VOICE_BASE_URI_FALLBACK_1",
+    "API_VOICE_BASE_URI_FALLBACK_2",
+)
+
+
+@dataclass(frozen=True)
+class HttpReply:
+    """An HTTP answer; redirects are not followed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_args: object, **_kwargs: object) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+
+
+class ApiServer:
+    """A running server; its loop turns in a thread of its own, because the official SDK blocks."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self.calls = FakeCalls()
+        self.streams = FakeStreams(self.calls)
+        self.callbacks = FakeCallbacks()
+        self.readiness = FakeReadiness()
+        self.database: Database
+        self.events: EventLog
+        self._settings = settings
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="api-server")
+        self._thread.start()
+        self._started.wait(20)
+        if self._failure:
+            raise self._failure
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._main())
+        except BaseException as failure:
+            self._failure = failure
+        finally:
+            self._started.set()
+            self._loop.close()
+
+    async def _main(self) -> None:
+        self.database = await Database.open("sqlite+aiosqlite:///:memory:")
+        self.events = EventLog(self.database, EventLogSettings(batch_ms=5))
+        self.events.start()
+        for auth_id in (AUTH_ID, OTHER_ID):
+            await self.database.write(
+                lambda session, auth_id=auth_id: ensure_account(session, auth_id, TOKEN, "Test", "Asia/Kolkata")
+            )
+        services = Services(
+            database=self.database,
+            calls=self.calls,
+            streams=self.streams,
+            events=self.events,
+            callbacks=self.callbacks,
+            readiness=self.readiness,
+            metrics=FakeMetrics(),
+            settings=self._settings,
+        )
+        self.app = build_api(services)
+        listener = HttpListener(self.app, "127.0.0.1", 0)
+        await listener.start()
+        self.url = f"http://127.0.0.1:{listener.port}"
+        self._started.set()
+        await self._stop.wait()
+        await listener.close()
+        await self.events.close()
+        await self.database.close()
+
+    def close(self) -> None:
+        """Stop the server and wait until everything is released."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(20)
+        if self._failure:
+            raise self._failure
+
+    def in_loop(self, work: Callable[[], Any]) -> Any:
+        """Return the result of the coroutine that `work` makes in the server's loop."""
+
+        async def run() -> Any:
+            return await work()
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(20)
+
+    def account(self) -> Account:
+        """Return the test account."""
+        return Account(AUTH_ID, TOKEN)  # type: ignore[arg-type]  # a literal id
+
+    def client(self, token: str = TOKEN) -> plivo.RestClient:
+        """Return the official SDK pointed at this server."""
+        for name in SDK_HOSTS:
+            setattr(plivo_client, name, f"{self.url}/v1/Account")
+        return plivo.RestClient(AUTH_ID, token)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | object | None = None,
+        headers: Mapping[str, str] | None = None,
+        credentials: str | None = f"{AUTH_ID}:{TOKEN}",
+    ) -> HttpReply:
+        """Send one request; a body that is not bytes goes as JSON, `path` may begin at the account."""
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        if credentials is not None:
+            sent["Authorization"] = "Basic " + base64.b64encode(credentials.encode()).decode()
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        url = self.url + (path if path.startswith("/") else f"/v1/Account/{AUTH_ID}/{path}")
+        request = urllib.request.Request(url, data, {k: v for k, v in sent.items() if v}, method=method)
+        try:
+            with _opener.open(request, timeout=20) as reply:
+                return HttpReply(reply.status, dict(reply.headers), reply.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return HttpReply(error.code, dict(error.headers), error.read())
+
+
+@contextlib.contextmanager
+def running(settings: ApiSettings | None = None) -> Iterator[ApiServer]:
+    """Yield a running server."""
+    server = ApiServer(settings or ApiSettings(requests_per_window=0, auth_failures_per_minute=0, version="1.2.3"))
+    try:
+        yield server
+    finally:
+        server.close()

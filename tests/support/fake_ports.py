@@ -1,0 +1,220 @@
+"""Calls and streams in memory: what the REST layer needs, without a platform behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ringback import clock, ids
+from ringback.accounts.account import Account
+from ringback.calls.views import (
+    CallDirection,
+    CallRecord,
+    CdrFilters,
+    LiveCallFilters,
+    LiveCallView,
+    LiveStatus,
+    MadeCall,
+    MakeCall,
+    Transfer,
+)
+from ringback.errors import InvalidParameter, NotFound
+from ringback.ids import CallUuid, StreamId
+from ringback.streams.spec import StreamSpec
+from ringback.streams.state import State
+from ringback.streams.views import StreamView
+
+
+@dataclass
+class FakeCalls:
+    """Calls that live until they are hung up."""
+
+    live: dict[CallUuid, LiveCallView] = field(default_factory=dict)
+    records: list[CallRecord] = field(default_factory=list)
+    made: list[MakeCall] = field(default_factory=list)
+    transfers: list[tuple[CallUuid, Transfer]] = field(default_factory=list)
+    asked: list[CdrFilters | LiveCallFilters] = field(default_factory=list)
+    failure: Exception | None = None
+    """Raised by `make_call` after the call was made."""
+
+    async def make_call(self, account: Account, request: MakeCall) -> MadeCall:
+        self.made.append(request)
+        call_uuid = CallUuid(ids.new_uuid())
+        self.add(call_uuid, from_number=request.from_number, to_number=request.to, caller_name=request.caller_name)
+        if self.failure:
+            raise self.failure
+        return MadeCall((call_uuid,))
+
+    def add(self, call_uuid: CallUuid | str = "", status: LiveStatus = LiveStatus.IN_PROGRESS, **fields: str) -> str:
+        call_uuid = CallUuid(call_uuid or ids.new_uuid())
+        view = LiveCallView(
+            call_uuid=call_uuid,
+            status=status,
+            direction=CallDirection.OUTBOUND,
+            from_number=fields.get("from_number", "14150000001"),
+            to_number=fields.get("to_number", "14150000002"),
+            started_wall_ms=1_495_459_069_050,
+            caller_name=fields.get("caller_name", ""),
+        )
+        self.live[call_uuid] = view
+        return call_uuid
+
+    async def live_call_uuids(self, account: Account, filters: LiveCallFilters) -> list[CallUuid]:
+        self.asked.append(filters)
+        found = [
+            view.call_uuid
+            for view in reversed(self.live.values())
+            if (view.status is LiveStatus.QUEUED) == filters.queued
+            and filters.direction in (None, view.direction)
+            and view.from_number.startswith(filters.from_number)
+        ]
+        return found[filters.offset : filters.offset + filters.limit]
+
+    async def live_call(self, account: Account, call_uuid: CallUuid) -> LiveCallView | None:
+        return self.live.get(call_uuid)
+
+    async def hangup_call(self, account: Account, call_uuid: CallUuid) -> bool:
+        view = self.live.pop(call_uuid, None)
+        if view is None:
+            return False
+        self.records.insert(0, record_of(view))
+        return True
+
+    async def hangup_all(self, account: Account) -> int:
+        count = len(self.live)
+        for call_uuid in list(self.live):
+            await self.hangup_call(account, call_uuid)
+        return count
+
+    async def cancel_request(self, account: Account, request_uuid: CallUuid) -> bool:
+        view = self.live.get(request_uuid)
+        if view is None or view.status is LiveStatus.IN_PROGRESS:
+            return False
+        return await self.hangup_call(account, request_uuid)
+
+    async def transfer(self, account: Account, call_uuid: CallUuid, transfer: Transfer) -> None:
+        if call_uuid not in self.live:
+            raise NotFound("no live call of this id")
+        if transfer.legs != "aleg":
+            raise InvalidParameter("legs parameter is invalid: the call has no B leg")
+        self.transfers.append((call_uuid, transfer))
+
+    async def cdr(self, account: Account, call_uuid: CallUuid) -> CallRecord | None:
+        return next((record for record in self.records if record.call_uuid == call_uuid), None)
+
+    async def cdrs(
+        self, account: Account, filters: CdrFilters, limit: int, offset: int
+    ) -> tuple[Sequence[CallRecord], int]:
+        self.asked.append(filters)
+        return self.records[offset : offset + limit], len(self.records)
+
+
+def record_of(view: LiveCallView) -> CallRecord:
+    """Return the record of a call that was answered after 5 s and hung up by API after 924 s."""
+    start = view.started_wall_ms
+    return CallRecord(
+        call_uuid=view.call_uuid,
+        direction=view.direction,
+        from_number=view.from_number,
+        to_number=view.to_number,
+        initiated_wall_ms=start,
+        answered_wall_ms=start + 5_000,
+        ended_wall_ms=start + 929_000,
+        call_duration_s=924,
+        bill_duration_s=924,
+        billed_duration_s=960,
+        hangup_cause_code=4000,
+        hangup_cause_name="Normal Hangup",
+        hangup_source="API Request",
+        call_state="ANSWER",
+    )
+
+
+@dataclass
+class FakeStreams:
+    """Streams that live until they are stopped."""
+
+    calls: FakeCalls
+    streams: dict[StreamId, StreamView] = field(default_factory=dict)
+    started: list[StreamSpec] = field(default_factory=list)
+
+    async def start(self, account: Account, call_uuid: CallUuid, spec: StreamSpec) -> StreamId:
+        if call_uuid not in self.calls.live:
+            raise NotFound("no live call of this id")
+        if any(view.service_url == spec.url and view.status is not State.COMPLETED for view in self._of(call_uuid)):
+            raise InvalidParameter("service_url parameter is invalid: the call streams to it already")
+        self.started.append(spec)
+        stream_id = StreamId(ids.new_uuid())
+        self.streams[stream_id] = StreamView(
+            stream_id=stream_id,
+            call_uuid=call_uuid,
+            service_url=spec.url,
+            bidirectional=spec.bidirectional,
+            audio_track=spec.audio_track,
+            content_type=spec.content_type,
+            status=State.INITIATED,
+            created_wall_ms=1_687_353_824_136,
+            status_callback_url=spec.status_callback_url,
+        )
+        return stream_id
+
+    async def get(self, account: Account, call_uuid: CallUuid, stream_id: StreamId) -> StreamView | None:
+        view = self.streams.get(stream_id)
+        return view if view and view.call_uuid == call_uuid else None
+
+    async def list(
+        self, account: Account, call_uuid: CallUuid, limit: int, offset: int
+    ) -> tuple[Sequence[StreamView], int]:
+        if call_uuid not in self.calls.live and not self._of(call_uuid):
+            raise NotFound("call not found")
+        found = self._of(call_uuid)
+        return found[offset : offset + limit], len(found)
+
+    async def stop(self, account: Account, call_uuid: CallUuid, stream_id: StreamId) -> bool:
+        view = await self.get(account, call_uuid, stream_id)
+        if view is None or view.status is State.COMPLETED:
+            return False
+        self.streams[stream_id] = replace(
+            view,
+            status=State.COMPLETED,
+            started_wall_ms=1_687_353_796_000,
+            ended_wall_ms=1_687_353_823_000,
+            bill_duration_s=27,
+            rounded_bill_duration_s=60,
+        )
+        return True
+
+    async def stop_all(self, account: Account, call_uuid: CallUuid) -> int:
+        if call_uuid not in self.calls.live:
+            raise NotFound("no live call of this id")
+        return sum([await self.stop(account, call_uuid, view.stream_id) for view in self._of(call_uuid)])
+
+    def _of(self, call_uuid: CallUuid) -> Sequence[StreamView]:
+        return [view for view in reversed(self.streams.values()) if view.call_uuid == call_uuid]
+
+
+@dataclass
+class FakeCallbacks:
+    """Callbacks that were queued."""
+
+    delivered: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list)
+
+    async def deliver(self, account: Account, url: str, method: str, params: Mapping[str, str]) -> None:
+        self.delivered.append((url, method, params))
+
+
+@dataclass
+class FakeReadiness:
+    """A node that is ready unless told otherwise."""
+
+    reasons: list[str] = field(default_factory=list)
+
+    def unready_reasons(self) -> Sequence[str]:
+        return self.reasons
+
+
+class FakeMetrics:
+    """One metric."""
+
+    def render(self) -> bytes:
+        return f"ringback_now_ms {clock.wall_ms()}\n".encode()
