@@ -7,7 +7,7 @@ from enum import Enum
 
 from ringback.media.control.events import AnySessionEvent
 from ringback.media.control.values import Address, MediaDirection
-from ringback.numbers.trunks import Gateway, GatewayCredentials
+from ringback.numbers.trunks import Gateway, GatewayCredentials, NatMode
 
 
 class LegEndKind(Enum):
@@ -118,7 +118,7 @@ class DialRequest:
         ring_timeout_ms: From the INVITE to a 2xx.
         trunk_name: For logs and counts.
         codecs: Offered, in order of preference; empty: those of the settings.
-        nat: Latching of the trunk: `auto`, `always` or `never`.
+        nat: Latching of the trunk.
         affinity: Legs with the same value share a media worker.
     """
 
@@ -134,5 +134,5 @@ class DialRequest:
     ring_timeout_ms: int = 120_000
     trunk_name: str = ""
     codecs: tuple[str, ...] = ()
-    nat: str = "auto"
+    nat: NatMode = NatMode.AUTO
     affinity: str = ""

@@ -2,16 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
+import structlog
+
+from ringback import clock, ids
+from ringback.ids import LegId, SessionId
+from ringback.machine import Instant
 from ringback.media.control.port import MediaPort
-from ringback.numbers.trunks import Trunk
-from ringback.signalling.events import DialRequest
+from ringback.numbers.trunks import Gateway, NatMode, Trunk
+from ringback.sdp.errors import MalformedSdp, NoCommonCodec
+from ringback.sdp.negotiate import check_offer
+from ringback.sdp.parser import parse_sdp
+from ringback.sdp.session import SessionDescription
+from ringback.signalling.admission import Load, Verdict, admit_inbound, admit_outbound
+from ringback.signalling.custom_headers import outgoing_headers
+from ringback.signalling.errors import TooManyLegs
+from ringback.signalling.events import DialRequest, LegEndKind
+from ringback.signalling.identity import clean_name, identity_of, party
+from ringback.signalling.leg_audio import LegAudio
+from ringback.signalling.negotiate import bind_host
 from ringback.signalling.settings import SignallingSettings
-from ringback.signalling.sip_leg import SipLeg
+from ringback.signalling.sip_leg import (
+    InboundPart,
+    LegServices,
+    OutboundPart,
+    Parties,
+    SipLeg,
+    warning_header,
+)
 from ringback.signalling.sip_port import SipPort
-from ringback.sip.endpoint import InviteEvent
+from ringback.signalling.sip_timeline import SipTimeline
+from ringback.sip.address import name_addr
+from ringback.sip.digest import Credentials
+from ringback.sip.endpoint import InviteEnded, InviteEvent, InviteId, InviteReceived, OutboundInvite
+from ringback.sip.message import application_header
+from ringback.sip.trace import SipTrace
+from ringback.sip.uri import escape_user, parse_uri
 from ringback.telemetry.events import EventSink
+
+_log = structlog.get_logger(__name__)
+
+_SDP_ID_DIGITS: Final = 12
+_REFUSED_FULL: Final = frozenset({Verdict.DRAINING, Verdict.FULL, Verdict.TRUNK_FULL})
+
+
+def _nobody(leg: SipLeg) -> None:
+    """Refuse a call that nobody is there to take."""
+    leg.turn_away(480)
 
 
 class Legs:
@@ -20,10 +61,8 @@ class Legs:
     Attributes:
         on_incoming: Called once with every admitted inbound leg; it sets `leg.listener` before it returns.
         trunks: Who may call in; replaced as a whole when the configuration changes.
+        refusals: How many new legs were turned away, by reason.
     """
-
-    on_incoming: Callable[[SipLeg], None]
-    trunks: tuple[Trunk, ...]
 
     def __init__(
         self,
@@ -32,38 +71,260 @@ class Legs:
         timeline: EventSink,
         settings: SignallingSettings,
         trunks: Iterable[Trunk] = (),
+        *,
+        now: Callable[[], Instant] = clock.now,
     ) -> None:
-        raise NotImplementedError
+        self.on_incoming: Callable[[SipLeg], None] = _nobody
+        self.trunks = tuple(trunks)
+        self.refusals: Counter[str] = Counter()
+        self._sip = sip
+        self._media = media
+        self._timeline = timeline
+        self._settings = settings
+        self._services = LegServices(sip, media, timeline, settings, self._place, self._forget, now)
+        self._live: dict[LegId, SipLeg] = {}
+        self._by_invite: dict[InviteId, SipLeg] = {}
+        self._sip_timeline = SipTimeline(timeline, settings.maximum_waiting_traces)
+        self._legs_of_trunk: Counter[str] = Counter()
+        self._is_draining = False
+        self._placed_early: list[InviteEvent] | None = None
+
+    @property
+    def live_count(self) -> int:
+        """Return how many legs have not ended."""
+        return len(self._live)
+
+    @property
+    def is_draining(self) -> bool:
+        """Return whether new legs are refused."""
+        return self._is_draining
+
+    def live(self) -> tuple[SipLeg, ...]:
+        """Return the legs that have not ended."""
+        return tuple(self._live.values())
+
+    def live_of_trunk(self) -> Mapping[str, int]:
+        """Return how many live legs each trunk carries."""
+        return self._legs_of_trunk
+
+    def call_uuid_of(self, invite_id: str) -> str | None:
+        """Return the call that an INVITE usage belongs to, until its `InviteEnded`."""
+        return self._sip_timeline.call_uuid_of(invite_id)
+
+    def may_call(self, source_host: str) -> bool:
+        """Return whether a source may call in at all: on loopback, or on a trunk."""
+        verdict = admit_inbound(self._settings, self.trunks, source_host, Load(0, {})).verdict
+        return verdict not in (Verdict.DROP, Verdict.FORBID)
+
+    def drain(self) -> None:
+        """Refuse new legs in both directions from now on; live ones go on."""
+        self._is_draining = True
+
+    async def close(self) -> None:
+        """Drain, hang up every leg and return when all have ended."""
+        self.drain()
+        await asyncio.gather(*(leg.hangup() for leg in self.live()))
 
     def handle_sip_event(self, event: InviteEvent) -> None:
         """Take one event of the SIP endpoint: `SipDriver(on_event=legs.handle_sip_event)`."""
-        raise NotImplementedError
+        if isinstance(event, InviteReceived):
+            self._receive(event)
+            return
+        leg = self._by_invite.get(event.invite_id)
+        if leg is not None:
+            leg.handle_sip(event)
+        elif self._placed_early is not None:
+            self._placed_early.append(event)
+        if isinstance(event, InviteEnded):
+            self._by_invite.pop(event.invite_id, None)
+            self._sip_timeline.forget(event.invite_id)
+
+    def handle_sip_trace(self, trace: SipTrace) -> None:
+        """Put one SIP message on its call's timeline: `SipDriver(on_trace=legs.handle_sip_trace)`."""
+        self._sip_timeline.take(trace)
 
     def dial(self, request: DialRequest) -> SipLeg:
         """Return a new outbound leg that starts by itself; set its `listener` before yielding to the loop.
 
         Raises:
-            TooManyLegs: The node is full or drains.
+            TooManyLegs: The node is full or drains, or the trunk is full.
+            InvalidParameter: A URI or header cannot go on the wire.
         """
-        raise NotImplementedError
+        trunk = next((trunk for trunk in self.trunks if trunk.name == request.trunk_name), None)
+        verdict = admit_outbound(self._settings, trunk, self._load())
+        if verdict is not Verdict.ADMIT:
+            self.refusals[verdict.value] += 1
+            raise TooManyLegs(
+                f"found {self.live_count} live legs ({verdict.value}), expected fewer than "
+                f"{self._settings.maximum_legs}",
+                reason=verdict.value,
+            )
+        from_uri = self._complete(request.from_uri)
+        to_uri = request.to_uri or request.request_uri
+        part = OutboundPart(
+            OutboundInvite(
+                request_uri=request.request_uri,
+                from_=name_addr(from_uri, clean_name(request.from_display)),
+                to=name_addr(self._complete(to_uri)),
+                targets=(),
+                headers=tuple(
+                    application_header(name, value)
+                    for name, value in (*request.headers, *outgoing_headers(request.custom_headers))
+                ),
+                credentials=tuple(
+                    Credentials(each.username, each.password, each.realm or None) for each in request.credentials
+                ),
+            ),
+            tuple(_gateway_uri(gateway) for gateway in request.targets) or (request.request_uri,),
+            request.ring_timeout_ms,
+        )
+        parties = Parties(
+            caller=party(parse_uri(from_uri)),
+            callee=party(parse_uri(self._complete(to_uri))),
+            caller_name=clean_name(request.from_display),
+            trunk_name=request.trunk_name,
+        )
+        leg = self._make(
+            part, parties, request.call_uuid, codecs=request.codecs, nat=request.nat, affinity=request.affinity
+        )
+        asyncio.get_running_loop().call_soon(leg.start)
+        return leg
 
-    @property
-    def live_count(self) -> int:
-        """Return how many legs have not ended."""
-        raise NotImplementedError
+    def _receive(self, event: InviteReceived) -> None:
+        invite_id, source_host = event.invite_id, event.flow.remote[0]
+        admission = admit_inbound(self._settings, self.trunks, source_host, self._load())
+        if admission.verdict is not Verdict.ADMIT:
+            self._turn_away(invite_id, admission.verdict)
+            return
+        trunk = admission.trunk
+        codecs = trunk.codecs if trunk is not None else ()
+        call_uuid = ids.new_uuid()
+        try:
+            offer = self._read_offer(event.offer, codecs or self._settings.codecs)
+        except (MalformedSdp, NoCommonCodec) as error:
+            status = error.sip_status if isinstance(error, NoCommonCodec) else 400
+            self.refusals[error.code] += 1
+            self._sip_timeline.name(invite_id, call_uuid, event.request.call_id)
+            self._timeline.record(
+                call_uuid,
+                "leg",
+                {
+                    "event": "refused",
+                    "direction": "inbound",
+                    "kind": LegEndKind.NO_COMMON_CODEC.value,
+                    "status": status,
+                    "detail": str(error),
+                },
+            )
+            self._sip.reject(invite_id, status, "", (warning_header(str(error)), ("X-CallUUID", call_uuid)))
+            return
+        identity = identity_of(event.request, trusts_peer=trunk is not None)
+        parties = Parties(
+            caller=identity.caller,
+            callee=identity.callee,
+            caller_name=identity.caller_name,
+            is_anonymous=identity.is_anonymous,
+            diverted_from=identity.diverted_from,
+            source_host=source_host,
+            trunk_name=trunk.name if trunk is not None else "",
+            sip_headers=tuple(event.request.headers.spelled_pairs()),
+        )
+        nat = trunk.nat if trunk is not None else NatMode.AUTO
+        leg = self._make(InboundPart(invite_id, offer), parties, call_uuid, codecs=codecs, nat=nat)
+        self._by_invite[invite_id] = leg
+        try:
+            self.on_incoming(leg)
+        except Exception as error:
+            _log.error("incoming leg not taken", call_uuid=call_uuid, leg_id=leg.leg_id, exc_info=error)
+            leg.turn_away(500)
+        # After the owner, who may have given the call another name.
+        self._sip_timeline.name(invite_id, leg.call_uuid, event.request.call_id)
 
-    def live(self) -> tuple[SipLeg, ...]:
-        """Return the legs that have not ended."""
-        raise NotImplementedError
+    def _read_offer(self, body: bytes | None, codecs: tuple[str, ...]) -> SessionDescription | None:
+        """Return the offer if it can be answered: a caller learns at once what is wrong with it."""
+        if body is None:
+            return None
+        offer = parse_sdp(body)
+        bind_host(self._settings, check_offer(codecs, offer))
+        return offer
 
-    def call_uuid_of(self, invite_id: str) -> str | None:
-        """Return the call that an INVITE usage belongs to, until its `InviteEnded`."""
-        raise NotImplementedError
+    def _turn_away(self, invite_id: InviteId, verdict: Verdict) -> None:
+        self.refusals[verdict.value] += 1
+        if verdict in _REFUSED_FULL:
+            self._sip.reject(invite_id, 503, "", (("Retry-After", str(self._settings.retry_after_s)),))
+        elif verdict is Verdict.DROP:
+            self._sip.drop(invite_id)
+        else:
+            self._sip.reject(invite_id, 403)
 
-    def drain(self) -> None:
-        """Refuse new legs in both directions from now on; live ones go on."""
-        raise NotImplementedError
+    def _make(
+        self,
+        part: InboundPart | OutboundPart,
+        parties: Parties,
+        call_uuid: str,
+        *,
+        codecs: tuple[str, ...],
+        nat: NatMode,
+        affinity: str = "",
+    ) -> SipLeg:
+        session_id = SessionId(ids.new_uuid())
+        audio = LegAudio(
+            self._media,
+            self._settings,
+            session_id,
+            sdp_id=ids.new_digits(_SDP_ID_DIGITS),
+            codecs=codecs,
+            nat=nat,
+            affinity=affinity,
+        )
+        leg = SipLeg(
+            self._services,
+            part,
+            parties,
+            audio,
+            leg_id=LegId(ids.new_uuid()),
+            session_id=session_id,
+            call_uuid=call_uuid,
+        )
+        self._live[leg.leg_id] = leg
+        if leg.trunk_name:
+            self._legs_of_trunk[leg.trunk_name] += 1
+        return leg
 
-    async def close(self) -> None:
-        """Drain, hang up every leg and return when all have ended."""
-        raise NotImplementedError
+    def _place(self, leg: SipLeg, outbound: OutboundInvite) -> InviteId:
+        # The endpoint may report on the new INVITE before `invite` has returned its id.
+        early = self._placed_early = []
+        try:
+            invite_id = self._sip.invite(outbound)
+        finally:
+            self._placed_early = None
+        leg.invite_id = invite_id
+        self._by_invite[invite_id] = leg
+        self._sip_timeline.name(invite_id, leg.call_uuid)
+        for event in early:
+            if event.invite_id == invite_id:
+                self.handle_sip_event(event)
+        return invite_id
+
+    def _forget(self, leg: SipLeg) -> None:
+        self._live.pop(leg.leg_id, None)
+        self._by_invite.pop(leg.invite_id, None)
+        if leg.trunk_name:
+            self._legs_of_trunk[leg.trunk_name] -= 1
+            if self._legs_of_trunk[leg.trunk_name] <= 0:
+                del self._legs_of_trunk[leg.trunk_name]
+
+    def _load(self) -> Load:
+        return Load(self.live_count, self._legs_of_trunk, self._is_draining)
+
+    def _complete(self, uri: str) -> str:
+        """Return a URI as it is, and a bare user part at our domain."""
+        if ":" in uri:
+            return uri
+        return f"sip:{escape_user(uri) or 'anonymous'}@{self._settings.domain}"
+
+
+def _gateway_uri(gateway: Gateway) -> str:
+    host = f"[{gateway.host}]" if ":" in gateway.host else gateway.host
+    port = f":{gateway.port}" if gateway.port else ""
+    return f"sip:{host}{port};transport={gateway.transport.lower()}"

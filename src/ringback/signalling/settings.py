@@ -55,5 +55,5 @@ class SignallingSettings:
     """A digit that arrives by RFC 4733 and by INFO within this time counts once (sip.md section 8)."""
     maximum_waiting_events: int = 64
     """Events kept for an owner that has not set its listener yet; the oldest goes first."""
-    maximum_waiting_traces: int = 512
+    maximum_waiting_traces: int = 64
     """SIP messages kept until their call is known; the oldest goes first."""

@@ -2,15 +2,106 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
+from typing import Final, assert_never
 
-from ringback.ids import LegId, SessionId
+import structlog
+
+from ringback import clock
+from ringback.errors import MediaError, RingbackError
+from ringback.ids import CommandId, LegId, SessionId
+from ringback.machine import SECOND, Instant
 from ringback.media.control.commands import SessionCommand
-from ringback.signalling.events import LegEvent
+from ringback.media.control.events import AnySessionEvent, DigitReceived, SessionClosed
+from ringback.media.control.port import MediaPort, WorkerGone, WorkerLost
+from ringback.media.control.values import Address
+from ringback.sdp.errors import MalformedSdp, NoCommonCodec
+from ringback.sdp.parser import parse_sdp
+from ringback.sdp.session import SessionDescription
+from ringback.signalling.custom_headers import incoming_headers
+from ringback.signalling.digits import DigitMerger, DigitSource, read_info
+from ringback.signalling.errors import LegOver, MediaSetupFailed
+from ringback.signalling.events import (
+    LegAnswered,
+    LegConfirmed,
+    LegEnd,
+    LegEnded,
+    LegEndKind,
+    LegEvent,
+    LegMedia,
+    LegRenegotiated,
+    LegRinging,
+)
+from ringback.signalling.jobs import JobQueue
+from ringback.signalling.leg import (
+    ANSWERED,
+    UNANSWERED_INBOUND,
+    Effect,
+    Leg,
+    LegInput,
+    LegLimits,
+    LegOutput,
+    State,
+    Trigger,
+)
+from ringback.signalling.leg_audio import LegAudio
+from ringback.signalling.settings import SignallingSettings
+from ringback.signalling.sip_port import SipPort
+from ringback.sip.endpoint import (
+    Answered,
+    CancelReceived,
+    Confirmed,
+    EndDetail,
+    HungUp,
+    InfoAnswered,
+    InfoReceived,
+    InviteEnded,
+    InviteEvent,
+    InviteId,
+    InviteReceived,
+    OutboundInvite,
+    Progressed,
+    Refused,
+    ReofferAnswered,
+    ReofferConfirmed,
+    Reoffered,
+    ReofferRefused,
+)
+from ringback.sip.flow import Target
+from ringback.sip.headers.reason import Reason
+from ringback.sip.message import SipRequest, SipResponse
+from ringback.telemetry.events import EventSink
+
+_log = structlog.get_logger(__name__)
 
 LegListener = Callable[[LegEvent], None]
 """Called on the loop with every event of one leg, in order; must not block or raise."""
+
+_STATUS_OF_CAUSE: Final = {1: 404, 17: 486, 18: 408, 21: 603, 34: 503, 38: 503, 41: 503, 42: 503, 44: 503}
+"""Final response for a hang-up before the answer, by Q.850 cause (after RFC 3398 §7.2.4.1); others: 480."""
+_CAUSE_OF_END: Final = {
+    LegEndKind.RING_TIMEOUT: Reason("Q.850", 19, "Ring timeout"),
+    LegEndKind.NO_COMMON_CODEC: Reason("Q.850", 65, "No common codec"),
+    LegEndKind.WORKER_LOST: Reason("Q.850", 41, "Media lost"),
+    LegEndKind.MEDIA_FAILED: Reason("Q.850", 41, "Media failed"),
+}
+_REFUSALS: Final = {
+    EndDetail.TIMEOUT: (LegEndKind.REQUEST_TIMEOUT, "no gateway answered in time"),
+    EndDetail.TRANSPORT: (LegEndKind.TRANSPORT, "no gateway could be reached"),
+    EndDetail.LIMIT: (LegEndKind.TRANSPORT, "a limit of the SIP endpoint is reached"),
+    EndDetail.CREDENTIALS: (LegEndKind.REFUSED, "the peer wants other credentials"),
+}
+"""How a call that will not be answered ended, where the peer's final response does not say it all."""
+_DIALOG_ENDS: Final = {
+    EndDetail.REMOTE: (LegEndKind.REMOTE_HANGUP, ""),
+    EndDetail.NO_ACK: (LegEndKind.NO_ACK, "the caller never acknowledged our answer"),
+    EndDetail.NO_ANSWER_IN_ACK: (LegEndKind.NO_ACK, "the caller's ACK brought no answer to our offer"),
+}
+_MAXIMUM_TARGETS: Final = 16
 
 
 class LegDirection(Enum):
@@ -18,6 +109,53 @@ class LegDirection(Enum):
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
+
+
+@dataclass(frozen=True, slots=True)
+class LegServices:
+    """What every leg of a node shares.
+
+    `place` sends an INVITE and routes its events to the leg; `on_ended` takes the leg out of the registry.
+    """
+
+    sip: SipPort
+    media: MediaPort
+    timeline: EventSink
+    settings: SignallingSettings
+    place: Callable[[SipLeg, OutboundInvite], InviteId]
+    on_ended: Callable[[SipLeg], None]
+    now: Callable[[], Instant] = clock.now
+
+
+@dataclass(frozen=True, slots=True)
+class InboundPart:
+    """What an inbound leg starts from; `offer` is `None` when the INVITE brought no SDP."""
+
+    invite_id: InviteId
+    offer: SessionDescription | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundPart:
+    """What an outbound leg starts from: the INVITE without targets and SDP, and the URIs that lead to targets."""
+
+    invite: OutboundInvite
+    target_uris: tuple[str, ...]
+    ring_timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parties:
+    """Who is on both ends; see the attributes of `SipLeg`."""
+
+    caller: str
+    callee: str
+    caller_name: str = ""
+    is_anonymous: bool = False
+    diverted_from: str = ""
+    source_host: str = ""
+    trunk_name: str = ""
+    sip_headers: tuple[tuple[str, str], ...] = ()
 
 
 class SipLeg:
@@ -33,71 +171,147 @@ class SipLeg:
         diverted_from: Who forwarded the call here (digits or URI), empty if nobody.
         sip_headers: Headers of the INVITE (inbound) or of the 2xx (outbound), names and values, in order.
         custom_headers: Those headers that start with `X-PH-`, with that prefix.
-        source_host: Address of the signalling peer.
+        source_host: Address of the signalling peer, empty until it is known.
         trunk_name: The trunk that the call came or leaves by, or empty.
     """
 
-    leg_id: LegId
-    session_id: SessionId
-    direction: LegDirection
-    call_uuid: str
-    caller: str
-    callee: str
-    caller_name: str
-    is_anonymous: bool
-    diverted_from: str
-    sip_headers: tuple[tuple[str, str], ...]
-    custom_headers: tuple[tuple[str, str], ...]
-    source_host: str
-    trunk_name: str
+    def __init__(
+        self,
+        services: LegServices,
+        part: InboundPart | OutboundPart,
+        parties: Parties,
+        audio: LegAudio,
+        *,
+        leg_id: LegId,
+        session_id: SessionId,
+        call_uuid: str,
+    ) -> None:
+        self.leg_id = leg_id
+        self.session_id = session_id
+        self.call_uuid = call_uuid
+        self.caller = parties.caller
+        self.callee = parties.callee
+        self.caller_name = parties.caller_name
+        self.is_anonymous = parties.is_anonymous
+        self.diverted_from = parties.diverted_from
+        self.sip_headers = parties.sip_headers
+        self.custom_headers = incoming_headers(parties.sip_headers)
+        self.source_host = parties.source_host
+        self.trunk_name = parties.trunk_name
+        self.invite_id = part.invite_id if isinstance(part, InboundPart) else InviteId("")
+        self.direction = LegDirection.INBOUND if isinstance(part, InboundPart) else LegDirection.OUTBOUND
+        settings = services.settings
+        self._services = services
+        self._part = part
+        self._audio = audio
+        self._machine = Leg(
+            State.INCOMING if isinstance(part, InboundPart) else State.IDLE,
+            LegLimits(
+                ring_ms=part.ring_timeout_ms if isinstance(part, OutboundPart) else 0,
+                setup_ms=settings.setup_limit_ms,
+                release_ms=settings.release_limit_ms,
+            ),
+        )
+        self._jobs = JobQueue(self._job_failed)
+        self._digits = DigitMerger(settings.digit_merge_ms)
+        self._listener: LegListener | None = None
+        self._unheard: deque[LegEvent] = deque(maxlen=settings.maximum_waiting_events)
+        self._settled = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._failure: RingbackError | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_pumping = False
+        self._targets: tuple[Target, ...] = ()
+        self._local_sdp = b""
+        self._has_early_media = False
+        self._reason_header = ""
+        self._refusal_headers: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"SipLeg({self.leg_id}, {self.direction.value}, {self._machine.state.value})"
 
     @property
     def listener(self) -> LegListener | None:
         """Receives every event of the leg; events that came before it was set are delivered when it is set."""
-        raise NotImplementedError
+        return self._listener
 
     @listener.setter
     def listener(self, listener: LegListener | None) -> None:
-        raise NotImplementedError
+        self._listener = listener
+        while self._listener is not None and self._unheard:
+            self._tell(self._unheard.popleft())
 
     @property
     def is_answered(self) -> bool:
         """Return whether a 2xx was sent or received and the leg lives."""
-        raise NotImplementedError
+        return self._machine.state in ANSWERED
 
     @property
     def has_ended(self) -> bool:
         """Return whether `LegEnded` was reported."""
-        raise NotImplementedError
+        return self._ended.is_set()
+
+    @property
+    def end(self) -> LegEnd | None:
+        """Return why the leg ended, known as soon as it is over on SIP; `None` while it lives."""
+        return self._machine.end
+
+    @property
+    def state(self) -> State:
+        """Return how far the leg is, for logs and live views."""
+        return self._machine.state
+
+    def new_command_id(self) -> CommandId:
+        """Return a fresh id for a command to `media`."""
+        return self._audio.new_command_id()
 
     async def ring(self) -> None:
         """Send 180 to the caller; without effect when it was sent, or the leg is answered or over."""
-        raise NotImplementedError
+        self._feed(Trigger.RING)
 
     async def answer(self) -> None:
         """Open the media session, negotiate, send 200 and return when audio can flow; repeating it is harmless.
+
+        On an outbound leg it waits for the callee's answer.
 
         Raises:
             LegOver: The leg ended before it was answered (the caller gave up, or it was rejected).
             MediaError: No media session within the limit, or no common codec; a final response was sent and
                 `LegEnded` follows.
         """
-        raise NotImplementedError
+        self._feed(Trigger.ANSWER)
+        await self._settled.wait()
+        if self._failure is not None:
+            raise self._failure
+        end = self._machine.end
+        if end is not None:
+            if end.kind is LegEndKind.MEDIA_FAILED:
+                raise MediaSetupFailed(end.detail)
+            raise LegOver(f"the leg ended before it was answered: {end.kind.value}")
 
     async def reject(self, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Refuse an inbound call with a final status of 300 to 699 and return when the leg has ended.
 
-        An answered leg is hung up instead; an ended one is left alone.
+        An answered or outbound leg is hung up instead; an ended one is left alone.
         """
-        raise NotImplementedError
+        if self._machine.state in UNANSWERED_INBOUND:
+            self.turn_away(status, reason, headers)
+            await self._ended.wait()
+        else:
+            await self.hangup()
+
+    def turn_away(self, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Refuse an unanswered inbound call as `reject` does, without waiting for the end."""
+        self._refusal_headers = headers
+        self._feed(Trigger.REJECT, LegEnd(LegEndKind.REJECTED, status, reason))
 
     async def hangup(self, q850: int = 16, text: str = "") -> None:
         """End the leg by BYE, CANCEL or a final response, as its state needs; return when it has ended. Idempotent."""
-        raise NotImplementedError
+        await self._hang_up(LegEndKind.LOCAL_HANGUP, Reason("Q.850", q850, text))
 
     async def end_for_media_timeout(self) -> None:
         """End the leg like `hangup`, reported as `LegEndKind.MEDIA_TIMEOUT`: for an owner that got `MediaTimedOut`."""
-        raise NotImplementedError
+        await self._hang_up(LegEndKind.MEDIA_TIMEOUT, Reason("Q.850", 41, "No RTP received"))
 
     async def media(self, command: SessionCommand) -> None:
         """Send a command to the leg's media session and return when the worker accepts it.
@@ -106,12 +320,434 @@ class SipLeg:
             LegOver: The leg has ended or its session is not open yet.
             MediaError: The worker refused the command or died.
         """
-        raise NotImplementedError
+        if self._machine.end is not None:
+            raise LegOver(f"the leg has ended: {self._machine.end.kind.value}")
+        await self._audio.send(command)
 
     async def send_info(self, content_type: str, body: bytes) -> None:
-        """Send a SIP INFO inside the dialog."""
-        raise NotImplementedError
+        """Send a SIP INFO inside the dialog.
+
+        Raises:
+            LegOver: The leg is not answered, or over.
+        """
+        if not self.is_answered or not self._services.sip.send_info(self.invite_id, content_type, body):
+            raise LegOver("INFO needs an answered leg")
 
     async def wait_ended(self) -> None:
         """Return when `LegEnded` was reported."""
-        raise NotImplementedError
+        await self._ended.wait()
+
+    def start(self) -> None:
+        """Begin dialling an outbound leg; `Legs.dial` calls it."""
+        self._feed(Trigger.DIAL)
+
+    def handle_sip(self, event: InviteEvent) -> None:
+        """Take one event of the leg's INVITE usage."""
+        match event:
+            case Progressed():
+                self._feed(Trigger.PROGRESSED, event=event)
+            case Answered():
+                self.sip_headers = tuple(event.response.headers.spelled_pairs())
+                self.custom_headers = incoming_headers(self.sip_headers)
+                self._feed(Trigger.ANSWERED, event=event)
+            case Confirmed():
+                self._feed(Trigger.ACKED, event=event)
+            case Refused():
+                self._feed(Trigger.REFUSED, _end_of_refusal(event))
+            case CancelReceived():
+                reason = _reason_header(event.request)
+                end = LegEnd(LegEndKind.CANCELLED_BY_CALLER, 487, "Request Terminated", reason)
+                self._feed(Trigger.CANCELLED, end)
+            case HungUp():
+                self._feed(Trigger.HUNG_UP, _end_of_dialog(event))
+            case Reoffered():
+                self._feed(Trigger.REOFFERED, event=event)
+            case ReofferConfirmed():
+                if event.sdp is not None:
+                    answer = event.sdp
+                    self._jobs.put(lambda: self._conclude_reoffer(answer))
+            case InfoReceived():
+                self._take_info(event)
+            case InviteReceived() | ReofferAnswered() | ReofferRefused() | InfoAnswered() | InviteEnded():
+                # Taken by `Legs`, or answers to what legs do not send.
+                pass
+            case _:
+                assert_never(event)
+
+    async def _hang_up(self, kind: LegEndKind, reason: Reason) -> None:
+        if self._machine.end is None:
+            self._reason_header = str(reason)
+            status = _STATUS_OF_CAUSE.get(reason.cause or 0, 480) if self._machine.state in UNANSWERED_INBOUND else 0
+            self._feed(Trigger.HANG_UP, LegEnd(kind, status, detail=reason.text))
+        await self._ended.wait()
+
+    def _feed(self, trigger: Trigger, end: LegEnd | None = None, event: InviteEvent | None = None) -> None:
+        self._machine.handle_input(self._services.now(), LegInput(trigger, end, event))
+        self._pump()
+
+    def _pump(self) -> None:
+        # Verbs report events from inside themselves: the outermost call does all effects, in order.
+        if self._is_pumping:
+            return
+        self._is_pumping = True
+        try:
+            while (output := self._machine.poll_output()) is not None:
+                try:
+                    self._carry_out(output)
+                except RingbackError as error:
+                    self._job_failed(error)
+        finally:
+            self._is_pumping = False
+        if self._machine.end is not None:
+            self._settled.set()
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._machine.poll_timeout()
+        if deadline is not None:
+            delay_s = max(0, deadline - self._services.now()) / SECOND
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._time_out)
+
+    def _time_out(self) -> None:
+        self._timer = None
+        self._machine.handle_timeout(self._services.now())
+        self._pump()
+
+    def _carry_out(self, output: LegOutput) -> None:
+        sip = self._services.sip
+        cause = output.cause
+        match output.effect:
+            case Effect.RESOLVE:
+                self._jobs.put(self._resolve)
+            case Effect.OPEN_MEDIA:
+                self._jobs.put(self._open_media)
+            case Effect.SEND_RINGING:
+                sip.progress(self.invite_id, 180, None, self._uuid_header())
+                self._note("ringing sent")
+            case Effect.SEND_ANSWER:
+                sip.answer(self.invite_id, self._local_sdp, self._uuid_header())
+            case Effect.SEND_INVITE:
+                self._send_invite()
+            case Effect.APPLY_PROGRESS:
+                self._take_progress(cause.event)
+            case Effect.APPLY_ANSWER:
+                sdp = cause.event.sdp if isinstance(cause.event, Answered | Confirmed) else None
+                self._jobs.put(lambda: self._agree(sdp))
+            case Effect.RENEGOTIATE:
+                event = cause.event
+                if isinstance(event, Reoffered):
+                    reoffered = event
+                    self._jobs.put(lambda: self._renegotiate(reoffered))
+            case Effect.REFUSE_REOFFER:
+                sip.refuse_reoffer(self.invite_id, 491)
+            case Effect.REFUSE:
+                end = self._machine.end or LegEnd(LegEndKind.MEDIA_FAILED)
+                sip.reject(
+                    self.invite_id,
+                    end.sip_status or 480,
+                    end.sip_reason,
+                    (*self._refusal_headers, *self._uuid_header()),
+                )
+            case Effect.HANG_UP:
+                sip.hangup(self.invite_id, self._reason_of_end())
+            case Effect.CLOSE_MEDIA:
+                self._release()
+            case Effect.REPORT_ANSWERED:
+                self._report_answered()
+            case Effect.REPORT_CONFIRMED:
+                self._note("confirmed")
+                self._report(LegConfirmed())
+            case Effect.REPORT_ENDED:
+                self._report_ended()
+            case Effect.ARM_RING | Effect.STOP_RING | Effect.ARM_SETUP | Effect.STOP_SETUP | Effect.ARM_RELEASE:
+                # The machine keeps its own timers and never gives these out.
+                pass
+            case _:
+                assert_never(output.effect)
+
+    def _send_invite(self) -> None:
+        part = self._part
+        assert isinstance(part, OutboundPart)  # only outbound states lead here
+        invite = OutboundInvite(
+            request_uri=part.invite.request_uri,
+            from_=part.invite.from_,
+            to=part.invite.to,
+            targets=self._targets,
+            headers=(*part.invite.headers, *self._uuid_header()),
+            sdp=self._local_sdp,
+            credentials=part.invite.credentials,
+            route=part.invite.route,
+            contact_user=part.invite.contact_user,
+        )
+        self._note("dialling", targets=len(self._targets), to=invite.request_uri)
+        self.invite_id = self._services.place(self, invite)
+
+    async def _resolve(self) -> None:
+        part = self._part
+        assert isinstance(part, OutboundPart)  # only outbound states lead here
+        found: dict[Target, None] = {}
+        problems: list[str] = []
+        for uri in part.target_uris:
+            try:
+                found.update(dict.fromkeys(await self._services.sip.resolve(uri)))
+            except RingbackError as error:
+                problems.append(str(error))
+        self._targets = tuple(found)[:_MAXIMUM_TARGETS]
+        if self._targets:
+            self.source_host = self._targets[0].host
+            self._feed(Trigger.RESOLVED)
+        else:
+            detail = "; ".join(problems) or "found no address to dial"
+            self._feed(Trigger.UNRESOLVED, LegEnd(LegEndKind.TRANSPORT, 503, "", "", detail))
+
+    async def _open_media(self) -> None:
+        offer = self._part.offer if isinstance(self._part, InboundPart) else None
+        try:
+            await self._audio.open(self._take_media, signalling_host=self.source_host, offer=offer)
+            if offer is None:
+                self._local_sdp = self._audio.offer()
+                self._feed(Trigger.OFFER_READY)
+            else:
+                self._local_sdp, _ = await self._audio.answer(offer)
+                self._feed(Trigger.MEDIA_READY)
+        except (MediaError, MalformedSdp) as error:
+            self._fail(error)
+
+    async def _agree(self, sdp: bytes | None) -> None:
+        try:
+            if sdp is not None:
+                await self._audio.apply(sdp)
+            elif not self._has_early_media:
+                raise NoCommonCodec("found no SDP where the answer to our offer belongs")
+            self._feed(Trigger.AGREED)
+        except (MediaError, MalformedSdp) as error:
+            self._fail(error)
+
+    def _take_progress(self, event: InviteEvent | None) -> None:
+        if not isinstance(event, Progressed):
+            return
+        if event.sdp is None:
+            self._report_ringing(event)
+        else:
+            progressed, sdp = event, event.sdp
+            self._jobs.put(lambda: self._apply_early_media(progressed, sdp))
+
+    async def _apply_early_media(self, event: Progressed, sdp: bytes) -> None:
+        try:
+            await self._audio.apply(sdp)
+            self._has_early_media = True
+        except (NoCommonCodec, MalformedSdp) as error:
+            # Early media is a courtesy: the 2xx decides whether the call can be had.
+            self._note("early media refused", detail=str(error))
+        except MediaError as error:
+            self._fail(error)
+            return
+        self._report_ringing(event)
+
+    async def _renegotiate(self, event: Reoffered) -> None:
+        sip = self._services.sip
+        try:
+            if event.sdp is None:
+                sip.accept_reoffer(self.invite_id, self._audio.offer())
+                return
+            answer, changed = await self._audio.answer(parse_sdp(event.sdp))
+        except MalformedSdp as error:
+            sip.refuse_reoffer(self.invite_id, 400, "Bad SDP")
+            self._note("re-INVITE refused", status=400, detail=str(error))
+        except NoCommonCodec as error:
+            sip.refuse_reoffer(self.invite_id, error.sip_status)
+            self._note("re-INVITE refused", status=error.sip_status, detail=str(error))
+        except (MediaError, LegOver) as error:
+            sip.refuse_reoffer(self.invite_id, 500)
+            self._note("re-INVITE refused", status=500, detail=str(error))
+        else:
+            sip.accept_reoffer(self.invite_id, answer)
+            if changed:
+                self._report_renegotiated()
+
+    async def _conclude_reoffer(self, sdp: bytes) -> None:
+        try:
+            if await self._audio.apply(sdp):
+                self._report_renegotiated()
+        except (MediaError, MalformedSdp) as error:
+            self._fail(error)
+
+    def _take_info(self, event: InfoReceived) -> None:
+        found = read_info(event.content_type, event.body)
+        if found is None or self._machine.end is not None:
+            return
+        if self._digits.counts(self._services.now(), DigitSource.INFO, found.digit):
+            digit = DigitReceived(
+                session_id=self.session_id,
+                wall_ms=clock.wall_ms(),
+                digit=found.digit,
+                duration_ms=found.duration_ms,
+            )
+            self._report(LegMedia(digit))
+
+    def _take_media(self, event: AnySessionEvent | WorkerGone) -> None:
+        if isinstance(event, WorkerGone):
+            self._audio.forget()
+            detail = f"media worker {event.worker_id} died"
+            self._failure = self._failure or WorkerLost(detail)
+            self._feed(Trigger.WORKER_LOST, LegEnd(LegEndKind.WORKER_LOST, self._failure_status(), detail=detail))
+            self._feed(Trigger.MEDIA_CLOSED)
+            return
+        if isinstance(event, DigitReceived) and not self._digits.counts(
+            self._services.now(), DigitSource.RTP, event.digit
+        ):
+            return
+        self._report(LegMedia(event))
+        if isinstance(event, SessionClosed):
+            self._audio.forget()
+            detail = f"the media session closed by itself: {event.reason.value}"
+            end = LegEnd(LegEndKind.MEDIA_FAILED, self._failure_status(), detail=detail)
+            self._feed(Trigger.MEDIA_CLOSED, end)
+
+    def _release(self) -> None:
+        self._jobs.drop_waiting()
+        if not self._targets and self.direction is LegDirection.OUTBOUND:
+            # Only the look-up of addresses can be running; nothing is opened before it ends.
+            self._jobs.cancel_running()
+            self._feed(Trigger.MEDIA_CLOSED)
+        elif self._jobs.is_idle and not self._audio.is_open:
+            self._feed(Trigger.MEDIA_CLOSED)
+        else:
+            # Behind a session that is still being opened, so that no port is left.
+            self._jobs.put(self._close_media)
+
+    async def _close_media(self) -> None:
+        if not self._audio.is_open:
+            self._feed(Trigger.MEDIA_CLOSED)
+            return
+        try:
+            await self._audio.close()
+        except MediaError as error:
+            self._note("media not closed", detail=str(error))
+            self._audio.forget()
+            self._feed(Trigger.MEDIA_CLOSED)
+
+    def _fail(self, error: RingbackError) -> None:
+        """End the leg for what went wrong with its media or SDP."""
+        self._failure = self._failure or _media_error(error)
+        detail = str(error)
+        if isinstance(error, NoCommonCodec | MalformedSdp):
+            status = 488 if self._failure_status() else 0
+            self._refusal_headers = (warning_header(detail),)
+            self._feed(Trigger.CODEC_MISSING, LegEnd(LegEndKind.NO_COMMON_CODEC, status, detail=detail))
+        elif isinstance(error, WorkerLost):
+            self._feed(Trigger.WORKER_LOST, LegEnd(LegEndKind.WORKER_LOST, self._failure_status(), detail=detail))
+        else:
+            self._feed(Trigger.MEDIA_FAILED, LegEnd(LegEndKind.MEDIA_FAILED, self._failure_status(), detail=detail))
+
+    def _failure_status(self) -> int:
+        """Return the status that refuses the call for a failure of ours; 0 when no response is due any more."""
+        return 503 if self._machine.state in UNANSWERED_INBOUND else 0
+
+    def _job_failed(self, error: BaseException) -> None:
+        _log.error("leg step failed", call_uuid=self.call_uuid, leg_id=self.leg_id, exc_info=error)
+        self._failure = self._failure or MediaSetupFailed("an internal error ended the leg")
+        status = 500 if self._machine.state in UNANSWERED_INBOUND else 0
+        self._feed(Trigger.HANG_UP, LegEnd(LegEndKind.MEDIA_FAILED, status, detail=f"internal error: {error!r}"))
+
+    def _report_ringing(self, event: Progressed) -> None:
+        self._note("ringing", status=event.status, early_media=self._has_early_media)
+        self._report(LegRinging(event.status, self._has_early_media))
+
+    def _report_answered(self) -> None:
+        remote = self._audio.remote
+        assert remote is not None  # an exchange was just put into force
+        local = self._audio.local
+        codec = remote.codec.name
+        self._note("answered", codec=codec, local=_text(local), remote=_text(remote.address))
+        self._settled.set()
+        self._report(LegAnswered(codec, local, remote.address))
+
+    def _report_renegotiated(self) -> None:
+        remote = self._audio.remote
+        if remote is not None:
+            direction = remote.direction
+            self._note("renegotiated", codec=remote.codec.name, remote=_text(remote.address), direction=direction.value)
+            self._report(LegRenegotiated(remote.codec.name, remote.address, direction))
+
+    def _report_ended(self) -> None:
+        end = self._machine.end or LegEnd(LegEndKind.MEDIA_FAILED)
+        self._note(
+            "ended",
+            kind=end.kind.value,
+            status=end.sip_status,
+            reason=end.sip_reason,
+            reason_header=end.reason_header,
+            detail=end.detail,
+        )
+        self._services.on_ended(self)
+        self._report(LegEnded(end))
+        self._settled.set()
+        self._ended.set()
+
+    def _report(self, event: LegEvent) -> None:
+        if self._ended.is_set():
+            return
+        if self._listener is None or self._unheard:
+            self._unheard.append(event)
+        else:
+            self._tell(event)
+
+    def _tell(self, event: LegEvent) -> None:
+        listener = self._listener
+        if listener is None:
+            return
+        try:
+            listener(event)
+        except Exception as error:
+            # A broken owner must not keep ports and dialogs alive.
+            _log.error("leg listener failed", call_uuid=self.call_uuid, leg_id=self.leg_id, exc_info=error)
+
+    def _note(self, what: str, **fields: object) -> None:
+        self._services.timeline.record(
+            self.call_uuid,
+            "leg",
+            {"event": what, "leg_id": self.leg_id, "direction": self.direction.value, **fields},
+        )
+
+    def _uuid_header(self) -> tuple[tuple[str, str], ...]:
+        return (("X-CallUUID", self.call_uuid),) if self.call_uuid else ()
+
+    def _reason_of_end(self) -> str:
+        if self._reason_header:
+            return self._reason_header
+        end = self._machine.end
+        reason = _CAUSE_OF_END.get(end.kind) if end is not None else None
+        return str(reason or Reason("Q.850", 16))
+
+
+def warning_header(detail: str) -> tuple[str, str]:
+    """Return the Warning header that tells a peer why its SDP was refused (RFC 3261 §20.43)."""
+    text = "".join(each for each in detail if each.isprintable() and each not in '"\\')
+    return "Warning", f'399 ringback "{text[:300]}"'
+
+
+def _media_error(error: RingbackError) -> RingbackError:
+    """Return the error as `answer` promises it: a `MediaError`."""
+    return error if isinstance(error, MediaError) else NoCommonCodec(error.message, code=error.code)
+
+
+def _end_of_refusal(event: Refused) -> LegEnd:
+    kind, detail = _REFUSALS.get(event.detail, (LegEndKind.REFUSED, ""))
+    return LegEnd(kind, event.status, event.reason, _reason_header(event.response), detail)
+
+
+def _end_of_dialog(event: HungUp) -> LegEnd:
+    kind, detail = _DIALOG_ENDS.get(event.detail, (LegEndKind.TRANSPORT, f"the dialog was lost: {event.detail.value}"))
+    return LegEnd(kind, reason_header=_reason_header(event.request), detail=detail)
+
+
+def _reason_header(message: SipRequest | SipResponse | None) -> str:
+    return "" if message is None else ", ".join(message.headers.lines("reason"))
+
+
+def _text(address: Address) -> str:
+    return f"{address.host}:{address.port}"

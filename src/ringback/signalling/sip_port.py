@@ -24,9 +24,7 @@ class SipPort(Protocol):
     def invite(self, outbound: OutboundInvite) -> InviteId:
         """Place a call."""
 
-    def progress(
-        self, invite_id: InviteId, status: int, sdp: bytes | None = None, headers: HeaderLines = ()
-    ) -> bool:
+    def progress(self, invite_id: InviteId, status: int, sdp: bytes | None = None, headers: HeaderLines = ()) -> bool:
         """Send a provisional response."""
 
     def answer(self, invite_id: InviteId, sdp: bytes, headers: HeaderLines = ()) -> bool:
@@ -34,6 +32,9 @@ class SipPort(Protocol):
 
     def reject(self, invite_id: InviteId, status: int, reason: str = "", headers: HeaderLines = ()) -> bool:
         """Send a final response of 300 to 699."""
+
+    def drop(self, invite_id: InviteId) -> bool:
+        """Forget an incoming INVITE without ever answering it."""
 
     def hangup(self, invite_id: InviteId, reason_header: str = "", headers: HeaderLines = ()) -> bool:
         """Send BYE, CANCEL or a final response, as the state needs."""
