@@ -1,0 +1,390 @@
+"""The composition root: builds the rooms, joins them, starts them in order, ends them in the reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+
+import structlog
+import uvloop
+
+from ringback import __version__, clock, ids
+from ringback.accounts.account import Account
+from ringback.accounts.application import Application
+from ringback.accounts.store import ensure_account, ensure_application
+from ringback.api.app import build_api
+from ringback.api.listener import HttpListener
+from ringback.api.services import ApiSettings, Services
+from ringback.callflow.driver import CallFlows
+from ringback.callflow.port import FirstRequest, FlowServices
+from ringback.calls.live import LiveCall
+from ringback.calls.service import CallService, CallSettings, StreamRoom
+from ringback.config import AppSection, Config, TrunkSection
+from ringback.egress.download import MediaCache
+from ringback.egress.http import HttpClient, HttpSettings
+from ringback.egress.policy import Mode, Policy, parse_allow
+from ringback.egress.resolve import Resolver, resolve_url
+from ringback.errors import ConfigError
+from ringback.ids import AccountId, AppId
+from ringback.media.control.settings import PoolSettings, WorkerSettings
+from ringback.media.pool.pool import MediaPool
+from ringback.numbers.store import ensure_number
+from ringback.numbers.trunks import Gateway, GatewayCredentials, Trunk, TrunkDirection
+from ringback.signalling.legs import Legs
+from ringback.signalling.settings import SignallingSettings
+from ringback.signalling.store import next_epoch
+from ringback.sip.settings import SipSettings
+from ringback.sip.transport.driver import SipDriver
+from ringback.storage.database import Database, Session
+from ringback.storage.event_log import EventLog
+from ringback.streams.service import StreamService, StreamSettings
+from ringback.streams.store import close_orphaned_streams
+from ringback.telemetry.logs import configure_logs
+from ringback.telemetry.metrics import Metrics
+from ringback.webhooks.fetcher import WebhookFetcher
+from ringback.webhooks.outbox import OutboxSender
+from ringback.webhooks.store import OutboundCallback, enqueue
+
+_log = structlog.get_logger(__name__)
+
+_DEFAULT_CALLS = 1_000
+_GAUGE_INTERVAL_S = 1.0
+
+
+def main(config: Config) -> int:
+    """Run the server until SIGTERM or SIGINT; return its exit code."""
+    configure_logs(config.observability.log, config.observability.level)
+    return uvloop.run(_run_until_signal(config))
+
+
+async def _run_until_signal(config: Config) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with Node(config):
+        await stop.wait()
+        _log.info("server stopping")
+    return 0
+
+
+class Node:
+    """One server: an async context manager whose body runs while it serves."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.metrics = Metrics(__version__)
+        self._stack = AsyncExitStack()
+        self._is_ready = False
+
+    async def __aenter__(self) -> Node:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._is_ready = False
+        await self._stack.aclose()
+
+    # ── start, in the order in which rooms need each other ─────────────────────────────────────────────────────────
+
+    async def _start(self) -> None:
+        config, stack = self.config, self._stack
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+        self.database = await Database.open(config.database_url)
+        stack.push_async_callback(self.database.close)
+        self.timeline = EventLog(self.database)
+        self.timeline.start()
+        stack.push_async_callback(self.timeline.close)
+
+        trunks = tuple(_trunk(section) for section in config.trunk)
+        catch_all = await self._ensure_configured()
+        await self._start_egress()
+        self.pool = await self._start_pool()
+        self._build_signalling(trunks)
+        self._build_calls(trunks, catch_all)
+        await self.sip.start()
+        stack.push_async_callback(self.sip.close)
+        stack.push_async_callback(self.legs.close)
+        stack.push_async_callback(self.calls.close)
+        stack.push_async_callback(self.flows.close)
+        await self.calls.close_orphans()
+        await self.database.write(lambda session: close_orphaned_streams(session, clock.wall_ms()))
+        await self._start_http()
+        gauges = asyncio.create_task(self._refresh_gauges(), name="gauges")
+        stack.callback(gauges.cancel)
+        self._is_ready = True
+        _log.info("server ready", http=f"{config.http.host}:{self.http_port}", sip=config.sip.host)
+
+    async def _ensure_configured(self) -> tuple[AccountId, AppId] | None:
+        """Store the account, applications and numbers of the settings; return the application that answers the rest."""
+        config = self.config
+
+        def work(session: Session) -> tuple[AccountId, AppId] | None:
+            if not config.auth.id:
+                return None
+            account = ensure_account(session, config.auth.id, config.auth.token.get_secret_value(), "Ringback")
+            apps = {section.name: _ensure_app(session, account, section) for section in config.app}
+            for number in config.number:
+                ensure_number(session, number.number.lstrip("+"), account.auth_id, apps[number.app])
+            return (account.auth_id, apps[config.default_app]) if config.default_app else None
+
+        if (config.app or config.number) and not config.auth.id:
+            raise ConfigError("[[app]] and [[number]] belong to an account", hint="set auth.id and auth.token")
+        return await self.database.write(work)
+
+    async def _start_egress(self) -> None:
+        config = self.config
+        policy = Policy(
+            mode=Mode(config.egress.mode),
+            allow=tuple(parse_allow(text) for text in config.egress.allow),
+            own_ports=frozenset({config.http.port, config.sip.port}),
+            is_plain_allowed=config.stream.allow_insecure == "always",
+        )
+        self.resolver = Resolver(policy)
+        self._stack.callback(self.resolver.close)
+        self.http = HttpClient(self.resolver, HttpSettings(ca_file=config.egress.ca_file))
+        self._stack.push_async_callback(self.http.close)
+        self.documents = WebhookFetcher(self.http, self.timeline)
+        self.media_files = MediaCache(self.http, config.data_dir / "media")
+        self.outbox = OutboxSender(self.database, self.http, self.timeline)
+        self.outbox.start()
+        self._stack.push_async_callback(self.outbox.close)
+
+    async def _start_pool(self) -> MediaPool:
+        config = self.config
+        low, high = config.media.rtp_port_range
+        settings = PoolSettings(
+            runtime_dir=_runtime_dir(config),
+            workers=config.media.workers,
+            rtp_port_low=low,
+            rtp_port_high=high,
+            worker=WorkerSettings(detached_limit_ms=config.media.detached_limit_s * 1000),
+        )
+        epoch = await self.database.write(lambda session: next_epoch(session, clock.wall_ms()))
+        pool = MediaPool(settings, epoch)
+        await pool.start()
+        self._stack.push_async_callback(pool.close)
+        return pool
+
+    def _build_signalling(self, trunks: Sequence[Trunk]) -> None:
+        config = self.config
+        listener = (config.sip.host, config.sip.port)
+        self.sip = SipDriver(
+            SipSettings(
+                udp_listeners=(listener,),
+                tcp_listeners=(listener,) if config.sip.tcp else (),
+                public_host=config.sip.advertised_address,
+                user_agent=config.sip.user_agent,
+            ),
+            on_event=lambda event: self.legs.handle_sip_event(event),
+            on_trace=lambda trace: self.legs.handle_sip_trace(trace),
+            is_trusted=lambda host: self.legs.is_trusted(host),
+        )
+        host = config.media.host or config.sip.host
+        self.legs = Legs(
+            self.sip,
+            self.pool,
+            self.timeline,
+            SignallingSettings(
+                domain=config.sip.advertised_address or config.sip.host,
+                media_host=host,
+                advertised_media_host=config.media.advertised_address,
+                trust_loopback=config.sip.trust_loopback,
+                maximum_legs=2 * (config.limits.calls or _DEFAULT_CALLS),
+                media_idle_ms=config.media.idle_ms,
+            ),
+            trunks,
+        )
+
+    def _build_calls(self, trunks: Sequence[Trunk], catch_all: tuple[AccountId, AppId] | None) -> None:
+        config = self.config
+        own_host = "127.0.0.1" if config.sip.host in ("0.0.0.0", "::") else config.sip.host
+        self.calls = CallService(
+            self.database,
+            self.legs,
+            self.timeline,
+            CallSettings(
+                own_address=f"{own_host}:{config.sip.port}",
+                maximum_calls=config.limits.calls or _DEFAULT_CALLS,
+                max_call_s=config.limits.max_call_s,
+                allowed_prefixes=config.limits.allowed_prefixes,
+                catch_all=catch_all,
+            ),
+            trunks,
+            wake_outbox=self.outbox.wake,
+        )
+        self.streams = StreamService(
+            self.database,
+            self.calls,
+            self._resolve_stream,
+            StreamSettings(
+                connect_timeout_ms=config.stream.connect_timeout_ms,
+                connect_attempts=config.stream.connect_attempts,
+                connect_gap_ms=config.stream.connect_gap_ms,
+                playout_max_ms=config.stream.playout_max_ms,
+                uplink_max_ms=config.stream.uplink_max_ms,
+                verify_tls=config.stream.verify_tls,
+            ),
+            wake_outbox=self.outbox.wake,
+        )
+        self.flows = CallFlows(
+            FlowServices(documents=self.documents, media=self.media_files, streams=self.streams, timeline=self.timeline)
+        )
+        self.legs.on_incoming = self.calls.incoming
+        self.calls.start_flow = self._start_flow
+        self.calls.streams = StreamRoom(self.streams.handle, self.streams.call_gone)
+
+    async def _resolve_stream(self, url: str) -> Sequence[tuple[str, int]]:
+        _, addresses = await resolve_url(self.resolver, url)
+        return addresses
+
+    def _start_flow(self, call: LiveCall) -> None:
+        terms = call.terms
+        self.flows.start(
+            call,
+            FirstRequest(
+                url=terms.answer_url,
+                method=terms.answer_method,
+                fallback_url=terms.fallback_url,
+                fallback_method=terms.fallback_method,
+            ),
+        )
+
+    async def _start_http(self) -> None:
+        config = self.config
+        services = Services(
+            database=self.database,
+            calls=self.calls,
+            streams=self.streams,
+            events=self.timeline,
+            callbacks=_Callbacks(self.database, self.outbox.wake),
+            readiness=_Readiness(self),
+            metrics=self.metrics,
+            settings=ApiSettings(
+                requests_per_window=config.limits.api_per_5s,
+                sip_domain=config.sip.advertised_address or config.sip.host,
+                version=__version__,
+            ),
+        )
+        listener = HttpListener(build_api(services), config.http.host, config.http.port)
+        self.http_port = listener.port
+        await listener.start()
+        self._stack.push_async_callback(listener.close)
+
+    # ── while it runs ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def unready_reasons(self) -> Sequence[str]:
+        """Return why this node takes no calls; empty when it does."""
+        if not self._is_ready:
+            return ("starting or stopping",)
+        if not self.pool.is_ready:
+            return ("no media worker runs",)
+        return ()
+
+    async def _refresh_gauges(self) -> None:
+        while True:
+            self._set_gauges()
+            await asyncio.sleep(_GAUGE_INTERVAL_S)
+
+    def _set_gauges(self) -> None:
+        metrics = self.metrics
+        live = self.calls.live()
+        inbound = sum(call.is_inbound for call in live)
+        metrics.calls_active.labels(direction="inbound").set(inbound)
+        metrics.calls_active.labels(direction="outbound").set(len(live) - inbound)
+        metrics.stream_active.set(self.streams.live_count)
+        metrics.sip_invites_active.set(self.legs.live_count)
+        for worker in self.pool.workers():
+            stats = worker.stats
+            metrics.media_sessions_active.labels(worker=worker.worker_id).set(worker.sessions)
+            if stats is not None:
+                metrics.media_ports_open.labels(worker=worker.worker_id).set(stats.open_ports)
+                metrics.media_tick_lateness_seconds.labels(worker=worker.worker_id).set(stats.tick_late_p99_us / 1e6)
+                metrics.media_worker_rss_bytes.labels(worker=worker.worker_id).set(stats.rss_bytes)
+
+
+class _Readiness:
+    """Fulfils `api.ports.ReadinessPort`."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def unready_reasons(self) -> Sequence[str]:
+        """Return why the node is not ready."""
+        return self._node.unready_reasons
+
+
+class _Callbacks:
+    """Fulfils `api.ports.CallbacksPort` with the outbox."""
+
+    def __init__(self, database: Database, wake: Callable[[], None]) -> None:
+        self._database = database
+        self._wake = wake
+
+    async def deliver(self, account: Account, url: str, method: str, params: Mapping[str, str]) -> None:
+        """Queue one signed callback; it is durable when this returns."""
+        callback = OutboundCallback(
+            kind="api",
+            account_id=account.auth_id,
+            call_uuid=ids.new_uuid(),
+            url=url,
+            method=method,
+            params=dict(params),
+        )
+        await self._database.write(lambda session: enqueue(session, callback))
+        self._wake()
+
+
+def _runtime_dir(config: Config) -> str:
+    return os.path.abspath(config.media.runtime_dir or config.data_dir / "run")
+
+
+def _ensure_app(session: Session, account: Account, section: AppSection) -> AppId:
+    application = Application(
+        app_id=AppId(ids.new_digits(17)),
+        account_id=account.auth_id,
+        name=section.name,
+        answer_url=section.answer_url,
+        answer_method=section.answer_method,
+        hangup_url=section.hangup_url,
+        hangup_method=section.hangup_method,
+        fallback_answer_url=section.fallback_url,
+        fallback_method=section.fallback_method,
+    )
+    return ensure_application(session, application).app_id
+
+
+def _trunk(section: TrunkSection) -> Trunk:
+    credentials = ()
+    if section.auth.username:
+        credentials = (
+            GatewayCredentials(section.auth.username, section.auth.password.get_secret_value(), section.auth.realm),
+        )
+    return Trunk(
+        name=section.name,
+        direction=TrunkDirection(section.direction),
+        gateways=tuple(
+            Gateway(gateway.host, gateway.port, gateway.transport, gateway.priority, gateway.weight)
+            for gateway in section.gateways
+        ),
+        credentials=credentials,
+        allowed_addresses=section.allowed_addresses,
+        numbers=section.numbers,
+        caller_id=section.caller_id,
+        codecs=section.codecs,
+        max_calls=section.max_calls,
+        max_cps=section.max_cps,
+        e164_plus=section.e164_plus,
+        tech_prefix=section.tech_prefix,
+        ringing_timeout_ms=section.ringing_timeout_s * 1000,
+        headers=tuple(section.headers.items()),
+        priority=section.priority,
+    )
