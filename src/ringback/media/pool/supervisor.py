@@ -144,6 +144,7 @@ class Supervisor:
                     await self._changed.wait()
         except TimeoutError as error:
             waiting = ", ".join(slot.worker_id for slot in self.slots if slot.state is not SlotState.RUNNING)
+            await self.close()
             raise MediaError(
                 f"media workers did not start: {waiting}", hint=f"read the worker logs in {self._folder}"
             ) from error

@@ -9,6 +9,7 @@ import struct
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import structlog
 
@@ -292,12 +293,13 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit or refuse; called by the loop."""
-        assert isinstance(transport, asyncio.Transport)
-        if not self._server.admit(self, transport):
-            transport.abort()
+        # uvloop's transports do not derive from asyncio's.
+        accepted = cast(asyncio.Transport, transport)
+        if not self._server.admit(self, accepted):
+            accepted.abort()
             return
-        self._transport = transport
-        transport.set_write_buffer_limits(high=self._server._settings.link_high_water_bytes)
+        self._transport = accepted
+        accepted.set_write_buffer_limits(high=self._server._settings.link_high_water_bytes)
 
     def data_received(self, data: bytes) -> None:
         """Handle every complete command; called by the loop."""
