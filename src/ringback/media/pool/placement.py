@@ -47,10 +47,10 @@ class Affinities:
         return holder[0] if holder is not None else None
 
     def bind(self, affinity: str, worker_id: WorkerId) -> None:
-        """Count one more session of `affinity` on `worker_id`."""
+        """Count one more session of `affinity`; the first one decides the worker."""
         if affinity:
-            _, count = self._holders.get(affinity, (worker_id, 0))
-            self._holders[affinity] = (worker_id, count + 1)
+            holder, count = self._holders.get(affinity, (worker_id, 0))
+            self._holders[affinity] = (holder, count + 1)
 
     def release(self, affinity: str) -> None:
         """Count one session less; the key is forgotten with its last session."""

@@ -1,0 +1,207 @@
+"""`media.worker.pacer`: the grid of slots, skipping after stalls, legs coming and going, lateness."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ringback import clock
+from ringback.machine import MS, Instant
+from ringback.media.worker.pacer import PHASES, SLOT_NS, LatenessHistogram, Pacer, SlotClock
+
+T0 = Instant(1_000 * MS)
+
+
+def at_ms(milliseconds: float) -> Instant:
+    return Instant(T0 + int(milliseconds * MS))
+
+
+def test_slots_come_once_and_in_order() -> None:
+    grid = SlotClock(T0)
+    assert list(grid.due(T0)) == [0]
+    assert list(grid.due(at_ms(4.4))) == []
+    assert list(grid.due(at_ms(5))) == [1]
+    assert list(grid.due(at_ms(16))) == [2, 3]
+    assert grid.next_due() == at_ms(20)
+
+
+def test_a_wake_half_a_millisecond_early_is_on_time() -> None:
+    grid = SlotClock(T0)
+    grid.due(T0)
+    assert list(grid.due(at_ms(4.5))) == [1]
+    assert list(grid.due(at_ms(9.4))) == []
+
+
+def test_after_a_stall_at_most_two_rounds_are_made_up() -> None:
+    grid = SlotClock(T0)
+    grid.due(T0)
+    due = list(grid.due(at_ms(200)))
+    assert due == list(range(33, 41))
+    for phase in range(PHASES):
+        assert sum(slot % PHASES == phase for slot in due) == 2
+    assert grid.skipped == 32
+    assert list(grid.due(at_ms(205))) == [41]
+
+
+def test_two_late_rounds_are_not_a_stall() -> None:
+    grid = SlotClock(T0)
+    assert len(grid.due(at_ms(35))) == 8
+    assert grid.skipped == 0
+
+
+def test_resuming_does_not_count_the_pause() -> None:
+    grid = SlotClock(T0)
+    grid.due(T0)
+    grid.resume(at_ms(5_001))
+    assert list(grid.due(at_ms(5_001))) == []
+    assert list(grid.due(at_ms(5_005))) == [1_001]
+    assert grid.skipped == 0
+
+
+def test_the_histogram_reports_the_99th_percentile_once() -> None:
+    histogram = LatenessHistogram()
+    assert histogram.take_p99_us() == 0
+    for _ in range(99):
+        histogram.note(100_000)
+    histogram.note(40 * MS)
+    assert histogram.take_p99_us() == 250
+    for _ in range(98):
+        histogram.note(100_000)
+    histogram.note(40 * MS)
+    histogram.note(40 * MS)
+    assert histogram.take_p99_us() == 50_000
+    histogram.note(10_000 * MS)
+    assert histogram.take_p99_us() == 1_000_000
+    assert histogram.take_p99_us() == 0
+
+
+class FakeTimer:
+    def __init__(self) -> None:
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+class FakeLoop:
+    """Holds the pacer's one timer; `run` advances the fake clock from wake to wake."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = int(T0)
+        self.timers: list[tuple[int, Callable[[], None], FakeTimer]] = []
+        monkeypatch.setattr(clock, "now", lambda: Instant(self.now))
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Any:
+        timer = FakeTimer()
+        self.timers.append((self.now + int(delay_s * 1e9), callback, timer))
+        return timer
+
+    def run(self, until_ms: float, late_ms: float = 0) -> None:
+        until = int(T0 + until_ms * MS)
+        while True:
+            waiting = [entry for entry in self.timers if not entry[2].is_cancelled]
+            assert len(waiting) <= 1, "the pacer has one timer"
+            self.timers = waiting
+            if not waiting or waiting[0][0] > until:
+                self.now = max(self.now, until)
+                return
+            due, callback, _ = self.timers.pop()
+            self.now = max(self.now, due + int(late_ms * MS))
+            callback()
+
+
+class Recorder:
+    def __init__(self, loop: FakeLoop) -> None:
+        self.loop = loop
+        self.ticks: list[Instant] = []
+        self.wakes: list[int] = []
+        self.then: Callable[[], None] | None = None
+
+    def tick(self, now: Instant) -> None:
+        self.ticks.append(now)
+        self.wakes.append(self.loop.now)
+        if self.then is not None:
+            self.then()
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> FakeLoop:
+    return FakeLoop(monkeypatch)
+
+
+def make_pacer(loop: FakeLoop) -> Pacer:
+    fake: Any = loop
+    real: asyncio.AbstractEventLoop = fake
+    return Pacer(real, lambda now: None)
+
+
+def test_each_leg_is_ticked_every_20_ms_on_the_grid(loop: FakeLoop) -> None:
+    pacer = make_pacer(loop)
+    legs = [Recorder(loop) for _ in range(8)]
+    for leg in legs:
+        pacer.add(leg)
+    loop.run(1_000, late_ms=0.7)
+    for leg in legs:
+        steps = {later - earlier for earlier, later in zip(leg.ticks, leg.ticks[1:], strict=False)}
+        assert steps == {20 * MS}
+        assert 49 <= len(leg.ticks) <= 51
+    phases = sorted((leg.ticks[0] - T0) // SLOT_NS % PHASES for leg in legs)
+    assert phases == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_a_stall_costs_slots_and_never_bursts(loop: FakeLoop) -> None:
+    pacer = make_pacer(loop)
+    leg = Recorder(loop)
+    pacer.add(leg)
+    loop.run(100)
+    before = len(leg.ticks)
+    loop.now += 500 * MS
+    loop.run(620)
+    made_up = len(leg.ticks) - before
+    assert made_up == 3, "two made up, one more at its time"
+    assert pacer.skipped_slots > 80
+
+
+def test_without_legs_no_timer_runs(loop: FakeLoop) -> None:
+    pacer = make_pacer(loop)
+    leg = Recorder(loop)
+    pacer.add(leg)
+    pacer.remove(leg)
+    assert all(timer.is_cancelled for _, _, timer in loop.timers)
+    loop.run(1_000)
+    pacer.add(leg)
+    loop.run(1_100)
+    assert len(leg.ticks) in (5, 6)
+    assert pacer.skipped_slots == 0
+    assert len(pacer) == 1
+
+
+def test_the_last_leg_may_leave_within_its_tick_and_come_back(loop: FakeLoop) -> None:
+    pacer = make_pacer(loop)
+    leg = Recorder(loop)
+    leg.then = lambda: pacer.remove(leg)
+    pacer.add(leg)
+    loop.run(100)
+    assert len(leg.ticks) == 1
+    assert len(pacer) == 0
+    leg.then = None
+    pacer.add(leg)
+    loop.run(200)
+    assert len(leg.ticks) >= 5
+
+
+def test_a_leg_added_within_a_tick_is_paced(loop: FakeLoop) -> None:
+    pacer = make_pacer(loop)
+    first, second = Recorder(loop), Recorder(loop)
+
+    def add_second() -> None:
+        first.then = None
+        pacer.add(second)
+
+    first.then = add_second
+    pacer.add(first)
+    loop.run(100)
+    assert len(second.ticks) in (4, 5)
