@@ -127,6 +127,13 @@ class ReplaceDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call by `<Hangup>`: the interpreter makes an `EndCall` of it, which refuses a call not yet answered."""
+
+    reason: SipReject | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EndCall:
     """Hang up; the last output of a document."""
 
@@ -149,6 +156,7 @@ Command = (
     | ElementStarted
     | ElementFinished
     | ReplaceDocument
+    | HangUp
     | EndCall
 )
-"""Everything the driver may be asked to do."""
+"""Everything an element may ask for; timers and `HangUp` stay inside the interpreter."""

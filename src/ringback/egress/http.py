@@ -237,8 +237,11 @@ class HttpClient:
             location = reply.headers.get("location", "")
             if reply.status not in _REDIRECTS or not location:
                 return replace(reply, url=url, redirects=redirects, connect_ms=connect_ms)
-            url = without_credentials(_joined(url, location))[0]
-            target = check_url(self._resolver.policy, url, SCHEMES)
+            try:
+                url = without_credentials(_joined(url, location))[0]
+                target = check_url(self._resolver.policy, url, SCHEMES)
+            except InvalidUrl as error:
+                raise ExchangeFailed(f"redirect cannot be followed: {error}", FailureClass.REDIRECTS) from None
             if checked.is_secure and not target.is_secure:
                 raise ExchangeFailed("redirect leads from https to http", FailureClass.REDIRECTS)
             checked = target

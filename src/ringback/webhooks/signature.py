@@ -157,8 +157,8 @@ def _agent_stack_text(method: str, url: str, nonce: str, pairs: list[tuple[str, 
 
 
 def _mac(token: str, text: str) -> str:
-    # "surrogatepass" keeps hostile text (a lone surrogate from a SIP header) from raising here.
-    digest = hmac.new(token.encode(), text.encode("utf-8", "surrogatepass"), sha256).digest()
+    # "replace" keeps hostile text (a lone surrogate from a SIP header) from raising here.
+    digest = hmac.new(token.encode(), text.encode("utf-8", "replace"), sha256).digest()
     return b64encode(digest).decode("ascii")
 
 

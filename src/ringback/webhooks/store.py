@@ -1,20 +1,35 @@
 """The outbox: callbacks written in the transaction of the fact they report.
 
-`enqueue` runs inside the caller's transaction; `outbox.OutboxSender` delivers.
-Spec: reference reliability.md section 6 item 5.
+`enqueue` runs inside the caller's transaction; `outbox.OutboxSender` delivers. All times are wall clock, because they
+outlive the process.
+Spec: reference reliability.md section 6 item 5 and section 4 (events).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import aliased
+
+from ringback import clock, ids
+from ringback.storage.database import Session
+from ringback.webhooks.models import OutboxRow
+
+_BODY_MAX_BYTES = 65_536
+_CUT_VALUE_CHARS = 1_024
+_CUT_PARAMS_MAX = 64
+_OUTCOME_MAX_CHARS = 255
+_PENDING, _SENT, _DEAD = "pending", "sent", "dead"
 
 
 @dataclass(frozen=True, slots=True)
 class OutboundCallback:
     """A callback that must reach the customer, whatever happens to this process.
 
-    `event_id` is stable for the fact it reports; empty lets `enqueue` mint one.
+    `event_id` is stable for the fact it reports; empty lets `enqueue` mint one. A repeated `event_id` is written once.
     """
 
     kind: str
@@ -25,3 +40,244 @@ class OutboundCallback:
     method: str
     params: Mapping[str, str]
     event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCallback:
+    """A callback as the outbox keeps it."""
+
+    row_id: int
+    event_id: str
+    account_id: str
+    call_uuid: str
+    kind: str
+    url: str
+    method: str
+    target: str
+    pairs: tuple[tuple[str, str], ...]
+    created_wall_ms: int
+    attempts: int
+    state: str
+    outcome: str
+    next_wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxCounts:
+    """How many callbacks wait and how many were set aside."""
+
+    pending: int
+    dead: int
+    oldest_pending_wall_ms: int | None
+
+
+def enqueue(session: Session, callback: OutboundCallback) -> str:
+    """Write a callback into the caller's transaction and return its event id.
+
+    A body of more than 64 KiB has its long values cut and carries `Truncated=true`. Wake the sender after the commit.
+    """
+    event_id = callback.event_id or ids.new_uuid()
+    if callback.event_id and session.scalar(select(OutboxRow.id).where(OutboxRow.event_id == event_id)) is not None:
+        return event_id
+    now = clock.wall_ms()
+    session.add(
+        OutboxRow(
+            event_id=event_id,
+            account_id=callback.account_id,
+            call_uuid=callback.call_uuid,
+            kind=callback.kind,
+            url=callback.url,
+            method=callback.method.upper(),
+            target=target_of(callback.url),
+            params=_rendered(callback.params),
+            created_wall_ms=now,
+            next_wall_ms=now,
+            attempts=0,
+            state=_PENDING,
+            outcome="",
+        )
+    )
+    session.flush()
+    return event_id
+
+
+def target_of(url: str) -> str:
+    """Return the host and port a URL leads to: the unit of ordering, of limits and of back-off."""
+    try:
+        parts = urlsplit(url)
+        return f"{(parts.hostname or '')[:253]}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    except ValueError:
+        return "invalid:0"
+
+
+def due(
+    session: Session, now_wall_ms: int, limit: int, busy_rows: Collection[int] = (), busy_targets: Collection[str] = ()
+) -> list[StoredCallback]:
+    """Return callbacks to send now, in the order of their facts: of each call and target only the oldest one.
+
+    Args:
+        busy_rows: Rows that are being sent.
+        busy_targets: Targets that must not get another request now.
+    """
+    earlier = aliased(OutboxRow)
+    is_first = ~(
+        select(earlier.id)
+        .where(
+            earlier.call_uuid == OutboxRow.call_uuid,
+            earlier.target == OutboxRow.target,
+            earlier.state == _PENDING,
+            earlier.id < OutboxRow.id,
+        )
+        .exists()
+    )
+    rows = session.scalars(
+        select(OutboxRow)
+        .where(
+            OutboxRow.state == _PENDING,
+            OutboxRow.next_wall_ms <= now_wall_ms,
+            OutboxRow.id.not_in(list(busy_rows)),
+            OutboxRow.target.not_in(list(busy_targets)),
+            is_first,
+        )
+        .order_by(OutboxRow.id)
+        .limit(limit)
+    )
+    return [_stored(row) for row in rows]
+
+
+def next_due_wall_ms(session: Session, busy_rows: Collection[int] = ()) -> int | None:
+    """Return when the next waiting callback is due, or `None` when none waits."""
+    query = select(func.min(OutboxRow.next_wall_ms)).where(
+        OutboxRow.state == _PENDING, OutboxRow.id.not_in(list(busy_rows))
+    )
+    return session.scalar(query)
+
+
+def mark_sent(session: Session, row_id: int, outcome: str, now_wall_ms: int) -> None:
+    """Record that the customer took a callback."""
+    _finish(session, row_id, _SENT, outcome, now_wall_ms)
+
+
+def mark_dead(session: Session, row_id: int, outcome: str, now_wall_ms: int) -> None:
+    """Set a callback aside; `replay` brings it back."""
+    _finish(session, row_id, _DEAD, outcome, now_wall_ms)
+
+
+def mark_failed(session: Session, row_id: int, outcome: str, next_wall_ms: int) -> None:
+    """Record a failed attempt and when the next one is due."""
+    session.execute(
+        update(OutboxRow)
+        .where(OutboxRow.id == row_id)
+        .values(attempts=OutboxRow.attempts + 1, outcome=outcome[:_OUTCOME_MAX_CHARS], next_wall_ms=next_wall_ms)
+    )
+
+
+def replay(session: Session, event_id: str, now_wall_ms: int) -> bool:
+    """Send a finished callback again, with the same id and the same bytes; return whether it exists."""
+    found = session.scalar(
+        update(OutboxRow)
+        .where(OutboxRow.event_id == event_id, OutboxRow.state.in_((_SENT, _DEAD)))
+        .values(state=_PENDING, next_wall_ms=now_wall_ms, created_wall_ms=now_wall_ms, attempts=0)
+        .returning(OutboxRow.id)
+    )
+    return found is not None
+
+
+def callbacks_of(session: Session, call_uuid: str, limit: int = 100) -> list[StoredCallback]:
+    """Return the callbacks of a call, oldest first."""
+    rows = session.scalars(
+        select(OutboxRow).where(OutboxRow.call_uuid == call_uuid).order_by(OutboxRow.id).limit(limit)
+    )
+    return [_stored(row) for row in rows]
+
+
+def counts(session: Session) -> OutboxCounts:
+    """Return the gauges of the outbox."""
+    numbers = session.execute(select(OutboxRow.state, func.count()).group_by(OutboxRow.state)).tuples()
+    by_state: dict[str, int] = dict(numbers.all())
+    oldest = session.scalar(select(func.min(OutboxRow.created_wall_ms)).where(OutboxRow.state == _PENDING))
+    return OutboxCounts(by_state.get(_PENDING, 0), by_state.get(_DEAD, 0), oldest)
+
+
+def tidy(session: Session, now_wall_ms: int, keep_ms: int, account_max: int, longest_delay_ms: int) -> int:
+    """Keep the table within bounds and return how many callbacks were set aside for that.
+
+    Finished rows older than `keep_ms` go; of an account with more than `account_max` waiting callbacks the oldest are
+    set aside; a due time that a step of the wall clock has moved out of reach is brought back.
+    """
+    session.execute(
+        delete(OutboxRow).where(OutboxRow.state != _PENDING, OutboxRow.finished_wall_ms < now_wall_ms - keep_ms)
+    )
+    session.execute(
+        update(OutboxRow)
+        .where(OutboxRow.state == _PENDING, OutboxRow.next_wall_ms > now_wall_ms + longest_delay_ms)
+        .values(next_wall_ms=now_wall_ms)
+    )
+    shed = 0
+    crowded: list[tuple[str, int]] = list(
+        session.execute(
+            select(OutboxRow.account_id, func.count())
+            .where(OutboxRow.state == _PENDING)
+            .group_by(OutboxRow.account_id)
+            .having(func.count() > account_max)
+        ).tuples()
+    )
+    for account_id, number in crowded:
+        newest_shed = (
+            select(OutboxRow.id)
+            .where(OutboxRow.account_id == account_id, OutboxRow.state == _PENDING)
+            .order_by(OutboxRow.id)
+            .offset(number - account_max - 1)
+            .limit(1)
+        )
+        session.execute(
+            update(OutboxRow)
+            .where(OutboxRow.account_id == account_id, OutboxRow.state == _PENDING)
+            .where(OutboxRow.id <= newest_shed.scalar_subquery())
+            .values(state=_DEAD, outcome="outbox is full", finished_wall_ms=now_wall_ms)
+        )
+        shed += number - account_max
+    return shed
+
+
+def _finish(session: Session, row_id: int, state: str, outcome: str, now_wall_ms: int) -> None:
+    session.execute(
+        update(OutboxRow)
+        .where(OutboxRow.id == row_id)
+        .values(
+            state=state,
+            attempts=OutboxRow.attempts + 1,
+            outcome=outcome[:_OUTCOME_MAX_CHARS],
+            finished_wall_ms=now_wall_ms,
+        )
+    )
+
+
+def _rendered(params: Mapping[str, str]) -> str:
+    text = urlencode(list(params.items()), errors="replace")
+    if len(text) <= _BODY_MAX_BYTES:
+        return text
+    cut = [(name[:128], value[:_CUT_VALUE_CHARS]) for name, value in list(params.items())[:_CUT_PARAMS_MAX]]
+    # A character becomes at most 12 bytes of percent encoding; ASCII, the usual case, far less.
+    while len(text := urlencode([*cut, ("Truncated", "true")], errors="replace")) > _BODY_MAX_BYTES:
+        cut = [(name, value[: len(value) // 2]) for name, value in cut]
+    return text
+
+
+def _stored(row: OutboxRow) -> StoredCallback:
+    return StoredCallback(
+        row_id=row.id,
+        event_id=row.event_id,
+        account_id=row.account_id,
+        call_uuid=row.call_uuid,
+        kind=row.kind,
+        url=row.url,
+        method=row.method,
+        target=row.target,
+        pairs=tuple(parse_qsl(row.params, keep_blank_values=True)),
+        created_wall_ms=row.created_wall_ms,
+        attempts=row.attempts,
+        state=row.state,
+        outcome=row.outcome,
+        next_wall_ms=row.next_wall_ms,
+    )

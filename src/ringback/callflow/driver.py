@@ -1,0 +1,429 @@
+"""The one file of this room that awaits: fetches documents, runs them, and carries out what they ask for.
+
+One task a call. A hang-up, a transfer and a scheduled hang-up interrupt whatever the task waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeVar, assert_never
+
+from ringback import clock
+from ringback.callflow import commands
+from ringback.callflow.budget import Budget
+from ringback.callflow.commands import Command, DocumentKind
+from ringback.callflow.document import InvalidDocument, parse_document
+from ringback.callflow.elements.registry import Program, bind
+from ringback.callflow.events import (
+    DigitPressed,
+    Event,
+    Interruption,
+    PlayFinished,
+    PlayRefused,
+    StreamFinished,
+    StreamRefused,
+    StreamStarted,
+)
+from ringback.callflow.interpreter import Interpreter
+from ringback.callflow.port import FirstRequest, FlowCall, FlowServices
+from ringback.calls.hangup import Code, HangupSource
+from ringback.errors import Bug, RingbackError
+from ringback.ids import CallUuid, PlayId, StreamId
+from ringback.machine import SECOND
+from ringback.media.control.values import PlayEnd, StreamEnd
+from ringback.webhooks.fetcher import (
+    Callback,
+    CallbackKind,
+    FetchedDocument,
+    UnreachableUrl,
+    UnusableReply,
+    code_of_unreachable,
+)
+
+T = TypeVar("T")
+_logger = logging.getLogger(__name__)
+
+_CALLBACK_KINDS: Mapping[DocumentKind, CallbackKind] = MappingProxyType(
+    {
+        DocumentKind.ANSWER: CallbackKind.ANSWER,
+        DocumentKind.ACTION: CallbackKind.ACTION,
+        DocumentKind.TRANSFER: CallbackKind.TRANSFER,
+        DocumentKind.REDIRECT: CallbackKind.REDIRECT,
+    }
+)
+_INVALID_XML: Mapping[DocumentKind, Code] = MappingProxyType(
+    {
+        DocumentKind.ANSWER: Code.ANSWER_XML,
+        DocumentKind.ACTION: Code.ACTION_XML,
+        DocumentKind.TRANSFER: Code.TRANSFER_XML,
+        DocumentKind.REDIRECT: Code.REDIRECT_XML,
+    }
+)
+
+
+class CallFlows:
+    """Runs the documents of all calls.
+
+    State: `close` stops every flow without ending its call, so that a restarted server may go on.
+    """
+
+    def __init__(self, services: FlowServices) -> None:
+        self._services = services
+        self._tasks: dict[asyncio.Task[None], CallUuid] = {}
+
+    @property
+    def running_flows(self) -> int:
+        """Return how many calls have a running document."""
+        return len(self._tasks)
+
+    def start(self, call: FlowCall, first: FirstRequest) -> None:
+        """Run the document of `call` until the call ends; needs a running loop and returns at once."""
+        flow = _Flow(self._services, call, first)
+        task = asyncio.create_task(flow.run(), name=f"flow {call.call_uuid}")
+        self._tasks[task] = call.call_uuid
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+
+    async def close(self) -> None:
+        """Stop all flows and return when they have stopped."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A document that is to be fetched and run."""
+
+    kind: DocumentKind
+    url: str
+    method: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    fallback_url: str = ""
+    fallback_method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class _PlayEnded:
+    """A playback is over; it counts only if it is the current one."""
+
+    play_id: PlayId
+    end: PlayEnd
+    detail: str
+
+
+class _Interrupted(Exception):
+    """The work at hand was given up because the flow was interrupted."""
+
+
+class _Flow:
+    """The flow of one call; also the listener of its call."""
+
+    def __init__(self, services: FlowServices, call: FlowCall, first: FirstRequest) -> None:
+        self._services = services
+        self._call = call
+        self._first = first
+        self._budget = Budget(services.settings)
+        self._happened: deque[Event | _PlayEnded] = deque()
+        self._wake = asyncio.Event()
+        self._interruption = asyncio.Event()
+        self._transfer: _Wanted | None = None
+        self._is_hung_up = False
+        self._is_schedule_due = False
+        self._has_ended_call = False
+        self._schedule: asyncio.TimerHandle | None = None
+        self._play_id: PlayId | None = None
+        self._dropped_digits = 0
+
+    # The listener of the call.
+
+    def answered(self) -> None:
+        """Note nothing: a document asks the call itself."""
+
+    def digit_pressed(self, digit: str) -> None:
+        """Queue the digit for the running element."""
+        if len(self._happened) >= self._services.settings.events_max:
+            self._dropped_digits += 1
+            return
+        self._queue(DigitPressed(digit))
+
+    def play_ended(self, play_id: PlayId, end: PlayEnd, detail: str = "") -> None:
+        """Queue the end of a playback."""
+        self._queue(_PlayEnded(play_id, end, detail))
+
+    def stream_ended(self, stream_id: StreamId, end: StreamEnd) -> None:
+        """Queue the end of a stream."""
+        self._queue(StreamFinished(stream_id, end))
+
+    def transfer_requested(self, url: str, method: str) -> None:
+        """Interrupt the running document for another one."""
+        self._transfer = _Wanted(DocumentKind.TRANSFER, url, method)
+        self._interrupt()
+
+    def hung_up(self) -> None:
+        """Stop the flow."""
+        self._is_hung_up = True
+        self._interrupt()
+
+    # The task.
+
+    async def run(self) -> None:
+        """Fetch and run documents until the call is over."""
+        self._call.listen(self)
+        try:
+            await self._run_documents()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            _logger.exception("call flow failed", extra={"call_uuid": self._call.call_uuid})
+            with suppress(RingbackError):
+                await self._call.end(Code.INTERNAL_ERROR, HangupSource.ERROR, detail="the call flow failed")
+        finally:
+            self._call.listen(None)
+            if self._schedule is not None:
+                self._schedule.cancel()
+
+    async def _run_documents(self) -> None:
+        first = self._first
+        wanted: _Wanted | None = _Wanted(
+            DocumentKind.ANSWER,
+            first.url,
+            first.method,
+            fallback_url=first.fallback_url,
+            fallback_method=first.fallback_method,
+        )
+        if self._call.is_inbound and not self._call.is_answered:
+            await self._call.ring()
+        while wanted is not None and not self._is_over():
+            try:
+                program = await self._load(wanted)
+                wanted = await self._run_document(program)
+            except _Interrupted:
+                wanted = None
+            except _CallOver:
+                return
+            if self._is_schedule_due and not self._is_hung_up:
+                await self._end(Code.SCHEDULED_HANGUP, HangupSource.XML)
+                return
+            if self._transfer is not None:
+                wanted, self._transfer = self._transfer, None
+                if not self._is_hung_up:
+                    self._interruption.clear()
+
+    async def _load(self, wanted: _Wanted) -> Program:
+        call, kind = self._call, wanted.kind
+        match self._budget.take(clock.now(), kind):
+            case "loop":
+                detail = "too many redirects and transfers"
+                await self._end(Code.LOOP_DETECTED, HangupSource.PLATFORM, detail)
+            case "fetches":
+                code = code_of_unreachable(_CALLBACK_KINDS[kind])
+                await self._end(code, HangupSource.ERROR, "too many documents in a minute")
+            case _:
+                pass
+        callback = self._callback(_CALLBACK_KINDS[kind], wanted.url, wanted.method, wanted.params)
+        fallback: Callback | None = None
+        if wanted.fallback_url:
+            fallback = self._callback(CallbackKind.FALLBACK, wanted.fallback_url, wanted.fallback_method, wanted.params)
+        try:
+            fetched = await self._unless_interrupted(self._services.documents.fetch(callback, fallback))
+            return self._parse(fetched)
+        except UnreachableUrl as error:
+            await self._end(error.cause_code, HangupSource.ERROR, str(error))
+        except (UnusableReply, InvalidDocument) as error:
+            fields = {"phase": "refused", "name": "Response", "detail": str(error), "line": error.fields.get("line", 0)}
+            self._services.timeline.record(call.call_uuid, "element", fields)
+            await self._end(_INVALID_XML[kind], HangupSource.ERROR, str(error))
+        raise Bug("a call was ended and its flow went on")
+
+    def _parse(self, fetched: FetchedDocument) -> Program:
+        program = bind(parse_document(fetched.body))
+        fields = {"phase": "loaded", "name": "Response", "url": fetched.url, "elements": len(program.steps)}
+        self._services.timeline.record(self._call.call_uuid, "element", fields)
+        return program
+
+    async def _run_document(self, program: Program) -> _Wanted | None:
+        """Run one document and return the next one; `None` when it was interrupted."""
+        interpreter = Interpreter(program, is_answered=self._call.is_answered)
+        interpreter.start(clock.now())
+        while True:
+            while not self._interruption.is_set() and (command := interpreter.poll_output()) is not None:
+                if isinstance(command, commands.ReplaceDocument):
+                    return _Wanted(command.kind, command.url, command.method, command.params)
+                with suppress(_Interrupted):
+                    for event in await self._carry_out(command):
+                        interpreter.handle_input(clock.now(), event)
+            if self._interruption.is_set():
+                await self._stop_document(interpreter)
+                return None
+            await self._wait(interpreter)
+            self._take_one_event(interpreter)
+
+    async def _stop_document(self, interpreter: Interpreter) -> None:
+        while interpreter.poll_output() is not None:
+            # What was asked for but not begun is not wanted any more.
+            pass
+        is_gone = self._is_hung_up
+        interpreter.interrupt(clock.now(), Interruption.CALL_ENDED if is_gone else Interruption.REPLACED)
+        while not is_gone and (command := interpreter.poll_output()) is not None:
+            with suppress(_Interrupted):
+                await self._carry_out(command)
+
+    async def _wait(self, interpreter: Interpreter) -> None:
+        self._wake.clear()
+        if self._happened or self._interruption.is_set():
+            return
+        deadline = interpreter.poll_timeout()
+        delay_s = None if deadline is None else max(0.0, (deadline - clock.now()) / SECOND)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await self._wake.wait()
+
+    def _take_one_event(self, interpreter: Interpreter) -> None:
+        if self._interruption.is_set():
+            return
+        now = clock.now()
+        deadline = interpreter.poll_timeout()
+        if deadline is not None and deadline <= now:
+            interpreter.handle_timeout(now)
+            return
+        if not self._happened:
+            return
+        match self._happened.popleft():
+            case _PlayEnded(play_id, end, detail):
+                if play_id == self._play_id:
+                    self._play_id = None
+                    interpreter.handle_input(now, PlayFinished(end, detail))
+            case event:
+                interpreter.handle_input(now, event)
+
+    async def _carry_out(self, command: Command) -> tuple[Event, ...]:
+        """Do what a command asks and return what the document must be told of it at once.
+
+        Raises:
+            _Interrupted: the flow was interrupted meanwhile.
+            _CallOver: the call is over.
+        """
+        match command:
+            case commands.Answer():
+                await self._answer()
+            case commands.Play(url, loops):
+                return await self._play(url, loops)
+            case commands.StopPlay():
+                if self._play_id is not None:
+                    play_id, self._play_id = self._play_id, None
+                    await self._quietly(self._call.stop_play(play_id))
+            case commands.StartStream(spec):
+                try:
+                    stream_id = await self._services.streams.start_stream(self._call.call_uuid, spec)
+                except RingbackError as error:
+                    return (StreamRefused(str(error)),)
+                return (StreamStarted(stream_id),)
+            case commands.StopStream(stream_id, reason):
+                await self._quietly(self._services.streams.stop_stream(self._call.call_uuid, stream_id, reason))
+            case commands.ScheduleHangup(after_ms):
+                self._schedule_hangup(after_ms)
+            case commands.Note(text, element, line, is_warning):
+                level = "warning" if is_warning else "info"
+                self._record({"phase": "note", "name": element, "line": line, "text": text, "level": level})
+            case commands.ElementStarted(element, line, attributes):
+                self._record({"phase": "started", "name": element, "line": line, "attributes": dict(attributes)})
+            case commands.ElementFinished(element, line):
+                self._record({"phase": "finished", "name": element, "line": line})
+            case commands.EndCall(code, source, reject, detail):
+                await self._end(code, source, detail, reject.value if reject is not None else "")
+            case commands.ReplaceDocument() | commands.HangUp() | commands.SetTimer() | commands.StopTimer():
+                raise Bug(f"{type(command).__name__} is not the driver's to carry out")
+            case _:
+                assert_never(command)
+        return ()
+
+    async def _answer(self) -> None:
+        try:
+            await self._call.answer()
+        except RingbackError as error:
+            await self._end(Code.INTERNAL_ERROR, HangupSource.ERROR, f"cannot answer: {error}")
+
+    async def _play(self, url: str, loops: int) -> tuple[Event, ...]:
+        try:
+            path = await self._unless_interrupted(self._services.media.fetch(url))
+            self._play_id = await self._call.play(path, loops)
+        except RingbackError as error:
+            return (PlayRefused(str(error)),)
+        return ()
+
+    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except RingbackError as error:
+            # What is stopped may just have ended by itself.
+            self._record({"phase": "note", "name": "", "line": 0, "text": str(error), "level": "info"})
+
+    async def _end(self, code: int, source: HangupSource, detail: str = "", reject: str = "") -> None:
+        self._has_ended_call = True
+        await self._call.end(code, source, reject, detail)
+        raise _CallOver
+
+    def _callback(self, kind: CallbackKind, url: str, method: str, extra: Mapping[str, str]) -> Callback:
+        call = self._call
+        return Callback(
+            kind=kind,
+            url=url,
+            method=method,
+            params=call.webhook_params(**extra),
+            call_uuid=call.call_uuid,
+            signing=call.signing,
+            account_id=call.account_id,
+        )
+
+    def _schedule_hangup(self, after_ms: int) -> None:
+        if self._schedule is not None:
+            self._schedule.cancel()
+        self._schedule = asyncio.get_running_loop().call_later(after_ms / 1000, self._schedule_fired)
+
+    def _schedule_fired(self) -> None:
+        self._is_schedule_due = True
+        self._interrupt()
+
+    def _is_over(self) -> bool:
+        return self._is_hung_up or self._has_ended_call
+
+    def _queue(self, event: Event | _PlayEnded) -> None:
+        self._happened.append(event)
+        self._wake.set()
+
+    def _interrupt(self) -> None:
+        self._interruption.set()
+        self._wake.set()
+
+    def _record(self, fields: Mapping[str, object]) -> None:
+        self._services.timeline.record(self._call.call_uuid, "element", fields)
+
+    async def _unless_interrupted(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of `work`, which is cancelled when the flow is interrupted.
+
+        Raises:
+            _Interrupted: it was.
+        """
+        task = asyncio.ensure_future(work)
+        waiter = asyncio.ensure_future(self._interruption.wait())
+        try:
+            await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise _Interrupted
+            return task.result()
+        finally:
+            waiter.cancel()
+            if not task.done():
+                task.cancel()
+            await asyncio.gather(task, waiter, return_exceptions=True)
+
+
+class _CallOver(Exception):
+    """The flow has ended the call; nothing more is to be done."""

@@ -1,0 +1,127 @@
+"""The elements that exist, and how a parsed document becomes a list of them.
+
+Spec: wire spec 6.1: unknown elements and attributes are ignored, and we say so in the timeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from ringback.callflow.commands import Note
+from ringback.callflow.document import Node
+from ringback.callflow.elements.base import Element, Reader
+from ringback.callflow.elements.hangup import Hangup
+from ringback.callflow.elements.play import Play
+from ringback.callflow.elements.redirect import Redirect
+from ringback.callflow.elements.stream import Stream
+from ringback.callflow.elements.wait import Wait
+
+_READERS: Mapping[str, Callable[[Reader], Element]] = MappingProxyType(
+    {
+        Hangup.TAG: Hangup.from_xml,
+        Play.TAG: Play.from_xml,
+        Redirect.TAG: Redirect.from_xml,
+        Stream.TAG: Stream.from_xml,
+        Wait.TAG: Wait.from_xml,
+    }
+)
+_ATTRIBUTES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {kind.TAG: kind.ATTRIBUTES for kind in (Hangup, Play, Redirect, Stream, Wait)}
+)
+
+SUPPORTED = frozenset(_READERS)
+NOT_YET_SUPPORTED = frozenset(
+    {
+        "Conference",
+        "DTMF",
+        "Dial",
+        "GetDigits",
+        "GetInput",
+        "Message",
+        "MultiPartyCall",
+        "PreAnswer",
+        "Record",
+        "Speak",
+    }
+)
+"""Plivo elements that this version skips with a warning."""
+
+_NAME_COMPARED_MAX_CHARS = 40
+_NOTES_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An element, and where and how it was written."""
+
+    element: Element
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A document ready to run."""
+
+    steps: tuple[Bound, ...]
+    notes: tuple[Note, ...]
+
+
+def bind(root: Node) -> Program:
+    """Return the document's elements in order, all checked before the first one runs.
+
+    Raises:
+        InvalidDocument: a known element has an illegal value.
+    """
+    steps: list[Bound] = []
+    notes: list[Note] = []
+    if root.attributes:
+        notes.append(Note(f"attributes of <{root.tag}> are ignored", root.tag, root.line))
+    if root.text:
+        notes.append(Note(f"text directly inside <{root.tag}> is ignored", root.tag, root.line))
+    for node in root.children:
+        reader = _READERS.get(node.tag)
+        if reader is None:
+            notes.append(_unknown_element(node))
+            continue
+        read = Reader(node)
+        element = reader(read)
+        notes += _unknown_attributes(node)
+        notes += read.notes
+        notes += [Note(f"<{child.tag[:40]}> inside is ignored", node.tag, child.line) for child in node.children]
+        steps.append(Bound(element, node))
+    if len(notes) > _NOTES_MAX:
+        left_out = len(notes) - _NOTES_MAX
+        notes = [*notes[:_NOTES_MAX], Note(f"{left_out} further notes left out", root.tag, root.line)]
+    return Program(tuple(steps), tuple(notes))
+
+
+def _unknown_element(node: Node) -> Note:
+    tag = node.tag[:_NAME_COMPARED_MAX_CHARS]
+    if node.tag in NOT_YET_SUPPORTED:
+        return Note(f"<{tag}> is not supported by this version and is skipped", tag, node.line)
+    hint = _suggestion(node.tag, SUPPORTED | NOT_YET_SUPPORTED, "<{}>")
+    return Note(f"unknown element <{tag}> is skipped{hint}", tag, node.line)
+
+
+def _unknown_attributes(node: Node) -> list[Note]:
+    known = _ATTRIBUTES[node.tag]
+    return [
+        Note(
+            f"unknown attribute {name[:_NAME_COMPARED_MAX_CHARS]} is ignored{_suggestion(name, known, '{}')}",
+            node.tag,
+            node.line,
+        )
+        for name in node.attributes
+        if name not in known
+    ]
+
+
+def _suggestion(name: str, known: frozenset[str], form: str) -> str:
+    if len(name) > _NAME_COMPARED_MAX_CHARS:
+        return ""
+    by_lower = {candidate.lower(): candidate for candidate in sorted(known)}
+    close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.7)
+    return f", did you mean {form.format(by_lower[close[0]])}?" if close else ""

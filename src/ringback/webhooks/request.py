@@ -1,0 +1,171 @@
+"""One signed HTTP request to a customer, and the record of how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from ringback import clock, ids
+from ringback.egress.errors import EgressFailed, FailureClass
+from ringback.egress.http import HttpClient, HttpReply, HttpRequest
+from ringback.egress.policy import without_credentials
+from ringback.webhooks.retry import Failure
+from ringback.webhooks.signature import (
+    Params,
+    SigningKeys,
+    event_headers,
+    signature_headers,
+    signed_text_v3,
+    without_fragment,
+)
+
+METHODS = frozenset({"GET", "POST"})
+FORM = "application/x-www-form-urlencoded"
+EXCERPT_BYTES = 1_024
+_PARAMS_RECORDED_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """A callback ready to be sent: where, with which parameters, and signed by whom."""
+
+    method: str
+    """`GET` or `POST`."""
+    url: str
+    """As configured, with or without fragment and user information."""
+    pairs: tuple[tuple[str, str], ...]
+    signing: SigningKeys
+    event_id: str
+    """The same for every attempt, so that a receiver recognises a repetition."""
+
+    @property
+    def body(self) -> bytes:
+        """Return the form body; empty for GET."""
+        return urlencode(self.pairs).encode("ascii") if self.method == "POST" else b""
+
+    @property
+    def wire_url(self) -> str:
+        """Return the URL as requested: GET carries the parameters in its query."""
+        url = self.url.partition("#")[0]
+        if self.method != "GET" or not self.pairs:
+            return url
+        joint = "&" if "?" in url else "?"
+        return f"{url}{joint}{urlencode(self.pairs)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long one attempt may take and how much it may return."""
+
+    connect_ms: int
+    read_ms: int
+    total_ms: int
+    body_max_bytes: int
+    is_body_cut: bool
+    lane: str
+    account_id: str
+
+
+def encodable(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return the parameters with what UTF-8 cannot carry replaced, so that what is signed is what is sent."""
+    return tuple(
+        (name.encode("utf-8", "replace").decode(), value.encode("utf-8", "replace").decode()) for name, value in pairs
+    )
+
+
+class Signer:
+    """Makes the headers of each hop of one attempt, with one pair of nonces, and remembers what was signed."""
+
+    def __init__(self, request: SignedRequest) -> None:
+        self._request = request
+        self._nonce_v2 = ids.new_digits(20)
+        self._nonce_v3 = ids.new_digits(20)
+        self.signed_text = ""
+
+    def headers_for(self, method: str, url: str) -> Iterable[tuple[str, str]]:
+        """Return the headers of a hop: the request itself, or a redirect of it."""
+        request = self._request
+        is_post = method == "POST"
+        params: Params = request.pairs if is_post else ()
+        url = without_fragment(url)
+        self.signed_text = signed_text_v3(method, url, self._nonce_v3, params)
+        body = request.body if is_post else b""
+        return (
+            *signature_headers(method, url, params, self._nonce_v2, self._nonce_v3, request.signing),
+            *event_headers(request.event_id, clock.wall_ms() // 1000, body, request.signing),
+        )
+
+
+async def attempt(http: HttpClient, request: SignedRequest, signer: Signer, bounds: Bounds) -> HttpReply:
+    """Return the reply to one attempt.
+
+    Raises:
+        EgressFailed: there was none.
+    """
+    return await http.send(
+        HttpRequest(
+            method=request.method,
+            url=request.wire_url,
+            headers_for=signer.headers_for,
+            body=request.body,
+            content_type=FORM,
+            connect_ms=bounds.connect_ms,
+            read_ms=bounds.read_ms,
+            total_ms=bounds.total_ms,
+            body_max_bytes=bounds.body_max_bytes,
+            is_body_cut=bounds.is_body_cut,
+            lane=bounds.lane,
+            account_id=bounds.account_id,
+        )
+    )
+
+
+def failure_of(error: EgressFailed) -> Failure:
+    """Return what an egress failure means for retrying."""
+    match error.failure:
+        case FailureClass.FORBIDDEN:
+            return Failure.FORBIDDEN
+        case FailureClass.TOO_LARGE | FailureClass.ENCODING:
+            return Failure.UNUSABLE
+        case FailureClass.REDIRECTS:
+            return Failure.STATUS_OTHER
+        case FailureClass.DNS | FailureClass.REFUSED | FailureClass.TIMEOUT | FailureClass.TLS | FailureClass.BROKEN:
+            return Failure.READ if error.is_connected else Failure.CONNECT
+
+
+def record_of(
+    kind: str,
+    request: SignedRequest,
+    signer: Signer,
+    number: int,
+    outcome: str,
+    elapsed_ms: int,
+    reply: HttpReply | None = None,
+    detail: str = "",
+) -> Mapping[str, object]:
+    """Return the fields of the `webhook` event that reports one attempt.
+
+    Shape: `outcome` is `ok`, `status`, `cancelled`, or a failure class; `body` is an excerpt of at most 1 KiB.
+    """
+    fields: dict[str, object] = {
+        "target": kind,
+        "method": request.method,
+        "url": without_credentials(request.url)[0],
+        "params": dict(request.pairs[:_PARAMS_RECORDED_MAX]),
+        "event_id": request.event_id,
+        "attempt": number,
+        "outcome": outcome,
+        "total_ms": elapsed_ms,
+        "signed": signer.signed_text,
+    }
+    if reply is not None:
+        fields["status"] = reply.status
+        fields["connect_ms"] = reply.connect_ms
+        fields["content_type"] = reply.content_type
+        fields["redirects"] = reply.redirects
+        fields["body"] = reply.body[:EXCERPT_BYTES].decode("utf-8", "replace")
+        fields["body_bytes"] = len(reply.body)
+    if detail:
+        fields["detail"] = detail
+    return fields
