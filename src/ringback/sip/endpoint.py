@@ -139,6 +139,7 @@ class _Call(DialogOwner, Protocol):
     def answer(self, now: Instant, sdp: bytes, headers: HeaderLines) -> bool: ...
     def reject(self, now: Instant, status: int, reason: str, headers: HeaderLines) -> bool: ...
     def hangup(self, now: Instant, headers: HeaderLines) -> bool: ...
+    def drop(self, now: Instant) -> bool: ...
     def ack_with(self, now: Instant, sdp: bytes) -> bool: ...
     def reoffer(self, now: Instant, sdp: bytes | None) -> bool: ...
     def accept_reoffer(self, now: Instant, sdp: bytes) -> bool: ...
@@ -152,8 +153,7 @@ class Endpoint:
     Args:
         new_token: Fresh randomness of at least 64 bits, in token characters: tags, branches, Call-IDs, ids.
         chance: Random numbers in [0, 1): back-off and Retry-After.
-        is_trusted: Whether a flow's peer is known (a trunk, a registered phone): no rate, no scanner check. None trusts
-            loopback alone.
+        is_trusted: Whether a source address is known (a trunk): no rate, no scanner check. None trusts loopback alone.
         is_traced: Whether `SipTrace` outputs are wanted.
     """
 
@@ -163,7 +163,7 @@ class Endpoint:
         new_token: Callable[[], str],
         chance: Callable[[], float],
         *,
-        is_trusted: Callable[[Flow], bool] | None = None,
+        is_trusted: Callable[[str], bool] | None = None,
         is_traced: bool = False,
     ) -> None:
         self.settings = settings
@@ -174,7 +174,7 @@ class Endpoint:
         self.is_draining = False
         self._new_token = new_token
         self._chance = chance
-        self._is_trusted = is_trusted or _is_loopback_peer
+        self._is_trusted = is_trusted or _is_loopback
         self._is_traced = is_traced
         self._rates = SourceRates(settings.source_rate_per_s, settings.source_burst, settings.max_sources)
         self._outputs: deque[EndpointOutput] = deque()
@@ -203,6 +203,10 @@ class Endpoint:
         return not any(len(table) for table in tables) and not (
             layer.client_count or layer.server_count or layer.merge_count
         )
+
+    def connections_in_use(self) -> set[int]:
+        """Return the connections that dialogs speak over: those are kept open without traffic."""
+        return {connection for owner in self._dialogs.values() for connection in owner.connections()}
 
     # The loop contract.
 
@@ -306,6 +310,11 @@ class Endpoint:
         lines = (*((("reason", reason_header),) if reason_header else ()), *headers)
         call = self._calls.get(invite_id)
         return call is not None and call.hangup(now, _checked(lines))
+
+    def drop(self, now: Instant, invite_id: InviteId) -> bool:
+        """Forget an incoming call without ever answering it; its repeats are absorbed. For hostile sources."""
+        call = self._calls.get(invite_id)
+        return call is not None and call.drop(now)
 
     def ack_with(self, now: Instant, invite_id: InviteId, sdp: bytes) -> bool:
         """Answer the offer that a 200 brought, to our call or to our re-INVITE without one."""
@@ -537,7 +546,7 @@ class Endpoint:
         return True
 
     def _admits(self, now: Instant, flow: Flow, request: SipRequest) -> bool:
-        if self._is_trusted(flow):
+        if self._is_trusted(flow.remote[0]):
             return True
         if is_scanner(request.headers.get("user-agent"), self.settings.scanner_agents):
             self.counters.scanners += 1
@@ -555,7 +564,7 @@ class Endpoint:
         request, status = error.request, error.status
         if status is None or request is None or request.method == "ACK":
             return
-        if not self._is_trusted(flow) and not self._is_within_rate(now, flow):
+        if not self._is_trusted(flow.remote[0]) and not self._is_within_rate(now, flow):
             return
         try:
             request.headers.set_first_value("via", str(request.via.with_source(*flow.remote)))
@@ -606,8 +615,8 @@ class Endpoint:
 _SUPPORTED_TAGS = frozenset(tag for tag in SUPPORTED.replace(" ", "").split(",") if tag)
 
 
-def _is_loopback_peer(flow: Flow) -> bool:
-    return flow.remote[0].startswith("127.") or flow.remote[0] == "::1"
+def _is_loopback(host: str) -> bool:
+    return host.startswith("127.") or host == "::1"
 
 
 def _return_target(flow: Flow, request: SipRequest) -> Target | None:

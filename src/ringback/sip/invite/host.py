@@ -51,6 +51,9 @@ class DialogOwner(Protocol):
     def receive_ack(self, now: Instant, ack: SipRequest) -> None:
         """Take the ACK of a 2xx."""
 
+    def connections(self) -> tuple[int, ...]:
+        """Return the connections that its dialogs speak over."""
+
 
 class InviteHost(Protocol):
     """The endpoint, as its calls see it."""

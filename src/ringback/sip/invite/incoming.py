@@ -103,6 +103,10 @@ class IncomingCall:
             self._bye_headers = headers
         return self._step(now, CallTrigger.HANGUP, _Cause(headers=headers))
 
+    def drop(self, now: Instant) -> bool:
+        """Never answer, and absorb the repeats of the INVITE."""
+        return self._step(now, CallTrigger.DROP, _Cause())
+
     def ack_with(self, now: Instant, sdp: bytes) -> bool:
         """Answer the offer that a 200 to our empty re-INVITE brought."""
         return self._usage.reoffer.answer_offer(now, sdp)
@@ -145,6 +149,10 @@ class IncomingCall:
             self._step(now, CallTrigger.ACK_WITHOUT_ANSWER, _Cause(detail=EndDetail.NO_ANSWER_IN_ACK))
         else:
             self._step(now, CallTrigger.ACK, _Cause(sdp=answer))
+
+    def connections(self) -> tuple[int, ...]:
+        """Return the connection that the dialog speaks over."""
+        return (self._dialog.flow.connection_id,)
 
     def acknowledged(self, now: Instant, transaction: ServerTransaction, ack: SipRequest) -> None:
         """Take an ACK that carries the branch of its INVITE, as some peers send it."""
@@ -207,6 +215,8 @@ class IncomingCall:
             self._respond(now, 480, "", cause.headers, None)
         elif effect is CallEffect.SEND_TERMINATED:
             self._respond(now, 487, "", (), None)
+        elif effect is CallEffect.SEND_NOTHING:
+            self._transaction.ignore(now)
         elif effect is CallEffect.STOP_SUCCESS:
             self._repeater.stop()
         elif effect is CallEffect.ACCEPT_BYE:

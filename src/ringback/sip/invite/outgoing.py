@@ -130,6 +130,10 @@ class OutgoingCall:
         """Return False: it is the peer who answers an outgoing call."""
         return False
 
+    def drop(self, now: Instant) -> bool:
+        """Return False: it is the peer who answers an outgoing call."""
+        return False
+
     def reoffer(self, now: Instant, sdp: bytes | None) -> bool:
         """Send a re-INVITE."""
         usage = self._usage
@@ -210,6 +214,11 @@ class OutgoingCall:
         """Take the ACK of our 200 to a re-INVITE."""
         if self._usage is not None:
             self._usage.reoffer.receive_ack(now, ack)
+
+    def connections(self) -> tuple[int, ...]:
+        """Return the connections that its dialogs speak over."""
+        dialogs = [*self._early.values(), *((self._usage.dialog,) if self._usage is not None else ())]
+        return tuple(dialog.flow.connection_id for dialog in dialogs)
 
     def bye_received(self, now: Instant, transaction: ServerTransaction) -> None:
         """Take the peer's BYE."""

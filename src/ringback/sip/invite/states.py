@@ -35,6 +35,7 @@ class CallTrigger(Enum):
     PROGRESS = "owner: provisional response"
     ANSWER = "owner: 200"
     REJECT = "owner: final failure"
+    DROP = "owner: never answer"
     HANGUP = "owner: hang up"
     ANSWER_OFFER = "owner: answer to the offer in a 200"
     CANCEL = "peer: CANCEL"
@@ -62,6 +63,7 @@ class CallEffect(Enum):
     SEND_SUCCESS = "send the owner's 200 and repeat it until the ACK"
     SEND_FAILURE = "send the owner's final failure"
     SEND_UNAVAILABLE = "send 480"
+    SEND_NOTHING = "absorb the repeats of the INVITE without an answer"
     SEND_TERMINATED = "send 487"
     STOP_SUCCESS = "stop repeating the 200"
     ACCEPT_BYE = "answer 200 to the BYE"
@@ -129,6 +131,7 @@ INCOMING = CallTable(
             _T.PROGRESS,
             _T.ANSWER,
             _T.REJECT,
+            _T.DROP,
             _T.HANGUP,
             _T.CANCEL,
             _T.BYE,
@@ -143,6 +146,7 @@ INCOMING = CallTable(
         (_S.OFFERED, _T.PROGRESS): CallNext(_S.OFFERED, (_E.SEND_PROVISIONAL,)),
         (_S.OFFERED, _T.ANSWER): CallNext(_S.ANSWERED, (_E.SEND_SUCCESS,)),
         (_S.OFFERED, _T.REJECT): CallNext(_S.ENDED, (_E.SEND_FAILURE, _E.FINISH)),
+        (_S.OFFERED, _T.DROP): CallNext(_S.ENDED, (_E.SEND_NOTHING, _E.FINISH)),
         (_S.OFFERED, _T.HANGUP): CallNext(_S.ENDED, (_E.SEND_UNAVAILABLE, _E.FINISH)),
         (_S.OFFERED, _T.CANCEL): CallNext(_S.ENDED, (_E.SEND_TERMINATED, _E.TELL_CALLER_GONE, _E.FINISH)),
         (_S.OFFERED, _T.BYE): CallNext(_S.ENDED, (_E.ACCEPT_BYE, _E.SEND_TERMINATED, _E.TELL_CALLER_GONE, _E.FINISH)),
@@ -168,17 +172,20 @@ INCOMING = CallTable(
         (_S.ANSWERED, _T.PROGRESS): "a final response is out",
         (_S.ANSWERED, _T.ANSWER): "a final response is out",
         (_S.ANSWERED, _T.REJECT): "a final response is out",
+        (_S.ANSWERED, _T.DROP): "a final response is out",
         (_S.ANSWERED, _T.CANCEL): "no effect after the final response (RFC 3261 §9.2)",
         (_S.ANSWERED, _T.BYE_DONE): "no BYE of ours is out",
         (_S.LEAVING, _T.PROGRESS): "a final response is out",
         (_S.LEAVING, _T.ANSWER): "a final response is out",
         (_S.LEAVING, _T.REJECT): "a final response is out",
+        (_S.LEAVING, _T.DROP): "a final response is out",
         (_S.LEAVING, _T.HANGUP): "asked for already",
         (_S.LEAVING, _T.CANCEL): "no effect after the final response",
         (_S.LEAVING, _T.BYE_DONE): "no BYE of ours is out",
         (_S.CONFIRMED, _T.PROGRESS): _ANSWERED_ALREADY,
         (_S.CONFIRMED, _T.ANSWER): _ANSWERED_ALREADY,
         (_S.CONFIRMED, _T.REJECT): _ANSWERED_ALREADY,
+        (_S.CONFIRMED, _T.DROP): _ANSWERED_ALREADY,
         (_S.CONFIRMED, _T.CANCEL): "no effect after the final response",
         (_S.CONFIRMED, _T.ACK): "repeat of the ACK",
         (_S.CONFIRMED, _T.ACK_WITHOUT_ANSWER): "repeat of the ACK",
@@ -186,6 +193,7 @@ INCOMING = CallTable(
         (_S.CLOSING, _T.PROGRESS): _OVER,
         (_S.CLOSING, _T.ANSWER): _OVER,
         (_S.CLOSING, _T.REJECT): _OVER,
+        (_S.CLOSING, _T.DROP): _OVER,
         (_S.CLOSING, _T.CANCEL): _OVER,
         (_S.CLOSING, _T.ACK): _OVER,
         (_S.CLOSING, _T.ACK_WITHOUT_ANSWER): _OVER,

@@ -129,6 +129,10 @@ class ServerTransaction:
             trigger = Trigger.SEND_SUCCESS if status < 300 else Trigger.SEND_FAILURE
         self._step(now, trigger, response=response)
 
+    def ignore(self, now: Instant) -> None:
+        """Give up answering an INVITE: its repeats are absorbed for 64 × T1."""
+        self._step(now, Trigger.IGNORE)
+
     def handle_timer(self, now: Instant, timer: Timer) -> None:
         """Act on a timer that is due."""
         self._timers.fired(timer)

@@ -36,6 +36,7 @@ class Trigger(Enum):
     SEND_PROVISIONAL = "usage answers 1xx"
     SEND_SUCCESS = "usage answers 2xx"
     SEND_FAILURE = "usage answers 3xx to 6xx"
+    IGNORE = "usage will never answer"
     TRANSPORT_ERROR = "the last transmission failed"
     TIMER_TRYING = "timer for 100 fired"
     TIMER_A = "timer A fired"
@@ -202,6 +203,7 @@ INVITE_SERVER = MachineTable(
             _T.SEND_PROVISIONAL,
             _T.SEND_SUCCESS,
             _T.SEND_FAILURE,
+            _T.IGNORE,
             _T.TRANSPORT_ERROR,
             _T.TIMER_TRYING,
             _T.TIMER_G,
@@ -215,6 +217,8 @@ INVITE_SERVER = MachineTable(
         (_S.PROCEEDING, _T.SEND_PROVISIONAL): Next(_S.PROCEEDING, (_E.STOP_RESPONSE_TIMERS, _E.SEND_RESPONSE)),
         (_S.PROCEEDING, _T.SEND_SUCCESS): Next(_S.ACCEPTED, (_E.STOP_RESPONSE_TIMERS, _E.SEND_RESPONSE, _E.START_L)),
         (_S.PROCEEDING, _T.SEND_FAILURE): Next(_S.COMPLETED, (_E.STOP_RESPONSE_TIMERS, _E.SEND_RESPONSE, _E.START_G_H)),
+        # Not of the RFC: a hostile source gets no answer, and Accepted is the state that absorbs its repeats.
+        (_S.PROCEEDING, _T.IGNORE): Next(_S.ACCEPTED, (_E.STOP_RESPONSE_TIMERS, _E.START_L)),
         (_S.PROCEEDING, _T.TIMER_TRYING): Next(_S.PROCEEDING, (_E.SEND_TRYING,)),
         (_S.PROCEEDING, _T.TRANSPORT_ERROR): Next(_S.PROCEEDING, (_E.TELL_TRANSPORT_ERROR,)),
         (_S.COMPLETED, _T.REQUEST): Next(_S.COMPLETED, (_E.REPEAT_RESPONSE,)),
@@ -236,6 +240,7 @@ INVITE_SERVER = MachineTable(
         (_S.PROCEEDING, _T.TIMER_L): "armed in Accepted only",
         (_S.COMPLETED, _T.SEND_PROVISIONAL): "a final response is out",
         (_S.COMPLETED, _T.SEND_SUCCESS): "another final response is out",
+        (_S.COMPLETED, _T.IGNORE): "a final response is out",
         (_S.COMPLETED, _T.SEND_FAILURE): "a final response is out",
         (_S.COMPLETED, _T.TIMER_TRYING): "stopped by the response",
         (_S.COMPLETED, _T.TIMER_I): "armed in Confirmed only",
@@ -244,6 +249,7 @@ INVITE_SERVER = MachineTable(
         (_S.CONFIRMED, _T.ACK): "repeated ACK, absorbed",
         (_S.CONFIRMED, _T.SEND_PROVISIONAL): "a final response is out",
         (_S.CONFIRMED, _T.SEND_SUCCESS): "another final response is out",
+        (_S.CONFIRMED, _T.IGNORE): "a final response is out",
         (_S.CONFIRMED, _T.SEND_FAILURE): "a final response is out",
         (_S.CONFIRMED, _T.TRANSPORT_ERROR): "nothing more is sent",
         (_S.CONFIRMED, _T.TIMER_TRYING): "stopped by the response",
@@ -252,6 +258,7 @@ INVITE_SERVER = MachineTable(
         (_S.CONFIRMED, _T.TIMER_L): "armed in Accepted only",
         (_S.ACCEPTED, _T.REQUEST): "the usage repeats the 2xx by its own timer (RFC 6026 §7.1)",
         (_S.ACCEPTED, _T.SEND_PROVISIONAL): "a final response is out",
+        (_S.ACCEPTED, _T.IGNORE): "a final response is out",
         (_S.ACCEPTED, _T.SEND_FAILURE): "a 2xx cannot be taken back",
         (_S.ACCEPTED, _T.TIMER_TRYING): "stopped by the response",
         (_S.ACCEPTED, _T.TIMER_G): "armed in Completed only",
