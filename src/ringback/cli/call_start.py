@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _TEST_SIGNAL_MS = 3_000
 _AFTER_SOUND_MS = 1_000
+_TALK_MAX_S = 86_400
 _REFUSED_BY_POLICY = frozenset({401, 403, 407, 429, 603})
 
 
@@ -45,7 +46,10 @@ def call_start(
     if not re.fullmatch(r"[0-9*#A-DwW]*", dtmf):
         raise Failure("RB5002", f"read --dtmf {dtmf}", fix="expected 0-9 * # A-D, w and W for pauses")
     server = find_server(url)
-    request = _request(to, from_, _sound(wav), dtmf, for_, server)
+    if for_ is not None and not 0 < for_ <= _TALK_MAX_S:
+        raise Failure("RB5002", f"read --for {for_}", fix="expected more than 0 s, up to 24 h")
+    samples = _sound(wav)
+    request = _request(_target(to, server), from_, samples, dtmf, for_, server)
     report = asyncio.run(_call(request, _line_writer(write_note if json else write_result)))
     if record is not None:
         _write_recording(record, report)
@@ -83,17 +87,15 @@ def verdict(report: CallReport) -> list[str]:
 
 
 def _request(
-    to: str, caller: str, samples: Samples, digits: str, talk_s: float | None, server: ServerAddress
+    uri: str, caller: str, samples: Samples, digits: str, talk_s: float | None, server: ServerAddress
 ) -> CallRequest:
     from ringback.phones.main import CallRequest
     from ringback.phones.platform_api import PlatformApi
     from ringback.phones.script import CallScript
 
     talk_ms = len(samples) // 8 + _AFTER_SOUND_MS if talk_s is None else int(talk_s * 1000)
-    if not 0 < talk_ms <= 86_400_000:
-        raise Failure("RB5002", f"read --for {talk_s}", fix="expected more than 0 s, up to 24 h")
     return CallRequest(
-        uri=_target(to, server),
+        uri=uri,
         caller=caller.lstrip("+"),
         samples=samples,
         script=CallScript(talk_ms=talk_ms, digits=digits),

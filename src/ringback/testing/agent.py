@@ -137,9 +137,6 @@ BEHAVIOURS: dict[str, Callable[[Agent], EchoListener]] = {
 """What the WebSocket at `/<name>` does. `/refuse` answers 403 and `/answer200` 200, without an upgrade."""
 
 
-_REFUSALS = {"refuse": 403, "answer200": 200}
-
-
 def _play_audio_prefix(encoding: str, rate_hz: int) -> bytes:
     media = f'"contentType":"{encoding}","sampleRate":{rate_hz}'
     return b'{"event":"playAudio","media":{' + media.encode() + b',"payload":"'
@@ -186,9 +183,11 @@ class Agent:
         self, request: picows.WSUpgradeRequest
     ) -> picows.WSListener | picows.WSUpgradeResponseWithListener | None:
         name = urlsplit(request.path.decode("latin-1")).path.strip("/")
-        if name in _REFUSALS:
-            response = picows.WSUpgradeResponse.create_error_response(_REFUSALS[name], b"no stream here")
-            return picows.WSUpgradeResponseWithListener(response, None)
+        if name == "refuse":
+            refusal = picows.WSUpgradeResponse.create_error_response(403, b"no stream here")
+            return picows.WSUpgradeResponseWithListener(refusal, None)
+        if name == "answer200":
+            return picows.WSUpgradeResponseWithListener(picows.WSUpgradeResponse.create_ok_response(b"hello"), None)
         behaviour = BEHAVIOURS.get(name)
         return behaviour(self) if behaviour else None
 
@@ -211,6 +210,8 @@ def stream_document(url: str, content_type: str = DEFAULT_CONTENT_TYPE) -> bytes
 
 
 async def _serve(http: tuple[str, int], ws: tuple[str, int], detached_limit_s: int) -> None:
+    # Read before anybody is told that the agent runs: a parent may be gone a moment later.
+    parent = os.getppid()
     agent = Agent(http, ws)
     await agent.start()
     sys.stdout.write(json.dumps({"answer_url": agent.answer_url, "stream_url": agent.stream_url()}) + "\n")
@@ -221,13 +222,12 @@ async def _serve(http: tuple[str, int], ws: tuple[str, int], detached_limit_s: i
         loop.add_signal_handler(number, done.set)
     gc.collect()
     gc.freeze()
-    await _wait_for_the_end(done, detached_limit_s)
+    await _wait_for_the_end(done, parent, detached_limit_s)
     await agent.close()
 
 
-async def _wait_for_the_end(done: asyncio.Event, detached_limit_s: int) -> None:
+async def _wait_for_the_end(done: asyncio.Event, parent: int, detached_limit_s: int) -> None:
     """Return when asked to end, or when the parent has been gone for the detached limit."""
-    parent = os.getppid()
     deadline = None
     while not done.is_set():
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
 import httptools
@@ -102,8 +103,8 @@ class _Connection(asyncio.Protocol):
         self._waiting: list[tuple[AppRequest, bool]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A check of the class would fail on uvloop, whose transports derive from nothing of asyncio.
+        self._transport = cast("asyncio.Transport", transport)
         self._server._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
