@@ -22,17 +22,53 @@ Example:
 
 from __future__ import annotations
 
+import audioop
+from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 import msgspec
 
+from ringback.errors import MediaError
 from ringback.ids import PlayId, SessionId, StreamId
-from ringback.machine import Instant
+from ringback.machine import MS, Instant
+from ringback.media.checkpoint import Checkpoints
+from ringback.media.codecs.g711 import FRAME_SAMPLES, PCMU, Law, law_named
+from ringback.media.codecs.l16 import to_native, to_stream
 from ringback.media.control.commands import SetRemote
-from ringback.media.control.events import AnySessionEvent, SessionClosed, SessionStats
-from ringback.media.control.values import PlayEnd, SessionEnd
+from ringback.media.control.events import (
+    AnySessionEvent,
+    DigitReceived,
+    DigitsSent,
+    MediaStarted,
+    MediaTimedOut,
+    PlayFinished,
+    PlayStarted,
+    SessionClosed,
+    SessionStats,
+    StreamCheckpointPlayed,
+    StreamCleared,
+    StreamDegraded,
+    StreamFaulted,
+    StreamFirstAudio,
+)
+from ringback.media.control.values import (
+    Address,
+    AudioFormat,
+    MediaDirection,
+    PlayEnd,
+    SessionEnd,
+)
+from ringback.media.playback import PcmSource as PcmSource  # part of this module's interface
+from ringback.media.playback import Playback, Playbacks
+from ringback.media.playout import SAMPLES_PER_MS, Playout
+from ringback.media.receive import Receiver
+from ringback.media.rtp.latch import Latch, is_forbidden_target
+from ringback.media.rtp.packet import HEADER_BYTES, is_rtcp, parse_rtp
+from ringback.media.rtp.sender import RtpSender
+from ringback.media.rtp.telephone_event import DIGITS, EventReceiver, EventSender, plan_digits
+from ringback.media.stats import Quality
 from ringback.media.stream.session import StreamSession
+from ringback.media.tone import digit_tone
 
 SocketAddress = tuple[str, int]
 """Numeric host and port, as the socket gives them (cut IPv6 tuples to two)."""
@@ -41,6 +77,27 @@ Datagram = tuple[bytes, SocketAddress]
 
 FRAME_MS = 20
 SAMPLE_RATE_HZ = 8000
+
+_FRAME_NS = FRAME_MS * MS
+_STALL_NS = 30 * MS
+"""Ticks further apart than this are not neighbours."""
+_HOUSEKEEPING_SLOTS = 25
+_SAME_DIGIT_NS = 200 * MS
+_DEGRADED_BASE_SAMPLES = 40_000 * SAMPLES_PER_MS
+_DEGRADED_PERCENTS = (30, 60, 90)
+_EVENTS_MAX = 10_000
+
+
+class NoCommonCodec(MediaError):
+    """The negotiated codec is not one that a leg can send."""
+
+    default_code = "no-common-codec"
+
+
+class RemoteRefused(MediaError):
+    """The signalled address must never be sent to."""
+
+    default_code = "remote-refused"
 
 
 class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,13 +121,6 @@ class AgentStopped(msgspec.Struct, frozen=True):
     stream_id: StreamId
 
 
-class PcmSource(Protocol):
-    """Audio of a playback: 8000 Hz, mono, signed 16-bit little-endian."""
-
-    def take(self, samples: int) -> bytes | None:
-        """Return up to `samples` samples, fewer or none when not ready yet, `None` when exhausted. Must not block."""
-
-
 class MediaSession:
     """One leg: RTP in and out, playout of agent audio and files, digits, attached streams."""
 
@@ -80,66 +130,534 @@ class MediaSession:
     def __init__(
         self, settings: MediaSettings, *, session_id: SessionId, now: Instant, chance: Callable[[], float]
     ) -> None:
-        raise NotImplementedError
+        self.tap = None
+        self.session_id = session_id
+        self._settings = settings
+        self._law: Law = PCMU
+        self._events: deque[AnySessionEvent | AgentStopped] = deque()
+        # Receiving.
+        self._latch = Latch()
+        self._locked: SocketAddress | None = None
+        self._receiver = Receiver(
+            now,
+            PCMU,
+            self._deliver,
+            window_ms=settings.reorder_window_ms,
+            window_max_ms=settings.reorder_window_max_ms,
+        )
+        self._digits_in = EventReceiver()
+        self._event_type = -1
+        self._last_digit = ""
+        self._last_digit_was_signalled = False
+        self._last_digit_at = Instant(-_SAME_DIGIT_NS)
+        self._has_received = False
+        self._refused = 0
+        self._malformed = 0
+        self._rtcp = 0
+        self._may_receive = True
+        self._heard_packets = 0
+        self._heard_at = now
+        self._is_idle_reported = False
+        # Streams.
+        self._streams: dict[StreamId, StreamSession] = {}
+        self._inbound: tuple[StreamSession, ...] = ()
+        self._outbound: tuple[StreamSession, ...] = ()
+        self._agent: StreamSession | None = None
+        self._agent_position = 0
+        self._agent_unplayed = 0
+        self._awaits_first_audio = False
+        self._degraded_step = 0
+        self._degraded_at = _DEGRADED_BASE_SAMPLES
+        # Sending.
+        self._playout = Playout(PCMU, settings.playout_max_ms)
+        self._marks = Checkpoints()
+        self._plays = Playbacks(settings.plays_max, on_start=self._play_started, on_end=self._play_ended)
+        self._digits_out = EventSender()
+        self._digit_audio = b""
+        self._is_busy = False
+        self._sender = RtpSender(int(chance() * 0x1_0000_0000), int(chance() * 0x8000), int(chance() * 0x1_0000_0000))
+        self._last_tick = Instant(-1)
+        self._is_full_second = False
+        self._slots_left = _HOUSEKEEPING_SLOTS
+
+    # -- negotiation ---------------------------------------------------------------------------------------------
 
     def set_remote(self, now: Instant, command: SetRemote) -> None:
         """Apply a negotiation's outcome; streams, queues and counters carry on. The first call starts sending.
 
         Raises:
             NoCommonCodec: `command.codec` is neither PCMU nor PCMA at 8000 Hz; nothing changed.
+            RemoteRefused: the address is multicast, broadcast, link-local, or its port below 1024; nothing changed.
         """
-        raise NotImplementedError
+        law = law_named(command.codec.name)
+        if law is None or command.codec.clock_hz != SAMPLE_RATE_HZ:
+            raise NoCommonCodec(f"read codec {command.codec.name}/{command.codec.clock_hz}, expected PCMU or PCMA/8000")
+        if is_forbidden_target(command.address):
+            raise RemoteRefused(f"read address {command.address.host}:{command.address.port}, which is never sent to")
+        types = {command.codec.payload_type: law}
+        for codec in command.receive_codecs:
+            theirs = law_named(codec.name)
+            if theirs is not None and codec.clock_hz == SAMPLE_RATE_HZ:
+                types[codec.payload_type] = theirs
+        if law is not self._law:
+            self._law = law
+            self._playout.set_law(law)
+            for stream in self._streams.values():
+                stream.set_law(law)
+        self._receiver.set_types(law, types)
+        self._sender.configure(command.codec.payload_type, command.ptime_ms)
+        self._event_type = command.dtmf_payload_type
+        self._latch.signal(now, command.address, command.latch, command.signalling_host)
+        self._locked = self._latch.locked
+        self._sender.aim(self._latch.destination)
+        self._sender.allow(command.direction in (MediaDirection.SENDRECV, MediaDirection.SENDONLY))
+        self._may_receive = command.direction in (MediaDirection.SENDRECV, MediaDirection.RECVONLY)
+        self._heard_at = now
+
+    # -- receiving -----------------------------------------------------------------------------------------------
 
     def receive_packet(self, now: Instant, data: bytes, source: SocketAddress) -> None:
         """Take one datagram from the leg's socket; RTCP and rubbish are counted, never raise."""
-        raise NotImplementedError
+        if source != self._locked or not self._may_receive or len(data) < HEADER_BYTES:
+            self._receive_guarded(now, data, source)
+        elif data[1] & 0x7F == self._event_type or 192 <= data[1] <= 223:
+            self._receive_special(now, data)
+        else:
+            self._receiver.packet(now, data)
 
     def receive(self, now: Instant, datagrams: Iterable[Datagram]) -> None:
         """Take datagrams in arrival order."""
-        raise NotImplementedError
+        for data, source in datagrams:
+            self.receive_packet(now, data, source)
+
+    def _receive_guarded(self, now: Instant, data: bytes, source: SocketAddress) -> None:
+        """Take a datagram that is not the locked source's usual traffic."""
+        if is_rtcp(data):
+            self._rtcp += 1
+            return
+        packet = parse_rtp(data)
+        if packet is None:
+            self._malformed += 1
+            return
+        if source != self._locked:
+            payload_type = packet.payload_type
+            if payload_type != self._event_type and not self._receiver.accepts(payload_type):
+                self._refused += 1
+                return
+            if self._receiver.received != self._heard_packets:
+                self._latch.last_heard = now
+            if not self._latch.admit(now, source, packet.ssrc, packet.sequence):
+                self._refused += 1
+                return
+            self._locked = source
+            self._sender.aim(source)
+        if not self._has_received:
+            self._has_received = True
+            self._events.append(
+                MediaStarted(session_id=self.session_id, remote=Address(host=source[0], port=source[1]))
+            )
+        # On hold their packets keep the latch, but nothing is heard.
+        if self._may_receive:
+            self._receive_special(now, data)
+
+    def _receive_special(self, now: Instant, data: bytes) -> None:
+        if is_rtcp(data):
+            self._rtcp += 1
+            return
+        packet = parse_rtp(data)
+        if packet is None:
+            self._malformed += 1
+            return
+        if packet.payload_type != self._event_type:
+            self._receiver.odd_packet(now, packet)
+            return
+        digit = self._digits_in.take(now, packet.ssrc, packet.timestamp, packet.payload)
+        self._receiver.hold_fill = self._digits_in.is_active(now)
+        self._receiver.odd_packet(now, packet, is_audio=False)
+        if digit is not None:
+            self._note_digit(now, digit)
+
+    def signalled_digit(self, now: Instant, digit: str) -> None:
+        """Take a digit that came by SIP INFO; the same digit by RTP within 200 ms counts once."""
+        if len(digit) == 1 and digit.upper() in DIGITS:
+            self._note_digit(now, digit.upper(), is_signalled=True)
+
+    def _note_digit(self, now: Instant, digit: str, *, is_signalled: bool = False) -> None:
+        # The same key by the same way is a second press; by the other way it is the same press twice.
+        is_repeat = (
+            digit == self._last_digit
+            and now - self._last_digit_at < _SAME_DIGIT_NS
+            and is_signalled != self._last_digit_was_signalled
+        )
+        if is_repeat:
+            return
+        self._last_digit, self._last_digit_at, self._last_digit_was_signalled = digit, now, is_signalled
+        self._emit(DigitReceived(session_id=self.session_id, digit=digit))
+        for stream in self._inbound:
+            stream.push_digit(digit)
+
+    def _deliver(self, frame: bytes) -> None:
+        """Hand one received frame to everyone who listens."""
+        for stream in self._inbound:
+            stream.push_inbound(frame)
+        if self.tap is not None:
+            self.tap(to_stream(self._law.decode(frame)))
+
+    # -- the slot ------------------------------------------------------------------------------------------------
 
     def tick(self, now: Instant, out: list[Datagram]) -> None:
         """Append this slot's packets (0 to 2 of audio, or one telephone event) to `out`; fill the receive grid."""
-        raise NotImplementedError
+        has_stalled = now - self._last_tick > _STALL_NS
+        if has_stalled:
+            self._jump(now)
+        self._last_tick = now
+        if now >= self._receiver.deadline:
+            self._receiver.tick(now, has_stalled=has_stalled)
+        self._slots_left -= 1
+        if self._slots_left <= 0:
+            self._keep_house(now)
+        if self._is_busy:
+            self._tick_busy(now, out)
+            return
+        # The usual slot: measured in benchmarks/media_session.py.
+        frame = self._playout.take(now)
+        if frame is None:
+            frame = self._law.silence
+        elif self._awaits_first_audio:
+            self._note_first_audio(now)
+        self._sender.send_frame(frame, out)
+        self._sender.advance()
+        for stream in self._outbound:
+            stream.push_outbound(frame)
+        if self._marks.next_position <= self._playout.position:
+            self._acknowledge()
 
-    def poll_event(self) -> AnySessionEvent | AgentStopped | None:
-        """Return the next event, or `None`. `seq`, `wall_ms` and `caused_by` are left for the owner to fill in."""
-        raise NotImplementedError
+    def _jump(self, now: Instant) -> None:
+        """Let the RTP clock run on over slots that were missed, so that the far side's buffer does not grow."""
+        if self._last_tick < 0:
+            return
+        missed = (now - self._last_tick + _FRAME_NS // 2) // _FRAME_NS - 1
+        self._sender.advance(missed)
+        self._playout.skip_slot(missed)
+
+    def _tick_busy(self, now: Instant, out: list[Datagram]) -> None:
+        """A slot with digits to send or a playback to mix in."""
+        if self._digits_out.is_busy:
+            frame = self._tick_digits(out)
+        else:
+            agent = self._playout.take(now)
+            if agent is not None and self._awaits_first_audio:
+                self._note_first_audio(now)
+            frame = self._mixed(agent)
+            self._sender.send_frame(frame, out)
+        self._sender.advance()
+        for stream in self._outbound:
+            stream.push_outbound(frame)
+        if self._marks.next_position <= self._playout.position:
+            self._acknowledge()
+        self._is_busy = len(self._plays) > 0 or self._digits_out.is_busy
+
+    # -- digits out ----------------------------------------------------------------------------------------------
+
+    def send_digits(self, now: Instant, digits: str, tone_ms: int = 100, gap_ms: int = 70) -> bool:
+        """Queue telephone events (`0-9*#A-D`, `w` 0.5 s, `W` 1 s); `False` when unusable or too many wait.
+
+        Without negotiated telephone-event they are sent as tones. Agent audio and playbacks stand still meanwhile. The
+        outcome is `DigitsSent`.
+        """
+        plans = plan_digits(digits, tone_ms, gap_ms)
+        if plans is None or self._digits_out.waiting + len(plans) > self._settings.digits_max:
+            return False
+        self._digits_out.queue(plans)
+        self._is_busy = True
+        return True
+
+    def _tick_digits(self, out: list[Datagram]) -> bytes:
+        """Send this slot's part of the digits; returns the audio that the slot carries."""
+        self._playout.skip_slot()
+        plan = self._digits_out.current
+        is_start = self._digits_out.elapsed_ms == 0
+        packet, complete = self._digits_out.next_slot(self._sender.timestamp)
+        frame = self._law.silence
+        if self._event_type >= 0:
+            if packet is not None:
+                self._sender.send_event(self._event_type, packet.timestamp, packet.payload, out, marker=packet.marker)
+        else:
+            if plan is not None and is_start and plan.event >= 0:
+                self._digit_audio = self._law.encode(to_native(digit_tone(DIGITS[plan.event], plan.tone_ms)))
+            if self._digit_audio:
+                frame = self._digit_audio[:FRAME_SAMPLES]
+                frame += self._law.silence[len(frame) :]
+                self._digit_audio = self._digit_audio[FRAME_SAMPLES:]
+            self._sender.send_frame(frame, out)
+        if complete:
+            self._emit(DigitsSent(session_id=self.session_id, digits=complete))
+        return frame
+
+    # -- playbacks -----------------------------------------------------------------------------------------------
 
     def start_play(self, now: Instant, play_id: PlayId, source: PcmSource) -> bool:
         """Queue a playback towards the far party, mixed with agent audio; `False` when too many wait.
 
         Outcomes: `PlayStarted` when its first sample leaves, `PlayFinished` exactly once.
         """
-        raise NotImplementedError
+        if not self._plays.add(play_id, source):
+            return False
+        self._is_busy = True
+        return True
 
     def stop_play(self, now: Instant, play_id: PlayId, reason: PlayEnd = PlayEnd.STOPPED, detail: str = "") -> bool:
         """End a playback at once; `PlayFinished` carries `reason`. `False` when there is none of that id."""
-        raise NotImplementedError
+        play = self._plays.remove(play_id)
+        if play is None:
+            return False
+        self._finish_play(play, reason, detail)
+        return True
 
-    def send_digits(self, now: Instant, digits: str, tone_ms: int = 100, gap_ms: int = 70) -> bool:
-        """Queue telephone events (`0-9*#A-D`, `w` 0.5 s, `W` 1 s); `False` when unusable or too many wait.
+    def _play_started(self, play: Playback) -> None:
+        self._emit(PlayStarted(session_id=self.session_id, play_id=play.play_id))
 
-        Without negotiated telephone-event they are sent as tones. The outcome is `DigitsSent`.
-        """
-        raise NotImplementedError
+    def _play_ended(self, play: Playback) -> None:
+        self._finish_play(play, PlayEnd.COMPLETED)
 
-    def signalled_digit(self, now: Instant, digit: str) -> None:
-        """Take a digit that came by SIP INFO; the same digit by RTP within 200 ms counts once."""
-        raise NotImplementedError
+    def _finish_play(self, play: Playback, reason: PlayEnd, detail: str = "") -> None:
+        self._emit(
+            PlayFinished(
+                session_id=self.session_id,
+                play_id=play.play_id,
+                reason=reason,
+                played_ms=play.played_samples // SAMPLES_PER_MS,
+                detail=detail,
+            )
+        )
+
+    def _mixed(self, agent: bytes | None) -> bytes:
+        """Return the slot's frame: agent audio and the current playback added up."""
+        pcm = self._plays.take()
+        if not pcm:
+            return self._law.silence if agent is None else agent
+        pcm = to_native(pcm) + bytes(2 * FRAME_SAMPLES - len(pcm))
+        if agent is not None:
+            pcm = audioop.add(pcm, self._law.decode(agent), 2)
+        return self._law.encode(pcm)
+
+    # -- streams -------------------------------------------------------------------------------------------------
 
     def attach(self, now: Instant, stream: StreamSession) -> bool:
-        """Join a stream to this leg; `False` when too many, or a second bidirectional one. Audio flows once it is open."""
-        raise NotImplementedError
+        """Join a stream; audio flows once it is open. `False` when too many, or a second bidirectional one."""
+        if len(self._streams) >= self._settings.streams_max or stream.stream_id in self._streams:
+            return False
+        if stream.is_bidirectional:
+            if self._agent is not None:
+                return False
+            self._agent = stream
+            self._playout.max_samples = stream.settings.playout_max_ms * SAMPLES_PER_MS
+            self._agent_position = self._playout.position
+            self._agent_unplayed = 0
+            self._awaits_first_audio = True
+            self._arm_degraded(0)
+        self._streams[stream.stream_id] = stream
+        stream.join(self, self._law)
+        self._sort_streams()
+        return True
 
     def detach(self, now: Instant, stream_id: StreamId) -> None:
         """Part with a stream; a bidirectional one takes its queued audio with it. Unknown ids are ignored."""
-        raise NotImplementedError
+        stream = self._streams.pop(stream_id, None)
+        if stream is None:
+            return
+        if stream is self._agent:
+            self._note_played()
+            self._playout.clear()
+            self._marks.clear()
+            self._agent = None
+            self._awaits_first_audio = False
+        stream.report_dropped(now)
+        stream.join(None, self._law)
+        self._sort_streams()
+
+    def _sort_streams(self) -> None:
+        self._inbound = tuple(stream for stream in self._streams.values() if stream.has_inbound)
+        self._outbound = tuple(stream for stream in self._streams.values() if stream.has_outbound)
+
+    def _note_played(self) -> None:
+        if self._agent is not None:
+            played = self._playout.position - self._agent_position - self._agent_unplayed
+            self._agent.played_ms = played // SAMPLES_PER_MS
+
+    def _note_first_audio(self, now: Instant) -> None:
+        self._awaits_first_audio = False
+        agent = self._agent
+        if agent is not None:
+            opened_at = agent.opened_at
+            after_ms = (now - opened_at) // MS if opened_at is not None else 0
+            self._emit(StreamFirstAudio(session_id=self.session_id, stream_id=agent.stream_id, after_open_ms=after_ms))
+
+    def _acknowledge(self) -> None:
+        for name in self._marks.reached(self._playout.position):
+            self._checkpoint_played(name)
+
+    def _checkpoint_played(self, name: str) -> None:
+        agent = self._agent
+        if agent is not None:
+            agent.push_played(name)
+            self._emit(StreamCheckpointPlayed(session_id=self.session_id, stream_id=agent.stream_id, name=name))
+
+    # -- what a stream asks (StreamPlayer) -----------------------------------------------------------------------
+
+    def queue_audio(self, now: Instant, audio: bytes, format: AudioFormat) -> bool:
+        """Queue agent audio; `False` when it does not fit."""
+        if not self._playout.queue(now, audio, format):
+            return False
+        if self._playout.level >= self._degraded_at:
+            self._note_degraded()
+        return True
+
+    def checkpoint(self, now: Instant, name: str) -> bool:
+        """Mark the end of the play queue; one behind nothing is acknowledged at once."""
+        if self._playout.level == 0 and not len(self._marks):
+            self._checkpoint_played(name)
+            return True
+        return self._marks.add(self._playout.end_position, name)
+
+    def clear_audio(self, now: Instant) -> None:
+        """Drop the play queue and its marks, and acknowledge."""
+        dropped = self._playout.clear()
+        self._agent_unplayed += dropped
+        marks = self._marks.clear()
+        self._arm_degraded(0)
+        if self._agent is not None:
+            self._agent.push_cleared()
+            self._emit(
+                StreamCleared(
+                    session_id=self.session_id,
+                    stream_id=self._agent.stream_id,
+                    dropped_ms=dropped // SAMPLES_PER_MS,
+                    dropped_checkpoints=marks,
+                )
+            )
+
+    def agent_digits(self, now: Instant, digits: str) -> bool:
+        """Send digits that an agent asked for; `w` and `W` are not part of that command."""
+        return all(digit in DIGITS for digit in digits) and self.send_digits(now, digits)
+
+    def agent_stop(self, now: Instant, stream_id: StreamId) -> None:
+        """Report that the agent wants its stream ended."""
+        self._events.append(AgentStopped(stream_id))
+
+    def stream_fault(self, now: Instant, stream_id: StreamId, reason: str, count: int, detail: str) -> None:
+        """Report a fault of a stream."""
+        self._emit(
+            StreamFaulted(session_id=self.session_id, stream_id=stream_id, reason=reason, count=count, detail=detail)
+        )
+
+    def _note_degraded(self) -> None:
+        """Report the highest threshold of the play queue that was passed (spec 1.4.1: 30, 60, 90 % of 40 s)."""
+        level = self._playout.level
+        reached = sum(level * 100 >= percent * _DEGRADED_BASE_SAMPLES for percent in _DEGRADED_PERCENTS)
+        if reached > self._degraded_step and self._agent is not None:
+            self._emit(
+                StreamDegraded(
+                    session_id=self.session_id,
+                    stream_id=self._agent.stream_id,
+                    percent=_DEGRADED_PERCENTS[reached - 1],
+                    queued_ms=self._playout.level_ms,
+                )
+            )
+        self._arm_degraded(reached)
+
+    def _arm_degraded(self, step: int) -> None:
+        self._degraded_step = step
+        if step < len(_DEGRADED_PERCENTS):
+            self._degraded_at = _DEGRADED_PERCENTS[step] * _DEGRADED_BASE_SAMPLES // 100
+        else:
+            self._degraded_at = 1 << 60
+
+    # -- events and figures --------------------------------------------------------------------------------------
+
+    def poll_event(self) -> AnySessionEvent | AgentStopped | None:
+        """Return the next event, or `None`. `seq`, `wall_ms` and `caused_by` are left for the owner to fill in."""
+        return self._events.popleft() if self._events else None
+
+    def _emit(self, event: AnySessionEvent) -> None:
+        # The owner takes events after each call; a larger backlog means that nobody does.
+        if len(self._events) < _EVENTS_MAX:
+            self._events.append(event)
+
+    def _keep_house(self, now: Instant) -> None:
+        """Twice a second: media idle, re-armed thresholds; once a second: dropped uplink."""
+        self._slots_left = _HOUSEKEEPING_SLOTS
+        heard = self._receiver.received
+        if heard != self._heard_packets or not self._may_receive:
+            self._heard_packets = heard
+            self._heard_at = now
+            self._latch.last_heard = now
+            self._is_idle_reported = False
+        elif self._settings.media_idle_ms and not self._is_idle_reported and self._latch.destination is not None:
+            idle_ms = (now - self._heard_at) // MS
+            if idle_ms >= self._settings.media_idle_ms:
+                self._is_idle_reported = True
+                self._emit(MediaTimedOut(session_id=self.session_id, idle_ms=idle_ms))
+        if self._degraded_step and self._playout.level * 200 < (
+            _DEGRADED_PERCENTS[self._degraded_step - 1] * _DEGRADED_BASE_SAMPLES
+        ):
+            # Half emptied: passing the threshold again is news.
+            self._arm_degraded(self._degraded_step - 1)
+        self._receiver.hold_fill = self._digits_in.is_active(now)
+        self._is_full_second = not self._is_full_second
+        if self._is_full_second:
+            for stream in self._streams.values():
+                stream.report_dropped(now)
+
+    def quality(self) -> Quality:
+        """Return every figure of the leg so far."""
+        receiver, playout = self._receiver, self._playout
+        return Quality(
+            received_packets=receiver.received,
+            sent_packets=self._sender.sent,
+            lost_packets=receiver.lost,
+            late_packets=receiver.late,
+            duplicate_packets=receiver.duplicates,
+            unusable_packets=receiver.unusable + self._malformed,
+            refused_packets=self._refused,
+            flooded_frames=receiver.flooded,
+            concealed_ms=receiver.concealed_samples // SAMPLES_PER_MS,
+            skipped_frames=receiver.skipped_frames,
+            inserted_frames=receiver.inserted_frames,
+            restarts=receiver.restarts,
+            jitter_us=receiver.jitter_us,
+            reorder_window_ms=receiver.window_ms,
+            queued_ms=playout.level_ms,
+            playout_gaps=playout.gaps,
+            playout_trimmed_ms=playout.trimmed_samples // SAMPLES_PER_MS,
+            suppressed_packets=self._sender.suppressed,
+        )
 
     def stats(self) -> SessionStats:
         """Return the quality figures so far."""
-        raise NotImplementedError
+        receiver = self._receiver
+        return SessionStats(
+            session_id=self.session_id,
+            received_packets=receiver.received,
+            sent_packets=self._sender.sent,
+            lost_packets=receiver.lost,
+            concealed_ms=receiver.concealed_samples // SAMPLES_PER_MS,
+            jitter_us=receiver.jitter_us,
+            queued_ms=self._playout.level_ms,
+        )
 
     def closed(self, now: Instant, reason: SessionEnd) -> SessionClosed:
         """End every playback (their `PlayFinished` come out of `poll_event`) and return the final event with totals."""
-        raise NotImplementedError
+        for play in self._plays.remove_all():
+            self._finish_play(play, PlayEnd.STOPPED)
+        receiver = self._receiver
+        return SessionClosed(
+            session_id=self.session_id,
+            reason=reason,
+            received_packets=receiver.received,
+            sent_packets=self._sender.sent,
+            lost_packets=receiver.lost,
+            refused_packets=self._refused,
+            concealed_ms=receiver.concealed_samples // SAMPLES_PER_MS,
+            jitter_us=receiver.jitter_us,
+        )

@@ -24,6 +24,15 @@ AGENT_RATES_HZ = (8000, 16000, 24000, 32000, 48000)
 
 Convert = Callable[[bytes], bytes]
 
+_CANONICAL = {(encoding, rate): AudioFormat(encoding, rate) for encoding in Encoding for rate in AGENT_RATES_HZ} | {
+    (format.encoding, format.rate_hz): format for format in STREAM_FORMATS
+}
+
+
+def canonical(format: AudioFormat) -> AudioFormat:
+    """Return the one object of an equal format, so that the play queue can compare by identity."""
+    return _CANONICAL.get((format.encoding, format.rate_hz), format)
+
 
 def uplink(law: Law, target: AudioFormat) -> Convert | None:
     """Return what turns the leg's frames into the stream's, or `None` when they are the same bytes.

@@ -1,0 +1,58 @@
+"""Checkpoints: marks in the play queue that are acknowledged when the last sample before them has left.
+
+Spec: docs/protocol/stream.md#checkpoint. Marks are positions in the sample count of the play queue, so they stay exact
+whatever the chunk sizes. Cleared marks are never acknowledged; equal names are acknowledged each.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+CHECKPOINTS_MAX = 1000
+"""Marks that may wait; one more is refused."""
+NAME_MAX_BYTES = 256
+
+NEVER = 1 << 62
+"""A position that no queue reaches."""
+
+
+class Checkpoints:
+    """The marks of one play queue, in order.
+
+    State: `next_position` is compared with the queue's position after each frame; only then `reached` is called.
+    """
+
+    __slots__ = ("_marks", "next_position")
+
+    def __init__(self) -> None:
+        self.next_position = NEVER
+        """Position of the first waiting mark."""
+        self._marks: deque[tuple[int, str]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._marks)
+
+    def add(self, position: int, name: str) -> bool:
+        """Set a mark; `False` when too many wait."""
+        if len(self._marks) >= CHECKPOINTS_MAX:
+            return False
+        if not self._marks:
+            self.next_position = position
+        self._marks.append((position, name))
+        return True
+
+    def reached(self, position: int) -> list[str]:
+        """Return and forget the names of all marks up to `position`, in order."""
+        names: list[str] = []
+        marks = self._marks
+        while marks and marks[0][0] <= position:
+            names.append(marks.popleft()[1])
+        self.next_position = marks[0][0] if marks else NEVER
+        return names
+
+    def clear(self) -> int:
+        """Forget all marks and return how many there were."""
+        count = len(self._marks)
+        self._marks.clear()
+        self.next_position = NEVER
+        return count

@@ -1,0 +1,367 @@
+"""The play queue of a leg: agent audio of any chunk size in, one 20 ms frame per slot out.
+
+Chunks are kept as they came and turned into the leg's law when their turn comes, at most 200 ms at once, so a chunk of
+a minute costs no more per slot than small ones. µ-law for a µ-law leg is never touched.
+
+Delay. Audio is played at the next slot. An agent that sends in real time with jitter runs dry now and then:
+
+- the start of its next utterance then waits for 20 ms more (at most 60), less again after utterances without a gap;
+- silence that was played in a gap of up to 1 s would delay an agent that never pauses for the rest of the call. When
+  chunks are small and come at the pace of real time, the surplus is cut out again, cross-faded, within about 0.8 s.
+  Faster senders (synthesised speech) are never cut. `benchmarks/media_session.py` counts the cost.
+
+Abrupt ends (queue empty, audio cleared) lead to silence within 2 ms.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ringback.machine import MS, Instant
+from ringback.media.codecs.concealment import CROSSFADE_SAMPLES, ramp_down, shortened
+from ringback.media.codecs.convert import ULAW_8K, Downlink, unit_bytes
+from ringback.media.codecs.g711 import FRAME_SAMPLES, PCMU, Law
+from ringback.media.codecs.l16 import samples_of
+from ringback.media.control.values import AudioFormat
+
+SAMPLES_PER_MS = 8
+_CONVERT_SAMPLES = 10 * FRAME_SAMPLES
+_GAP_SLOTS = 10
+"""A gap up to 200 ms is an agent out of breath; a longer one is a pause between utterances."""
+_DEBT_SLOTS = 50
+"""Silence of gaps longer than 1 s is no delay: the agent had nothing to say."""
+_DEBT_MAX = 5 * 8000
+_START_STEP = FRAME_SAMPLES
+_START_MAX = 3 * FRAME_SAMPLES
+_PACE_SLOTS = 20
+"""Slots over which an agent's pace is judged (400 ms)."""
+_PACE_MIN = 17 * FRAME_SAMPLES
+_PACE_MAX = 23 * FRAME_SAMPLES
+_PACED_CHUNK_MAX = 3 * FRAME_SAMPLES
+_SLACK_NS = 4 * MS
+"""A chunk must have arrived that long before its slot, or a frame of reserve is kept."""
+_GROWTH_MAX = 2 * FRAME_SAMPLES
+_FORMATS_MAX = 4
+_QUIET_LEVEL = 64
+
+
+class _Chunk:
+    """Agent audio that waits for conversion; `at` bytes of it are converted."""
+
+    __slots__ = ("at", "audio", "format")
+
+    def __init__(self, audio: bytes, format: AudioFormat) -> None:
+        self.audio = audio
+        self.format = format
+        self.at = 0
+
+
+class Playout:
+    """The play queue; positions and sizes count samples of the leg.
+
+    State: `queue` on arrival, `take` once per slot, `skip_slot` for slots in which something else is sent.
+    """
+
+    __slots__ = (
+        "_arrived",
+        "_baseline",
+        "_carry",
+        "_carry_format",
+        "_chunk_max",
+        "_converters",
+        "_debt",
+        "_gap_slots",
+        "_had_gap",
+        "_is_playing",
+        "_last",
+        "_law",
+        "_least_level",
+        "_least_slack",
+        "_native",
+        "_offset",
+        "_pace_received",
+        "_pace_run",
+        "_pace_slots",
+        "_pieces",
+        "_start_level",
+        "_start_wait",
+        "gaps",
+        "level",
+        "max_samples",
+        "position",
+        "trimmed_samples",
+    )
+
+    def __init__(self, law: Law, max_ms: int) -> None:
+        self.level = 0
+        """Samples queued."""
+        self.position = 0
+        """Samples that left the queue since the start: played, cleared or cut out."""
+        self.max_samples = max_ms * SAMPLES_PER_MS
+        self.gaps = 0
+        """How often an utterance ran dry and went on within 200 ms."""
+        self.trimmed_samples = 0
+        """Samples cut out to undo delay."""
+        self._law = law
+        self._native = ULAW_8K if law is PCMU else None
+        self._pieces: deque[bytes | _Chunk] = deque()
+        self._offset = 0
+        self._carry = b""
+        self._carry_format = ULAW_8K
+        self._converters: dict[AudioFormat, Downlink] = {}
+        self._last = b""
+        self._is_playing = False
+        self._gap_slots = _DEBT_SLOTS
+        self._had_gap = False
+        self._start_level = 0
+        self._start_wait = 0
+        self._debt = 0
+        self._arrived = Instant(0)
+        self._pace_slots = _PACE_SLOTS
+        self._pace_received = 0
+        self._pace_run = 0
+        self._chunk_max = 0
+        self._least_level = 1 << 60
+        self._least_slack = 1 << 60
+        self._baseline = 0
+
+    @property
+    def level_ms(self) -> int:
+        """Return the queued time."""
+        return self.level // SAMPLES_PER_MS
+
+    @property
+    def end_position(self) -> int:
+        """Return the position behind the last queued sample."""
+        return self.position + self.level
+
+    def set_law(self, law: Law) -> None:
+        """Change the leg's law; queued audio is translated."""
+        if law is self._law:
+            return
+        table = law.from_other
+        self._pieces = deque(piece.translate(table) if type(piece) is bytes else piece for piece in self._pieces)
+        self._last = self._last.translate(table)
+        self._converters.clear()
+        self._law = law
+        self._native = ULAW_8K if law is PCMU else None
+
+    def queue(self, now: Instant, audio: bytes, format: AudioFormat) -> bool:
+        """Append a chunk; `False` when it does not fit into the queue, which then is unchanged.
+
+        An incomplete last sample waits for the next chunk of the same format.
+        """
+        if format is self._native:
+            samples = len(audio)
+            if self.level + samples > self.max_samples:
+                return False
+            if samples == 0:
+                return True
+            self._pieces.append(audio)
+        else:
+            unit = unit_bytes(format)
+            if self._carry and self._carry_format == format:
+                audio = self._carry + audio
+            samples = len(audio) // unit
+            if self.level + samples > self.max_samples:
+                return False
+            rest = len(audio) - samples * unit
+            self._carry = audio[len(audio) - rest :] if rest else b""
+            self._carry_format = format
+            if samples == 0:
+                return True
+            self._pieces.append(_Chunk(audio[: len(audio) - rest] if rest else audio, format))
+        self.level += samples
+        self._arrived = now
+        self._pace_received += samples
+        if samples > self._chunk_max:
+            self._chunk_max = samples
+        return True
+
+    def take(self, now: Instant) -> bytes | None:
+        """Return this slot's frame of 160 law bytes, or `None` for silence."""
+        level = self.level
+        if level < FRAME_SAMPLES or not self._is_playing:
+            return self._take_at_edge(now)
+        if level < self._least_level:
+            self._least_level = level
+        slack = now - self._arrived
+        if slack < self._least_slack:
+            self._least_slack = slack
+        self._pace_slots -= 1
+        if self._pace_slots <= 0:
+            self._judge_pace()
+            level = self.level
+        self.level = level - FRAME_SAMPLES
+        self.position += FRAME_SAMPLES
+        piece = self._pieces[0]
+        if self._offset == 0 and type(piece) is bytes and len(piece) == FRAME_SAMPLES:
+            self._last = piece
+            self._pieces.popleft()
+            return piece
+        self._last = frame = self._cut(FRAME_SAMPLES)
+        return frame
+
+    def skip_slot(self, slots: int = 1) -> None:
+        """Note slots in which the queue stood still: digits were sent, or the process missed them."""
+        if self.level and self._is_playing:
+            self._debt = min(self._debt + slots * FRAME_SAMPLES, _DEBT_MAX)
+
+    def clear(self) -> int:
+        """Drop everything queued and return how many samples that was; the next frame fades out."""
+        dropped = self.level
+        self._pieces.clear()
+        self._offset = 0
+        self._carry = b""
+        self.position += dropped
+        self.level = 0
+        self._debt = 0
+        self._pace_run = 0
+        for converter in self._converters.values():
+            converter.reset()
+        return dropped
+
+    # -- edges ---------------------------------------------------------------------------------------------------
+
+    def _take_at_edge(self, now: Instant) -> bytes | None:
+        """Return the frame at the start or the end of an utterance, or during silence."""
+        if self._is_playing:
+            return self._run_dry()
+        if self.level == 0:
+            self._gap_slots += 1
+            self._start_wait = 0
+            if self._gap_slots == _DEBT_SLOTS:
+                self._debt = 0
+                self._pace_run = 0
+            return None
+        is_resuming = self._gap_slots <= _GAP_SLOTS
+        if is_resuming:
+            self.gaps += 1
+            self._had_gap = True
+        elif self.level < self._start_level and self._start_wait < self._start_level:
+            self._start_wait += FRAME_SAMPLES
+            return None
+        if self._gap_slots < _DEBT_SLOTS:
+            self._debt = min(self._debt + self._gap_slots * FRAME_SAMPLES + self._start_wait, _DEBT_MAX)
+        self._start_wait = 0
+        self._is_playing = True
+        if not is_resuming:
+            self._adapt_start()
+        self._gap_slots = 0
+        self._reset_pace()
+        return self.take(now) if self.level >= FRAME_SAMPLES else self._run_dry()
+
+    def _adapt_start(self) -> None:
+        """Let the last utterance decide how long the next ones wait at their start."""
+        if self._had_gap:
+            self._start_level = min(self._start_level + _START_STEP, _START_MAX)
+        else:
+            self._start_level = max(self._start_level - _START_STEP // 4, 0)
+        self._had_gap = False
+
+    def _run_dry(self) -> bytes | None:
+        """Play what is left, fade out and wait for more."""
+        self._is_playing = False
+        self._gap_slots = 0 if self.level else 1
+        count = self.level
+        self.level = 0
+        self.position += count
+        if count:
+            self._debt = min(self._debt + FRAME_SAMPLES - count, _DEBT_MAX)
+        rest = self._cut(count) if count else b""
+        for converter in self._converters.values():
+            converter.reset()
+        last = (rest or self._last)[-1:]
+        self._last = b""
+        level = int(samples_of(self._law.decode(last))[0]) if last else 0
+        if abs(level) > _QUIET_LEVEL:
+            return rest + self._law.encode(ramp_down(level, FRAME_SAMPLES - count))
+        return rest + self._law.silence[count:] if count else None
+
+    # -- pace ----------------------------------------------------------------------------------------------------
+
+    def _reset_pace(self) -> None:
+        self._pace_slots = _PACE_SLOTS
+        self._pace_received = 0
+        self._chunk_max = 0
+        self._least_level = 1 << 60
+        self._least_slack = 1 << 60
+
+    def _judge_pace(self) -> None:
+        """Cut surplus delay out of the queue of an agent that sends in real time."""
+        is_paced = _PACE_MIN <= self._pace_received <= _PACE_MAX and self._chunk_max <= _PACED_CHUNK_MAX
+        least_level = self._least_level
+        has_slack = self._least_slack >= _SLACK_NS
+        self._reset_pace()
+        if not is_paced:
+            self._pace_run = 0
+            return
+        self._baseline = least_level if self._pace_run == 0 else min(self._baseline, least_level)
+        self._pace_run += 1
+        growth = least_level - self._baseline
+        surplus = min(self._debt, least_level - FRAME_SAMPLES)
+        if growth >= _GROWTH_MAX:
+            # The agent's clock is fast.
+            surplus = max(surplus, growth - FRAME_SAMPLES)
+        if not has_slack:
+            surplus -= FRAME_SAMPLES
+        if surplus >= FRAME_SAMPLES:
+            self._cut_out(surplus // FRAME_SAMPLES * FRAME_SAMPLES)
+
+    def _cut_out(self, count: int) -> None:
+        """Remove `count` samples from the front, cross-faded into what follows."""
+        span = min(count + CROSSFADE_SAMPLES, self.level)
+        joined = self._law.encode(shortened(self._law.decode(self._cut(span)), count))
+        if self._offset:
+            first = self._pieces[0]
+            assert type(first) is bytes
+            self._pieces[0] = first[self._offset :]
+            self._offset = 0
+        self._pieces.appendleft(joined)
+        dropped = span - len(joined)
+        self.level -= dropped
+        self.position += dropped
+        self.trimmed_samples += dropped
+        self._debt = max(self._debt - dropped, 0)
+        self._baseline = max(self._baseline - dropped, 0)
+
+    # -- pieces --------------------------------------------------------------------------------------------------
+
+    def _cut(self, count: int) -> bytes:
+        """Return the next `count` queued samples as law bytes; the caller keeps the accounts."""
+        pieces = self._pieces
+        parts: list[bytes] = []
+        while count > 0:
+            piece = pieces[0]
+            if isinstance(piece, _Chunk):
+                piece = self._convert_head(piece)
+            start = self._offset
+            part = piece[start : start + count]
+            count -= len(part)
+            if start + len(part) == len(piece):
+                pieces.popleft()
+                self._offset = 0
+            else:
+                self._offset = start + len(part)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _convert_head(self, chunk: _Chunk) -> bytes:
+        """Turn the first 200 ms of the chunk at the head into a piece of law bytes before it."""
+        size = _CONVERT_SAMPLES * unit_bytes(chunk.format)
+        if chunk.at == 0 and len(chunk.audio) <= size:
+            raw = chunk.audio
+            self._pieces.popleft()
+        else:
+            raw = chunk.audio[chunk.at : chunk.at + size]
+            chunk.at += len(raw)
+            if chunk.at >= len(chunk.audio):
+                self._pieces.popleft()
+        converter = self._converters.get(chunk.format)
+        if converter is None:
+            if len(self._converters) >= _FORMATS_MAX:
+                self._converters.clear()
+            converter = self._converters[chunk.format] = Downlink(chunk.format, self._law)
+        piece = converter.process(raw)
+        self._pieces.appendleft(piece)
+        return piece
