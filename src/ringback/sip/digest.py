@@ -40,9 +40,10 @@ class Algorithm:
     strength: int
     is_session: bool = False
 
-    def digest(self, text: bytes) -> str:
-        """Return the lower-case hexadecimal hash of `text`."""
-        return hashlib.new(self.hash_name, text, usedforsecurity=False).hexdigest()
+    def digest(self, text: bytes | str) -> str:
+        """Return the lower-case hexadecimal hash of `text`, a string as UTF-8."""
+        octets = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        return hashlib.new(self.hash_name, octets, usedforsecurity=False).hexdigest()
 
 
 def _known_algorithms() -> dict[str, Algorithm]:
@@ -185,14 +186,14 @@ def digest_response(
     """
     hashed = algorithm.digest
     nonce, qop = challenge.nonce, challenge.chosen_qop
-    key = hashed(f"{credentials.username}:{challenge.realm}:{credentials.password}".encode())
+    key = hashed(f"{credentials.username}:{challenge.realm}:{credentials.password}")
     if algorithm.is_session:
-        key = hashed(f"{key}:{nonce}:{cnonce}".encode())
+        key = hashed(f"{key}:{nonce}:{cnonce}")
     subject = f"{method}:{uri}:{hashed(body)}" if qop == "auth-int" else f"{method}:{uri}"
-    proof = hashed(subject.encode())
+    proof = hashed(subject)
     if not qop:
-        return hashed(f"{key}:{nonce}:{proof}".encode())
-    return hashed(f"{key}:{nonce}:{nonce_count:08x}:{cnonce}:{qop}:{proof}".encode())
+        return hashed(f"{key}:{nonce}:{proof}")
+    return hashed(f"{key}:{nonce}:{nonce_count:08x}:{cnonce}:{qop}:{proof}")
 
 
 @dataclass(slots=True)
@@ -204,6 +205,7 @@ class _Realm:
     nonce_count: int = 0
     refusals: int = 0
     stale_rounds: int = 0
+    is_answered: bool = True
 
 
 class DigestClient:
@@ -264,6 +266,7 @@ class DigestClient:
         """
         for realm in self._realms.values():
             realm.refusals = realm.stale_rounds = 0
+            realm.is_answered = False
         if response is None:
             return
         for name, is_proxy in (("authentication-info", False), ("proxy-authentication-info", True)):
@@ -292,9 +295,11 @@ class DigestClient:
             known.refusals += 1
         if known.stale_rounds > _MAX_STALE or known.refusals > _MAX_REFUSALS:
             return False
-        if is_same_nonce and known.nonce_count:
+        if is_same_nonce and known.is_answered:
             return False
-        known.challenge, known.credentials, known.nonce_count = challenge, chosen, 0
+        known.challenge, known.credentials, known.is_answered = challenge, chosen, True
+        if not is_same_nonce:
+            known.nonce_count = 0
         return True
 
     def _header(self, realm: _Realm, method: str, uri: str, body: bytes) -> tuple[str, str]:

@@ -94,6 +94,9 @@ def parse_params(text: str) -> dict[str, str | None]:
         MalformedSip: a quoted value never ends.
     """
     params: dict[str, str | None] = {}
+    if "\0" in text:
+        # A quoted NUL is legal, but must not reach what we build from these values.
+        text = text.replace("\\\0", "")
     for piece in text.split(";") if '"' not in text else _split_outside_quotes(text):
         name, equals, value = piece.partition("=")
         name = name.strip().lower()
@@ -118,10 +121,11 @@ def format_params(params: Params) -> str:
             raise UnsafeHeader(f"found parameter name {name!r}, allowed are token characters", value=name)
         if value is None:
             pieces.append(f";{name}")
-        elif _PARAM_VALUE.fullmatch(value) is not None or is_quoted(value):
+        elif _PARAM_VALUE.fullmatch(value) is not None:
             pieces.append(f";{name}={value}")
         else:
-            pieces.append(f";{name}={quote(value)}")
+            refuse_unsafe(name, value)
+            pieces.append(f";{name}={value if is_quoted(value) else quote(value)}")
     return "".join(pieces)
 
 

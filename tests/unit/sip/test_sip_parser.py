@@ -484,19 +484,19 @@ def test_keep_alives_are_told_from_messages() -> None:
 
 def test_datagram_limit() -> None:
     data = request_bytes()
-    assert request(data + b"x" * (65_535 - len(data)))
+    assert request(data + b"x" * (65_535 - len(data))).body == b""
     assert refusal(data + b"x" * (65_536 - len(data))).status is None
 
 
 def test_header_line_limit() -> None:
     limits = ParserLimits(max_header_lines=20)
     room = 20 - 8
-    assert parse_message(request_bytes(*["X: 1"] * room), limits)
+    assert len(parse_message(request_bytes(*["X: 1"] * room), limits).headers) == 20
     assert refusal(request_bytes(*["X: 1"] * (room + 1)), limits).status is None
 
 
 def test_line_length_limit() -> None:
-    assert request(request_bytes("X: " + "a" * (8_192 - 3)))
+    assert len(request(request_bytes("X: " + "a" * (8_192 - 3))).headers.get("x") or "") == 8_189
     error = refusal(request_bytes("X: " + "a" * (8_192 - 2)))
     assert error.status == 513
     folded = refusal(request_bytes("X: " + "\r\n ".join(["a" * 99] * 90)))
@@ -515,5 +515,5 @@ def test_via_limit() -> None:
 
 @pytest.mark.parametrize("name", ["Route", "Record-Route"])
 def test_route_limit(name: str) -> None:
-    assert request(request_bytes(f"{name}: " + ", ".join(["<sip:h;lr>"] * 32)))
+    assert len(request(request_bytes(f"{name}: " + ", ".join(["<sip:h;lr>"] * 32))).headers.all(name)) == 32
     assert refusal(request_bytes(f"{name}: " + ", ".join(["<sip:h;lr>"] * 33))).status == 400

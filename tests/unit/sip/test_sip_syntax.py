@@ -70,6 +70,16 @@ def test_format_params_refuses_names_that_break_out() -> None:
         format_params({"a;b": "c"})
 
 
+@pytest.mark.parametrize("value", ["a\r\nVia: x", '"a\n"', "a\0"])
+def test_format_params_refuses_values_that_break_out(value: str) -> None:
+    with pytest.raises(UnsafeHeader):
+        format_params({"a": value})
+
+
+def test_quoted_nuls_are_left_out_of_params() -> None:
+    assert parse_params(';a="x\\\0y"') == {"a": '"xy"'}
+
+
 def test_split_list() -> None:
     assert split_list("a") == ["a"]
     assert split_list(" a , b,,c ") == ["a", "b", "", "c"]

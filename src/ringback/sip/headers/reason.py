@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ringback.sip.errors import UnsafeHeader
 from ringback.sip.syntax import format_params, is_digits, is_token, parse_params, quote, split_list, unquote
 
 
@@ -17,7 +18,13 @@ class Reason:
     text: str = ""
 
     def __str__(self) -> str:
-        """Return the header value."""
+        """Return the header value.
+
+        Raises:
+            UnsafeHeader: the protocol is no token.
+        """
+        if not is_token(self.protocol):
+            raise UnsafeHeader(f"found reason protocol {self.protocol!r}, allowed are token characters")
         params: dict[str, str | None] = {}
         if self.cause is not None:
             params["cause"] = str(self.cause)
@@ -27,7 +34,7 @@ class Reason:
 
 
 def parse_reasons(values: Iterable[str]) -> tuple[Reason, ...]:
-    """Return the readable reasons; an unreadable one is left out. Never raises but on an unterminated quote.
+    """Return the reasons; one whose protocol is no token is left out.
 
     Raises:
         MalformedSip: a quoted text never ends.
