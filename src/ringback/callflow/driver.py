@@ -136,10 +136,9 @@ class _Flow:
         self._transfer: _Wanted | None = None
         self._is_hung_up = False
         self._is_schedule_due = False
-        self._has_ended_call = False
         self._schedule: asyncio.TimerHandle | None = None
         self._play_id: PlayId | None = None
-        self._dropped_digits = 0
+        self._has_dropped_digits = False
 
     # The listener of the call.
 
@@ -149,7 +148,9 @@ class _Flow:
     def digit_pressed(self, digit: str) -> None:
         """Queue the digit for the running element."""
         if len(self._happened) >= self._services.settings.events_max:
-            self._dropped_digits += 1
+            if not self._has_dropped_digits:
+                self._has_dropped_digits = True
+                self._record({"phase": "note", "name": "", "line": 0, "text": "digits dropped", "level": "warning"})
             return
         self._queue(DigitPressed(digit))
 
@@ -178,8 +179,8 @@ class _Flow:
         self._call.listen(self)
         try:
             await self._run_documents()
-        except asyncio.CancelledError:
-            raise
+        except _CallOver:
+            pass
         except Exception:
             _logger.exception("call flow failed", extra={"call_uuid": self._call.call_uuid})
             with suppress(RingbackError):
@@ -200,17 +201,14 @@ class _Flow:
         )
         if self._call.is_inbound and not self._call.is_answered:
             await self._call.ring()
-        while wanted is not None and not self._is_over():
+        while wanted is not None and not self._is_hung_up:
             try:
                 program = await self._load(wanted)
                 wanted = await self._run_document(program)
             except _Interrupted:
                 wanted = None
-            except _CallOver:
-                return
             if self._is_schedule_due and not self._is_hung_up:
                 await self._end(Code.SCHEDULED_HANGUP, HangupSource.XML)
-                return
             if self._transfer is not None:
                 wanted, self._transfer = self._transfer, None
                 if not self._is_hung_up:
@@ -366,7 +364,6 @@ class _Flow:
             self._record({"phase": "note", "name": "", "line": 0, "text": str(error), "level": "info"})
 
     async def _end(self, code: int, source: HangupSource, detail: str = "", reject: str = "") -> None:
-        self._has_ended_call = True
         await self._call.end(code, source, reject, detail)
         raise _CallOver
 
@@ -390,9 +387,6 @@ class _Flow:
     def _schedule_fired(self) -> None:
         self._is_schedule_due = True
         self._interrupt()
-
-    def _is_over(self) -> bool:
-        return self._is_hung_up or self._has_ended_call
 
     def _queue(self, event: Event | _PlayEnded) -> None:
         self._happened.append(event)
