@@ -255,6 +255,8 @@ class Supervisor:
         finally:
             if not (self._is_closing and self._keeps_workers):
                 slot.link = None
+                if slot.state is SlotState.RUNNING:
+                    self._set_state(slot, SlotState.DEAD)
                 self._owner.handle_gone(slot)
         is_expected = self._is_closing or slot.state is SlotState.DRAINING
         report = _log.info if is_expected else _log.warning
