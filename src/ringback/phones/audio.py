@@ -43,6 +43,11 @@ class Pacer:
         self.late_ticks = 0
         self.ticks = 0
 
+    @property
+    def is_ticking(self) -> bool:
+        """Return whether any call has audio."""
+        return self._handle is not None
+
     def join(self, audio: PhoneAudio) -> None:
         """Tick `audio` from the next slot on."""
         self._phones.append(audio)
