@@ -24,16 +24,11 @@ from ringback.signalling.errors import TooManyLegs
 from ringback.signalling.events import DialRequest, LegEndKind
 from ringback.signalling.identity import clean_name, identity_of, party
 from ringback.signalling.leg_audio import LegAudio
+from ringback.signalling.leg_ends import warning_header
+from ringback.signalling.leg_parts import InboundPart, OutboundPart, Parties
 from ringback.signalling.negotiate import bind_host
 from ringback.signalling.settings import SignallingSettings
-from ringback.signalling.sip_leg import (
-    InboundPart,
-    LegServices,
-    OutboundPart,
-    Parties,
-    SipLeg,
-    warning_header,
-)
+from ringback.signalling.sip_leg import LegServices, SipLeg
 from ringback.signalling.sip_port import SipPort
 from ringback.signalling.sip_timeline import SipTimeline
 from ringback.sip.address import name_addr

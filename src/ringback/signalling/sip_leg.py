@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final, assert_never
 
 import structlog
@@ -21,7 +20,6 @@ from ringback.media.control.port import MediaPort, WorkerGone, WorkerLost
 from ringback.media.control.values import Address
 from ringback.sdp.errors import MalformedSdp, NoCommonCodec
 from ringback.sdp.parser import parse_sdp
-from ringback.sdp.session import SessionDescription
 from ringback.signalling.custom_headers import incoming_headers
 from ringback.signalling.digits import DigitMerger, DigitSource, read_info
 from ringback.signalling.errors import LegOver, MediaSetupFailed
@@ -49,13 +47,21 @@ from ringback.signalling.leg import (
     Trigger,
 )
 from ringback.signalling.leg_audio import LegAudio
+from ringback.signalling.leg_ends import (
+    end_of_dialog,
+    end_of_refusal,
+    reason_header,
+    reason_of_end,
+    status_of_cause,
+    warning_header,
+)
+from ringback.signalling.leg_parts import InboundPart, LegDirection, OutboundPart, Parties
 from ringback.signalling.settings import SignallingSettings
 from ringback.signalling.sip_port import SipPort
 from ringback.sip.endpoint import (
     Answered,
     CancelReceived,
     Confirmed,
-    EndDetail,
     HungUp,
     InfoAnswered,
     InfoReceived,
@@ -73,7 +79,6 @@ from ringback.sip.endpoint import (
 )
 from ringback.sip.flow import Target
 from ringback.sip.headers.reason import Reason
-from ringback.sip.message import SipRequest, SipResponse
 from ringback.telemetry.events import EventSink
 
 _log = structlog.get_logger(__name__)
@@ -81,34 +86,7 @@ _log = structlog.get_logger(__name__)
 LegListener = Callable[[LegEvent], None]
 """Called on the loop with every event of one leg, in order; must not block or raise."""
 
-_STATUS_OF_CAUSE: Final = {1: 404, 17: 486, 18: 408, 21: 603, 34: 503, 38: 503, 41: 503, 42: 503, 44: 503}
-"""Final response for a hang-up before the answer, by Q.850 cause (after RFC 3398 §7.2.4.1); others: 480."""
-_CAUSE_OF_END: Final = {
-    LegEndKind.RING_TIMEOUT: Reason("Q.850", 19, "Ring timeout"),
-    LegEndKind.NO_COMMON_CODEC: Reason("Q.850", 65, "No common codec"),
-    LegEndKind.WORKER_LOST: Reason("Q.850", 41, "Media lost"),
-    LegEndKind.MEDIA_FAILED: Reason("Q.850", 41, "Media failed"),
-}
-_REFUSALS: Final = {
-    EndDetail.TIMEOUT: (LegEndKind.REQUEST_TIMEOUT, "no gateway answered in time"),
-    EndDetail.TRANSPORT: (LegEndKind.TRANSPORT, "no gateway could be reached"),
-    EndDetail.LIMIT: (LegEndKind.TRANSPORT, "a limit of the SIP endpoint is reached"),
-    EndDetail.CREDENTIALS: (LegEndKind.REFUSED, "the peer wants other credentials"),
-}
-"""How a call that will not be answered ended, where the peer's final response does not say it all."""
-_DIALOG_ENDS: Final = {
-    EndDetail.REMOTE: (LegEndKind.REMOTE_HANGUP, ""),
-    EndDetail.NO_ACK: (LegEndKind.NO_ACK, "the caller never acknowledged our answer"),
-    EndDetail.NO_ANSWER_IN_ACK: (LegEndKind.NO_ACK, "the caller's ACK brought no answer to our offer"),
-}
 _MAXIMUM_TARGETS: Final = 16
-
-
-class LegDirection(Enum):
-    """Who called whom, from our side."""
-
-    INBOUND = "inbound"
-    OUTBOUND = "outbound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,37 +103,6 @@ class LegServices:
     place: Callable[[SipLeg, OutboundInvite], InviteId]
     on_ended: Callable[[SipLeg], None]
     now: Callable[[], Instant] = clock.now
-
-
-@dataclass(frozen=True, slots=True)
-class InboundPart:
-    """What an inbound leg starts from; `offer` is `None` when the INVITE brought no SDP."""
-
-    invite_id: InviteId
-    offer: SessionDescription | None
-
-
-@dataclass(frozen=True, slots=True)
-class OutboundPart:
-    """What an outbound leg starts from: the INVITE without targets and SDP, and the URIs that lead to targets."""
-
-    invite: OutboundInvite
-    target_uris: tuple[str, ...]
-    ring_timeout_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parties:
-    """Who is on both ends; see the attributes of `SipLeg`."""
-
-    caller: str
-    callee: str
-    caller_name: str = ""
-    is_anonymous: bool = False
-    diverted_from: str = ""
-    source_host: str = ""
-    trunk_name: str = ""
-    sip_headers: tuple[tuple[str, str], ...] = ()
 
 
 class SipLeg:
@@ -353,13 +300,13 @@ class SipLeg:
             case Confirmed():
                 self._feed(Trigger.ACKED, event=event)
             case Refused():
-                self._feed(Trigger.REFUSED, _end_of_refusal(event))
+                self._feed(Trigger.REFUSED, end_of_refusal(event))
             case CancelReceived():
-                reason = _reason_header(event.request)
+                reason = reason_header(event.request)
                 end = LegEnd(LegEndKind.CANCELLED_BY_CALLER, 487, "Request Terminated", reason)
                 self._feed(Trigger.CANCELLED, end)
             case HungUp():
-                self._feed(Trigger.HUNG_UP, _end_of_dialog(event))
+                self._feed(Trigger.HUNG_UP, end_of_dialog(event))
             case Reoffered():
                 self._feed(Trigger.REOFFERED, event=event)
             case ReofferConfirmed():
@@ -377,7 +324,7 @@ class SipLeg:
     async def _hang_up(self, kind: LegEndKind, reason: Reason) -> None:
         if self._machine.end is None:
             self._reason_header = str(reason)
-            status = _STATUS_OF_CAUSE.get(reason.cause or 0, 480) if self._machine.state in UNANSWERED_INBOUND else 0
+            status = status_of_cause(reason.cause or 0) if self._machine.state in UNANSWERED_INBOUND else 0
             self._feed(Trigger.HANG_UP, LegEnd(kind, status, detail=reason.text))
         await self._ended.wait()
 
@@ -483,7 +430,10 @@ class SipLeg:
             contact_user=part.invite.contact_user,
         )
         self._note("dialling", targets=len(self._targets), to=invite.request_uri)
-        self.invite_id = self._services.place(self, invite)
+        try:
+            self.invite_id = self._services.place(self, invite)
+        except RingbackError as error:
+            self._feed(Trigger.REFUSED, LegEnd(LegEndKind.TRANSPORT, 503, "", "", str(error)))
 
     async def _resolve(self) -> None:
         part = self._part
@@ -719,34 +669,12 @@ class SipLeg:
     def _reason_of_end(self) -> str:
         if self._reason_header:
             return self._reason_header
-        end = self._machine.end
-        reason = _CAUSE_OF_END.get(end.kind) if end is not None else None
-        return str(reason or Reason("Q.850", 16))
-
-
-def warning_header(detail: str) -> tuple[str, str]:
-    """Return the Warning header that tells a peer why its SDP was refused (RFC 3261 §20.43)."""
-    text = "".join(each for each in detail if each.isprintable() and each not in '"\\')
-    return "Warning", f'399 ringback "{text[:300]}"'
+        return str(reason_of_end(self._machine.end))
 
 
 def _media_error(error: RingbackError) -> RingbackError:
     """Return the error as `answer` promises it: a `MediaError`."""
     return error if isinstance(error, MediaError) else NoCommonCodec(error.message, code=error.code)
-
-
-def _end_of_refusal(event: Refused) -> LegEnd:
-    kind, detail = _REFUSALS.get(event.detail, (LegEndKind.REFUSED, ""))
-    return LegEnd(kind, event.status, event.reason, _reason_header(event.response), detail)
-
-
-def _end_of_dialog(event: HungUp) -> LegEnd:
-    kind, detail = _DIALOG_ENDS.get(event.detail, (LegEndKind.TRANSPORT, f"the dialog was lost: {event.detail.value}"))
-    return LegEnd(kind, reason_header=_reason_header(event.request), detail=detail)
-
-
-def _reason_header(message: SipRequest | SipResponse | None) -> str:
-    return "" if message is None else ", ".join(message.headers.lines("reason"))
 
 
 def _text(address: Address) -> str:
