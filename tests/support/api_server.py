@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import json
+import tempfile
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import plivo
@@ -34,6 +37,21 @@ SDK_HOSTS = (
     "API_VOICE_BASE_URI_FALLBACK_1",
     "API_VOICE_BASE_URI_FALLBACK_2",
 )
+
+
+@functools.cache
+def migrated_file() -> bytes:
+    """Return an empty SQLite database with the current schema; migrating one for each test would take too long."""
+    with tempfile.TemporaryDirectory(prefix="ringback-schema-") as folder:
+
+        async def make() -> None:
+            await (await Database.open(f"sqlite+aiosqlite:///{folder}/ringback.db")).close()
+
+        # In a thread of its own, because the caller may stand inside a running loop.
+        maker = threading.Thread(target=lambda: asyncio.run(make()))
+        maker.start()
+        maker.join()
+        return (Path(folder) / "ringback.db").read_bytes()
 
 
 @dataclass(frozen=True)
@@ -88,7 +106,12 @@ class ApiServer:
             self._loop.close()
 
     async def _main(self) -> None:
-        self.database = await Database.open("sqlite+aiosqlite:///:memory:")
+        with tempfile.TemporaryDirectory(prefix="ringback-api-") as folder:
+            await self._serve(Path(folder))
+
+    async def _serve(self, folder: Path) -> None:
+        (folder / "ringback.db").write_bytes(migrated_file())
+        self.database = await Database.open(f"sqlite+aiosqlite:///{folder}/ringback.db")
         self.events = EventLog(self.database, EventLogSettings(batch_ms=5))
         self.events.start()
         for auth_id in (AUTH_ID, OTHER_ID):
