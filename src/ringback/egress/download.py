@@ -87,8 +87,8 @@ class MediaCache:
     async def fetch(self, url: str) -> str:
         """Return the path of a copy of the wav or mp3 at `url`.
 
-        Requests for one URL at the same time share one fetch. A copy that cannot be revalidated because its server fails
-        is used as it is.
+        Requests for one URL at the same time share one fetch. A copy that cannot be revalidated because its server
+        fails is used as it is.
 
         Raises:
             EgressFailed: it cannot be had, is larger than allowed, or is neither wav nor mp3.

@@ -85,7 +85,7 @@ def rules_of(url: str, defaults: RetryRules = DEFAULT_RULES) -> RetryRules:
     """
     fragment = url.partition("#")[2][:_FRAGMENT_MAX_CHARS]
     rules, ignored = defaults, list[str]()
-    for name, text in parse_qsl(fragment, keep_blank_values=True):
+    for name, text in parse_qsl(fragment, keep_blank_values=True) if "=" in fragment else ():
         changed = _with_setting(rules, name, text)
         if changed is None:
             ignored.append(f"{name}={text}"[:64])
