@@ -24,11 +24,11 @@ SIP_HEADERS_MAX = 50
 _ADDRESS_MAX_CHARS = 255
 _SIP_URI = re.compile(r"sips?:[^\s<>\"]+", re.IGNORECASE)
 _CALLER_ID = re.compile(r"[A-Za-z0-9_.+!~*'()&=$,;?/@:-]+")
-_SEND_DIGITS = re.compile(r"[0-9*#A-DwW]{1,100}(?:@\d{1,5})?")
+_SEND_DIGITS = re.compile(r"[0-9*#A-DwW]{1,100}(?:@[0-9]{1,5})?")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,256}")
 _DAY = r"\d{4}-\d{2}-\d{2}"
-_MOMENT = re.compile(rf"{_DAY}(?:[ T]\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d{{1,6}})?)?)?")
+_MOMENT = re.compile(rf"{_DAY}(?:[ T]\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d{{1,6}})?)?)?", re.ASCII)
 
 
 def read_make_call(form: Form) -> MakeCall:

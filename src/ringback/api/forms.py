@@ -19,7 +19,7 @@ METHODS = ("GET", "POST")
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off", ""})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_INTEGER = re.compile(r"[+-]?\d{1,15}(?:\.0+)?")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,15}(?:\.0+)?")
 
 Schema = Mapping[str, Any]
 
