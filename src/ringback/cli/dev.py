@@ -16,6 +16,7 @@ from ringback.cli.echo_agent import EchoAgent
 from ringback.cli.output import write_result
 from ringback.cli.ports import choose_port
 from ringback.cli.readiness import ReadinessWatch
+from ringback.cli.serve import serve
 from ringback.cli.settings import host_and_port, load_settings
 
 if TYPE_CHECKING:
@@ -111,8 +112,6 @@ def _with_built_ins(config: Config, agent: EchoAgent, answer_url: str) -> Config
 
 
 def _serve(config: Config, folder: Path, agent: EchoAgent, remarks: list[str]) -> int:
-    from ringback import server
-
     run = RunFile(
         pid=os.getpid(),
         url=f"http://{_url_host(config.http.host)}:{config.http.port}",
@@ -127,7 +126,7 @@ def _serve(config: Config, folder: Path, agent: EchoAgent, remarks: list[str]) -
     run.write(folder)
     watch = ReadinessWatch(run.url, lambda: write_result(draw_banner(_banner_facts(config, run, remarks))))
     try:
-        return server.main(config)
+        return serve(config)
     finally:
         watch.close()
         run.remove(folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ringback.cli.data_folder import locked, open_data_folder
 from ringback.cli.ports import choose_port
+from ringback.cli.serve import serve
 from ringback.cli.settings import load_settings
 
 
@@ -22,6 +23,4 @@ def up(*, config: Path | None = None) -> int:
         kinds = (socket.SOCK_DGRAM, socket.SOCK_STREAM) if settings.sip.tcp else (socket.SOCK_DGRAM,)
         choose_port(settings.http.host, settings.http.port, [socket.SOCK_STREAM], explicit=True, flag="http.port")
         choose_port(settings.sip.host, settings.sip.port, kinds, explicit=True, flag="sip.port")
-        from ringback import server
-
-        return server.main(settings.model_copy(update={"data_dir": folder}))
+        return serve(settings.model_copy(update={"data_dir": folder}))

@@ -1,0 +1,26 @@
+"""Runs the server in this process, with failures at its start in the command line's form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringback.cli.failure import Failure
+
+if TYPE_CHECKING:
+    from ringback.config import Config
+
+
+def serve(config: Config) -> int:
+    """Return the server's exit code when it has stopped.
+
+    Raises:
+        Failure: RB5003 or RB5001 when the settings do not fit this machine.
+    """
+    from ringback.errors import ConfigError
+    from ringback.server import main
+
+    try:
+        return main(config)
+    except ConfigError as error:
+        code = "RB5003" if "bind" in error.code else "RB5001"
+        raise Failure(code, error.message, fix=error.hint or "see `ringback config show`") from None
