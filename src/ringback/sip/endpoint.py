@@ -14,13 +14,13 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ringback.errors import Bug, InvalidParameter, LimitReached
+from ringback.errors import InvalidParameter, LimitReached
 from ringback.machine import Instant
 from ringback.sip.address import NameAddr
 from ringback.sip.dialog import Dialog, DialogId, MalformedDialog, dialog_id_of, dialog_of_uas
 from ringback.sip.digest import Credentials
 from ringback.sip.errors import MalformedSip
-from ringback.sip.flow import Flow, Listener, Target, Transmit, Transport, is_ipv6
+from ringback.sip.flow import Flow, Listener, Target, Transmit, Transport
 from ringback.sip.headers.content_type import parse_media_type
 from ringback.sip.invite.body import SDP_TYPE, sdp_of
 from ringback.sip.invite.events import (
@@ -47,10 +47,11 @@ from ringback.sip.invite.outgoing import OutgoingCall
 from ringback.sip.invite.values import HeaderLines, InviteId, OutboundInvite
 from ringback.sip.message import SipMessage, SipRequest, SipResponse, application_header, response_to
 from ringback.sip.parser import SipParseError, is_keep_alive, parse_message
-from ringback.sip.policy import SourceRates, is_local, is_numeric, is_scanner, listener_for, listener_of, sent_by
+from ringback.sip.paths import path_back, path_of, path_to
+from ringback.sip.policy import SourceRates, is_scanner
 from ringback.sip.settings import SipSettings
 from ringback.sip.timers import TimerHeap
-from ringback.sip.trace import Direction, SipTrace, masked, sent_facts, summary_of
+from ringback.sip.trace import SipTrace, TraceBook
 from ringback.sip.transaction.layer import TransactionLayer, TransactionTableFull
 from ringback.sip.transaction.server import ServerTransaction, Unattended
 from ringback.sip.uri import OpaqueUri, SipUri
@@ -90,7 +91,7 @@ __all__ = [
 ]  # fmt: skip - one public face: rooms above import SIP names from here
 
 RECENT_CALLS = 1_024
-"""Ended calls whose late messages are still traced under their id."""
+"""Ended calls whose late messages are still traced under their id, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +176,11 @@ class Endpoint:
         self._new_token = new_token
         self._chance = chance
         self._is_trusted = is_trusted or _is_loopback
-        self._is_traced = is_traced
+        self._traces = TraceBook(settings.max_invites + RECENT_CALLS) if is_traced else None
         self._rates = SourceRates(settings.source_rate_per_s, settings.source_burst, settings.max_sources)
         self._outputs: deque[EndpointOutput] = deque()
         self._calls: dict[InviteId, _Call] = {}
         self._dialogs: dict[DialogId, DialogOwner] = {}
-        self._call_names: dict[tuple[str, str], InviteId] = {}
         self._arrived: tuple[Flow, SipMessage] | None = None
 
     # What it holds.
@@ -257,7 +257,8 @@ class Endpoint:
         invite_id = InviteId(self.new_token())
         call = OutgoingCall(self, invite_id, outbound)
         self._calls[invite_id] = call
-        self._name_call(call.call_id, call.from_tag, invite_id)
+        if self._traces is not None:
+            self._traces.name(call.call_id, call.from_tag, invite_id)
         call.start(now)
         return invite_id
 
@@ -356,12 +357,9 @@ class Endpoint:
 
     def transmit(self, transmit: Transmit) -> None:
         """Queue a message for the shell."""
-        if self._is_traced:
+        if self._traces is not None:
             self._trace_arrived()
-            summary, call_id, local_tag = sent_facts(transmit.payload)
-            name = self._call_names.get((call_id, local_tag))
-            raw = masked(transmit.payload)
-            self._outputs.append(SipTrace(Direction.OUT, transmit.to, summary, call_id, raw, name))
+            self._outputs.append(self._traces.sent(transmit))
         self._outputs.append(transmit)
 
     def new_token(self) -> str:
@@ -374,36 +372,11 @@ class Endpoint:
 
     def path_to(self, target: Target) -> Path | None:
         """Return the way to a target, or None when no listener of ours speaks its transport and address family."""
-        listener = listener_for(self.listeners, target.transport, target.host)
-        if listener is None:
-            return None
-        name = sent_by(listener, target.host, self.settings)
-        if target.transport.is_reliable:
-            return Path(target, name)
-        return Path(Flow(Transport.UDP, (listener.host, listener.port), (target.host, target.port)), name)
+        return path_to(self.listeners, self.settings, target)
 
     def path_of(self, dialog: Dialog) -> Path:
-        """Return the way of requests inside a dialog.
-
-        The next hop's numeric address is used, over the dialog's connection if that leads to the same host. Names,
-        and private addresses of peers that speak from public ones (NAT), are reached over the dialog's flow.
-        """
-        flow, hop, networks = dialog.flow, dialog.next_hop(), self.settings.local_networks
-        name = self._name_towards(flow)
-        if not isinstance(hop, SipUri) or not is_numeric(hop.host):
-            return Path(flow, name)
-        host = hop.host.strip("[]")
-        remote = flow.remote[0]
-        is_behind_nat = host != remote and is_local(host, networks) and not is_local(remote, networks)
-        if is_behind_nat or is_ipv6(host) != is_ipv6(remote):
-            return Path(flow, name)
-        wanted = Transport.TCP if hop.transport == "tcp" else Transport.UDP
-        target = Target(wanted, host, hop.port or 5060)
-        if flow.transport.is_reliable and host == remote:
-            return Path(flow, name, Target(flow.transport, host, hop.port or 5060))
-        if not flow.transport.is_reliable and wanted is Transport.UDP:
-            return Path(Flow(Transport.UDP, flow.local, (target.host, target.port)), name)
-        return self.path_to(target) or Path(flow, name)
+        """Return the way of requests inside a dialog."""
+        return path_of(self.listeners, self.settings, dialog)
 
     def respond(
         self,
@@ -439,7 +412,7 @@ class Endpoint:
     # Messages.
 
     def _receive(self, now: Instant, flow: Flow, message: SipMessage) -> None:
-        if self._is_traced:
+        if self._traces is not None:
             self._arrived = (flow, message)
         try:
             if isinstance(message, SipRequest):
@@ -510,7 +483,7 @@ class Endpoint:
         request, flow = transaction.request, transaction.flow
         try:
             offer = sdp_of(request)
-            contact = Path(flow, self._name_towards(flow)).contact(_user_of(request))
+            contact = path_back(self.listeners, self.settings, flow).contact(_user_of(request))
             dialog = dialog_of_uas(request, self._new_token(), contact, flow)
         except MalformedSip as error:
             self.respond(now, transaction, error.status or 400, headers=(("accept", SDP_TYPE),))
@@ -521,12 +494,10 @@ class Endpoint:
         invite_id = InviteId(self._new_token())
         call = IncomingCall(self, invite_id, transaction, dialog, offer)
         self._calls[invite_id] = call
-        self._name_call(request.call_id, dialog.dialog_id.local_tag, invite_id)
-        if self._arrived is not None:
-            self._name_call(request.call_id, "", invite_id)
+        if self._traces is not None:
+            self._traces.name(request.call_id, dialog.dialog_id.local_tag, invite_id)
+            self._traces.name_next(invite_id)
         call.start(now)
-        self._trace_arrived()
-        self._call_names.pop((request.call_id, ""), None)
 
     def _cancel(self, now: Instant, transaction: ServerTransaction) -> None:
         cancel = transaction.request
@@ -583,33 +554,11 @@ class Endpoint:
         low, high = self.settings.retry_after_min_s, self.settings.retry_after_max_s
         return (("retry-after", str(low + int(self._chance() * (high - low + 1)))),)
 
-    def _name_towards(self, flow: Flow) -> str:
-        listener = listener_of(self.listeners, flow)
-        if listener is None:
-            raise Bug("a flow belongs to no listener", transport=flow.transport.value)
-        return sent_by(listener, flow.remote[0], self.settings)
-
-    # Traces.
-
-    def _name_call(self, call_id: str, local_tag: str, invite_id: InviteId) -> None:
-        if not self._is_traced:
-            return
-        names = self._call_names
-        names[call_id, local_tag] = invite_id
-        if len(names) > self.settings.max_invites + RECENT_CALLS:
-            for name in [name for name, named in names.items() if named not in self._calls]:
-                del names[name]
-
     def _trace_arrived(self) -> None:
         arrived = self._arrived
-        if arrived is None:
-            return
-        self._arrived = None
-        flow, message = arrived
-        local = message.to if isinstance(message, SipRequest) else message.from_
-        name = self._call_names.get((message.call_id, local.tag or ""))
-        raw = masked(message.to_bytes())
-        self._outputs.append(SipTrace(Direction.IN, flow, summary_of(message), message.call_id, raw, name))
+        if arrived is not None and self._traces is not None:
+            self._arrived = None
+            self._outputs.append(self._traces.arrived(*arrived))
 
 
 _SUPPORTED_TAGS = frozenset(tag for tag in SUPPORTED.replace(" ", "").split(",") if tag)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ringback.sip.flow import Flow, Target
+from ringback.sip.flow import Flow, Target, Transmit
 from ringback.sip.message import SipMessage, SipRequest
 
 _SECRET_HEADERS = (b"authorization:", b"proxy-authorization:")
@@ -32,6 +32,48 @@ class SipTrace:
     call_id: str
     raw: bytes
     invite_id: str | None = None
+
+
+class TraceBook:
+    """Makes traces, and knows which call a message belongs to: by Call-ID and our own tag.
+
+    State: names outlive their calls, so that late messages find them; the oldest go first.
+    """
+
+    __slots__ = ("_limit", "_names", "_next_name")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._names: dict[tuple[str, str], str] = {}
+        self._next_name: str | None = None
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, call_id: str, local_tag: str, invite_id: str) -> None:
+        """Note the call of a dialog."""
+        self._names[call_id, local_tag] = invite_id
+        if len(self._names) > self._limit:
+            del self._names[next(iter(self._names))]
+
+    def name_next(self, invite_id: str) -> None:
+        """Note the call of the message that has arrived last: an INVITE, which does not carry our tag."""
+        self._next_name = invite_id
+
+    def arrived(self, flow: Flow, message: SipMessage) -> SipTrace:
+        """Return the trace of a received message."""
+        name, self._next_name = self._next_name, None
+        if name is None:
+            local = message.to if isinstance(message, SipRequest) else message.from_
+            name = self._names.get((message.call_id, local.tag or ""))
+        raw = masked(message.to_bytes())
+        return SipTrace(Direction.IN, flow, summary_of(message), message.call_id, raw, name)
+
+    def sent(self, transmit: Transmit) -> SipTrace:
+        """Return the trace of a message that goes out."""
+        summary, call_id, local_tag = sent_facts(transmit.payload)
+        name = self._names.get((call_id, local_tag))
+        return SipTrace(Direction.OUT, transmit.to, summary, call_id, masked(transmit.payload), name)
 
 
 def summary_of(message: SipMessage) -> str:
