@@ -85,8 +85,7 @@ def parse_name_addr(text: str) -> NameAddr:
         after = end_of_quoted(text, 0)
         if after < 0:
             raise MalformedSip("found a display name without its closing quote", code="unterminated-quote")
-        # A quoted NUL is legal, but no database or webhook downstream could carry it.
-        display = unquote(text[:after]).replace("\0", "")
+        display = unquote(text[:after])
         opening = text.find("<", after)
         if opening < 0 or text[after:opening].strip():
             raise MalformedSip("found no <...> behind a quoted display name", code="malformed-address")

@@ -94,9 +94,6 @@ def parse_params(text: str) -> dict[str, str | None]:
         MalformedSip: a quoted value never ends.
     """
     params: dict[str, str | None] = {}
-    if "\0" in text:
-        # A quoted NUL is legal, but must not reach what we build from these values.
-        text = text.replace("\\\0", "")
     for piece in text.split(";") if '"' not in text else _split_outside_quotes(text):
         name, equals, value = piece.partition("=")
         name = name.strip().lower()

@@ -363,6 +363,7 @@ def test_quoted_nul_is_legal_and_an_escaped_backslash_does_not_quote_it() -> Non
     data = request_bytes(replace={"From": '"a\\Zb" <sip:a@b>;tag=1'})
     assert request(data.replace(b"\\Z", b"\\\0")).from_.display == "ab"
     assert refusal(data.replace(b"\\Z", b"\\\\\0")).status is None
+    assert refusal(data.replace(b"\\Z", b"x" * 8_192 + b"\\\0")).status is None
 
 
 def test_crlf_mode_and_lf_mode_do_not_mix() -> None:

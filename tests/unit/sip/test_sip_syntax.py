@@ -76,10 +76,6 @@ def test_format_params_refuses_values_that_break_out(value: str) -> None:
         format_params({"a": value})
 
 
-def test_quoted_nuls_are_left_out_of_params() -> None:
-    assert parse_params(';a="x\\\0y"') == {"a": '"xy"'}
-
-
 def test_split_list() -> None:
     assert split_list("a") == ["a"]
     assert split_list(" a , b,,c ") == ["a", "b", "", "c"]
