@@ -37,7 +37,8 @@ def postgres_server() -> Iterator[str]:
         yield configured
         return
     initdb, pg_ctl = shutil.which("initdb"), shutil.which("pg_ctl")
-    assert initdb and pg_ctl, "RINGBACK_TEST_POSTGRES=1 needs initdb and pg_ctl in PATH"
+    if initdb is None or pg_ctl is None:
+        raise RuntimeError("RINGBACK_TEST_POSTGRES=1 needs initdb and pg_ctl in PATH")
     with tempfile.TemporaryDirectory(prefix="ringback-postgres-") as folder:
         # PostgreSQL refuses to run as root, so a test run by root hands the folder to `nobody`.
         user = "nobody" if os.geteuid() == 0 else None

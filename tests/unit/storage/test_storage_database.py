@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from tests.support.databases import opened
 
 from ringback.errors import ConfigError, InvalidParameter
 from ringback.storage.database import Database, DatabaseSettings, Session, StorageUnavailable
 from ringback.storage.models import EventRow
-from tests.support.databases import opened
 
 
 def add(session: Session, call_uuid: str) -> str:
@@ -174,7 +174,7 @@ async def test_transaction_ended_by_sqlite_fails_the_whole_group(tmp_path: Path)
 
 async def test_second_process_is_refused_by_name(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/ringback.db"
-    holder = subprocess.Popen(
+    holder = subprocess.Popen(  # noqa: ASYNC220  # a moment of blocking does not matter here
         [
             sys.executable,
             "-c",

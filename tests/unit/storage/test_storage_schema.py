@@ -11,11 +11,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
+from tests.support.databases import opened
 
 from ringback.errors import ConfigError
 from ringback.storage import schema
 from ringback.storage.database import Database, Session
-from tests.support.databases import opened
 
 
 def differences(session: Session) -> list[object]:

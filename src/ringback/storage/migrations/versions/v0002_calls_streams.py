@@ -24,6 +24,8 @@ def upgrade() -> None:
         sa.Column("parent_call_uuid", sa.String(36), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("answer_url", sa.Text(), nullable=False),
+        sa.Column("hangup_url", sa.Text(), nullable=False),
+        sa.Column("hangup_method", sa.String(4), nullable=False),
         sa.Column("trunk", sa.String(255), nullable=False),
         sa.Column("source_ip", sa.String(64), nullable=False),
         sa.Column("initiated_wall_ms", sa.BigInteger(), nullable=False),
