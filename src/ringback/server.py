@@ -185,7 +185,7 @@ class Node:
             ),
             on_event=lambda event: self.legs.handle_sip_event(event),
             on_trace=lambda trace: self.legs.handle_sip_trace(trace),
-            is_trusted=lambda host: self.legs.is_trusted(host),
+            is_trusted=lambda host: self.legs.may_call(host),
         )
         host = config.media.host or config.sip.host
         self.legs = Legs(
@@ -363,7 +363,7 @@ def _ensure_app(session: Session, account: Account, section: AppSection) -> AppI
 
 
 def _trunk(section: TrunkSection) -> Trunk:
-    credentials = ()
+    credentials: tuple[GatewayCredentials, ...] = ()
     if section.auth.username:
         credentials = (
             GatewayCredentials(section.auth.username, section.auth.password.get_secret_value(), section.auth.realm),

@@ -251,7 +251,7 @@ class CallService:
                 headers=route.trunk.headers,
                 trunk_name=route.trunk.name,
                 codecs=route.trunk.codecs,
-                nat=route.trunk.nat.value,
+                nat=route.trunk.nat,
             )
         owned = await self._database.read(lambda session: application_for(session, request.to, self.settings.catch_all))
         if owned is not None:
@@ -282,20 +282,25 @@ class CallService:
 
     def incoming(self, leg: SipLeg) -> None:
         """Take an admitted inbound leg; `Legs.on_incoming`."""
-        task = asyncio.create_task(self._take_in(leg), name=f"incoming {leg.call_uuid}")
+        task = asyncio.create_task(self._take_in_or_refuse(leg), name=f"incoming {leg.call_uuid}")
         self._arrivals.add(task)
         task.add_done_callback(self._arrivals.discard)
 
+    async def _take_in_or_refuse(self, leg: SipLeg) -> None:
+        try:
+            await self._take_in(leg)
+        except Exception as error:
+            # Whatever broke, the caller must not ring for ever.
+            self._live.pop(CallUuid(leg.call_uuid), None)
+            detail = str(error) if isinstance(error, RingbackError) else repr(error)
+            self.timeline.record(leg.call_uuid, "call", {"state": "refused", "detail": detail})
+            await leg.reject(503, "Service Unavailable", (("Retry-After", "5"),))
+            if not isinstance(error, RingbackError):
+                raise
+
     async def _take_in(self, leg: SipLeg) -> None:
         call_uuid = CallUuid(leg.call_uuid)
-        try:
-            found = await self._database.read(
-                lambda session: application_for(session, leg.callee, self.settings.catch_all)
-            )
-        except RingbackError as error:
-            self.timeline.record(call_uuid, "call", {"state": "refused", "detail": str(error)})
-            await leg.reject(503, "Service Unavailable", (("Retry-After", "5"),))
-            return
+        found = await self._database.read(lambda session: application_for(session, leg.callee, self.settings.catch_all))
         if found is None:
             self.timeline.record(
                 call_uuid,
@@ -317,15 +322,7 @@ class CallService:
         call = LiveCall(call_uuid, terms, leg, self, State.RINGING)
         self._live[call_uuid] = call
         self._note(call_uuid, terms, State.RINGING, app=application.name)
-        try:
-            await self._database.write(
-                lambda session: store.insert_call(session, _row(call_uuid, terms, State.RINGING))
-            )
-        except RingbackError as error:
-            del self._live[call_uuid]
-            self.timeline.record(call_uuid, "call", {"state": "refused", "detail": str(error)})
-            await leg.reject(503, "Service Unavailable", (("Retry-After", "5"),))
-            return
+        await self._database.write(lambda session: store.insert_call(session, _row(call_uuid, terms, State.RINGING)))
         leg.listener = call.handle_leg_event
         if not call.is_over:
             call.spawn(call.ring())

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.support.fake_leg import FakeLeg
 
 from ringback.accounts.account import Account
 from ringback.calls.hangup import Code, HangupSource
@@ -14,7 +15,6 @@ from ringback.ids import AccountId, CallUuid
 from ringback.media.control.commands import SendDigits
 from ringback.media.control.events import DigitReceived, MediaTimedOut
 from ringback.signalling.events import LegEndKind, LegMedia, LegRinging
-from tests.support.fake_leg import FakeLeg
 
 
 class Keeper:

@@ -1,4 +1,4 @@
-"""The epochs of servers."""
+"""The lives of the server."""
 
 from __future__ import annotations
 

@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from tests.support.fake_leg import FakeLeg
+
+from ringback.accounts.account import Account
+from ringback.accounts.application import Application
+from ringback.accounts.store import ensure_account, ensure_application
+from ringback.calls.live import LiveCall
+from ringback.calls.service import CallService, CallSettings
+from ringback.calls.views import CallDirection, CdrFilters, LiveCallFilters, LiveStatus, MakeCall, Transfer
+from ringback.errors import InvalidParameter, LimitReached, NotFound
+from ringback.ids import AccountId, AppId, CallUuid
+from ringback.machine import MS, SECOND, Instant
+from ringback.numbers.store import ensure_number
+from ringback.numbers.trunks import Gateway, GatewayCredentials, Trunk
+from ringback.signalling.errors import TooManyLegs
+from ringback.signalling.events import DialRequest, LegEndKind, LegRinging
+from ringback.storage.database import Database, Session
+from ringback.webhooks.models import OutboxRow
+
+ACCOUNT = Account(AccountId("MADEVDEVDEVDEVDEVDEV"), "token-of-the-account")
+OTHER = Account(AccountId("MA000000000000000001"), "another")
+
+
+@dataclass
+class Timeline:
+    facts: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+
+    def record(self, call_uuid: str, kind: str, fields: Any) -> None:
+        self.facts.append((call_uuid, kind, dict(fields)))
+
+
+class Legs:
+    def __init__(self) -> None:
+        self.dialled: list[DialRequest] = []
+        self.legs: list[FakeLeg] = []
+        self.is_full = False
+        self.live_count = 0
+
+    def dial(self, request: DialRequest) -> FakeLeg:
+        if self.is_full:
+            raise TooManyLegs("2 legs are live, at most 2")
+        self.dialled.append(request)
+        leg = FakeLeg(request.call_uuid)
+        self.legs.append(leg)
+        return leg
+
+
+@dataclass
+class World:
+    calls: CallService
+    legs: Legs
+    timeline: Timeline
+    database: Database
+    flows: list[LiveCall] = field(default_factory=list)
+
+    async def outbox(self) -> list[str]:
+        def work(session: Session) -> list[str]:
+            return [row.kind for row in session.query(OutboxRow).order_by(OutboxRow.id)]
+
+        return await self.database.read(work)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    database = await Database.open("sqlite+aiosqlite:///:memory:")
+
+    def fill(session: Session) -> None:
+        ensure_account(session, ACCOUNT.auth_id, ACCOUNT.auth_token)
+        ensure_account(session, OTHER.auth_id, OTHER.auth_token)
+        app = ensure_application(
+            session,
+            Application(
+                AppId("12345678901234567"),
+                ACCOUNT.auth_id,
+                "echo",
+                answer_url="http://app/",
+                hangup_url="http://app/hangup",
+            ),
+        )
+        ensure_number(session, "15550001000", ACCOUNT.auth_id, app.app_id)
+
+    await database.write(fill)
+    legs, timeline = Legs(), Timeline()
+    trunk = Trunk(
+        "carrier",
+        gateways=(Gateway("203.0.113.5"),),
+        numbers=("44",),
+        credentials=(GatewayCredentials("u", "p"),),
+        caller_id="4930123",
+    )
+    calls = CallService(database, legs, timeline, CallSettings(maximum_calls=2), (trunk,))  # type: ignore[arg-type]
+    found = World(calls, legs, timeline, database)
+    calls.start_flow = found.flows.append
+    yield found
+    await calls.close()
+    await database.close()
+
+
+async def arrive(world: World, callee: str = "15550001000") -> FakeLeg:
+    leg = FakeLeg("call-1", callee=callee)
+    world.calls.incoming(leg)  # type: ignore[arg-type]  # the fake has its methods
+    await asyncio.gather(*world.calls._arrivals)
+    await asyncio.sleep(0)
+    return leg
+
+
+async def test_an_incoming_call_runs_the_application_of_its_number(world: World):
+    leg = await arrive(world)
+    (call,) = world.flows
+    assert call.terms.answer_url == "http://app/"
+    assert call.terms.sip_headers == (("To", "<sip:15550001000@x>"),)
+    view = await world.calls.live_call(ACCOUNT, CallUuid("call-1"))
+    assert view is not None
+    assert (view.status, view.direction) == (LiveStatus.RINGING, CallDirection.INBOUND)
+    await call.answer()
+    assert call.answered_at is not None
+    call.answered_at = Instant(call.answered_at - 27 * SECOND + 1000 * MS // 2)
+    leg.ended(LegEndKind.REMOTE_HANGUP)
+    await call.wait_over()
+    record = await world.calls.cdr(ACCOUNT, CallUuid("call-1"))
+    assert record is not None
+    assert (record.hangup_cause_code, record.hangup_source, record.call_state) == (4000, "Caller", "ANSWER")
+    assert (record.call_duration_s, record.billed_duration_s) == (27, 60)
+    assert await world.outbox() == ["hangup"]
+    assert world.calls.live_count == 0
+    assert await world.calls.cdr(OTHER, CallUuid("call-1")) is None
+
+
+async def test_a_number_without_application_is_refused_with_404_and_a_fix(world: World):
+    leg = await arrive(world, "15559999999")
+    assert leg.asked == [("reject", 404, "Not Found")]
+    assert "app_id" in world.timeline.facts[-1][2]["fix"]
+    assert world.calls.live_count == 0
+
+
+async def test_call_n_plus_one_is_refused_with_503(world: World):
+    for _ in range(2):
+        await world.calls.make_call(ACCOUNT, MakeCall("1555", "sip:a@127.0.0.1", "http://app/"))
+    leg = await arrive(world)
+    assert leg.asked[0][:2] == ("reject", 503)
+    with pytest.raises(LimitReached):
+        await world.calls.make_call(ACCOUNT, MakeCall("1555", "sip:a@127.0.0.1", "http://app/"))
+
+
+async def test_a_made_call_lives_under_its_request_id_until_its_record_is_written(world: World):
+    request = MakeCall(
+        "15550009999", "sip:agent@127.0.0.1:5070", "http://app/", ring_url="http://app/ring", hangup_url="http://app/h"
+    )
+    made = await world.calls.make_call(ACCOUNT, request)
+    (uuid,) = made.request_uuids
+    assert world.legs.dialled[0].request_uri == "sip:agent@127.0.0.1:5070"
+    assert await world.calls.live_call_uuids(ACCOUNT, LiveCallFilters(queued=True)) == [uuid]
+    assert await world.calls.live_call_uuids(ACCOUNT, LiveCallFilters()) == []
+    (leg,) = world.legs.legs
+    leg.report(LegRinging(180, has_early_media=False))
+    assert await world.calls.live_call_uuids(ACCOUNT, LiveCallFilters()) == [uuid]
+    assert await world.calls.live_call_uuids(OTHER, LiveCallFilters()) == []
+    assert world.flows == []
+    leg.answered_by_peer()
+    assert [call.call_uuid for call in world.flows] == [uuid]
+    assert await world.calls.hangup_call(ACCOUNT, uuid)
+    assert not await world.calls.hangup_call(ACCOUNT, uuid)
+    record = await world.calls.cdr(ACCOUNT, uuid)
+    assert record is not None
+    assert (record.hangup_cause_code, record.hangup_source) == (4000, "API Request")
+    assert await world.outbox() == ["ring", "hangup"]
+
+
+async def test_numbers_leave_by_the_trunk_with_its_caller_id_and_credentials(world: World):
+    await world.calls.make_call(ACCOUNT, MakeCall("15550009999", "447700900123", "http://app/"))
+    (dial,) = world.legs.dialled
+    assert dial.request_uri == "sip:+447700900123@203.0.113.5"
+    assert (dial.from_uri, dial.trunk_name) == ("4930123", "carrier")
+    assert dial.credentials[0].username == "u"
+
+
+async def test_own_numbers_are_called_through_our_own_door(world: World):
+    await world.calls.make_call(ACCOUNT, MakeCall("15550009999", "15550001000", "http://app/"))
+    assert world.legs.dialled[0].request_uri == "sip:15550001000@127.0.0.1:5060"
+
+
+@pytest.mark.parametrize("to", ["15551234567", "sips:a@example.com"])
+async def test_unreachable_destinations_are_refused_before_anything_is_stored(world: World, to: str):
+    with pytest.raises(InvalidParameter, match="to parameter is invalid"):
+        await world.calls.make_call(ACCOUNT, MakeCall("15550009999", to, "http://app/"))
+    assert world.legs.dialled == []
+    assert (await world.calls.cdrs(ACCOUNT, CdrFilters(), 20, 0))[1] == 0
+
+
+async def test_an_unknown_parent_is_refused_only_when_asked(world: World):
+    request = MakeCall("1", "sip:a@127.0.0.1", "http://app/", parent_call_uuid="nobody")
+    await world.calls.make_call(ACCOUNT, request)
+    with pytest.raises(InvalidParameter, match="parent_call_uuid"):
+        await world.calls.make_call(
+            ACCOUNT,
+            MakeCall("1", "sip:a@127.0.0.1", "http://app/", parent_call_uuid="nobody", error_if_parent_not_found=True),
+        )
+
+
+async def test_a_full_node_refuses_and_leaves_a_record(world: World):
+    world.legs.is_full = True
+    with pytest.raises(LimitReached):
+        await world.calls.make_call(ACCOUNT, MakeCall("1", "sip:a@127.0.0.1", "http://app/"))
+    records, total = await world.calls.cdrs(ACCOUNT, CdrFilters(), 20, 0)
+    assert total == 1
+    assert records[0].hangup_cause_code == 5030
+    assert world.calls.live_count == 0
+
+
+async def test_cancel_works_only_before_the_answer(world: World):
+    (uuid,) = (await world.calls.make_call(ACCOUNT, MakeCall("1", "sip:a@127.0.0.1", "http://app/"))).request_uuids
+    assert not await world.calls.cancel_request(OTHER, uuid)
+    world.legs.legs[0].answered_by_peer()
+    assert not await world.calls.cancel_request(ACCOUNT, uuid)
+    (second,) = (await world.calls.make_call(ACCOUNT, MakeCall("1", "sip:a@127.0.0.1", "http://app/"))).request_uuids
+    assert await world.calls.cancel_request(ACCOUNT, second)
+    record = await world.calls.cdr(ACCOUNT, second)
+    assert record is not None
+    assert record.hangup_cause_code == 1000
+
+
+async def test_transfer_needs_a_live_call_and_its_a_leg(world: World):
+    with pytest.raises(NotFound):
+        await world.calls.transfer(ACCOUNT, CallUuid("none"), Transfer("aleg", "http://new/"))
+    await arrive(world)
+    with pytest.raises(InvalidParameter, match="no B leg"):
+        await world.calls.transfer(ACCOUNT, CallUuid("call-1"), Transfer("bleg", bleg_url="http://new/"))
+    await world.calls.transfer(ACCOUNT, CallUuid("call-1"), Transfer("aleg", "http://new/", "GET"))
+
+
+async def test_calls_left_open_by_an_earlier_server_get_their_record_and_callback(world: World):
+    await arrive(world)
+    later = CallService(world.database, world.legs, world.timeline, CallSettings())  # type: ignore[arg-type]
+    assert await later.close_orphans() == 1
+    assert await later.close_orphans() == 0
+    record = await later.cdr(ACCOUNT, CallUuid("call-1"))
+    assert record is not None
+    assert record.hangup_cause_code == 5010
+    assert await world.outbox() == ["hangup"]
+
+
+async def test_records_are_filtered_and_paged(world: World):
+    for index in range(3):
+        request = MakeCall("1555", f"sip:a{index}@127.0.0.1", "http://app/")
+        (uuid,) = (await world.calls.make_call(ACCOUNT, request)).request_uuids
+        kind = LegEndKind.REFUSED if index else LegEndKind.RING_TIMEOUT
+        call = world.calls.find(uuid)
+        assert call is not None
+        world.legs.legs[-1].ended(kind, 486)
+        await call.wait_over()
+    records, total = await world.calls.cdrs(ACCOUNT, CdrFilters(hangup_cause_code=3010), 1, 0)
+    assert (len(records), total) == (1, 2)
+    assert (await world.calls.cdrs(ACCOUNT, CdrFilters(to_number="sip:a0"), 20, 0))[1] == 1
+    assert (await world.calls.cdrs(ACCOUNT, CdrFilters(direction=CallDirection.INBOUND), 20, 0))[1] == 0
+    assert (await world.calls.cdrs(OTHER, CdrFilters(), 20, 0))[1] == 0
