@@ -73,6 +73,9 @@ class FakeCalls:
     async def live_call(self, account: Account, call_uuid: CallUuid) -> LiveCallView | None:
         return self.live.get(call_uuid)
 
+    async def has_call(self, account: Account, call_uuid: CallUuid) -> bool:
+        return call_uuid in self.live or await self.cdr(account, call_uuid) is not None
+
     async def hangup_call(self, account: Account, call_uuid: CallUuid) -> bool:
         view = self.live.pop(call_uuid, None)
         if view is None:

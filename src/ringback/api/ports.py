@@ -43,6 +43,9 @@ class CallsPort(Protocol):
     async def live_call(self, account: Account, call_uuid: CallUuid) -> LiveCallView | None:
         """Return a call that has not ended, queued ones included, or `None`."""
 
+    async def has_call(self, account: Account, call_uuid: CallUuid) -> bool:
+        """Return whether the account has or had this call, in any state."""
+
     async def hangup_call(self, account: Account, call_uuid: CallUuid) -> bool:
         """End a queued, ringing or answered call; `False` when the account has no such call that has not ended."""
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from ringback.accounts.account import Account
 from ringback.api.auth import CallingAccount
 from ringback.api.bodies import read_query
 from ringback.api.forms import Form, described_query
-from ringback.api.services import Services, ServicesOf
+from ringback.api.services import ServicesOf
 from ringback.errors import NotFound
 from ringback.ids import CallUuid
 from ringback.storage.event_log import LoggedEvent
@@ -36,7 +35,7 @@ async def list_events(request: Request, account: CallingAccount, services: Servi
     Shape: `{"id", "call_uuid", "wall_ms", "at_ms", "kind", "fields"}`; pass the last `id` as `after` to go on.
     """
     after_id, wait_ms, limit = _read(Form(read_query(request)))
-    if not await _belongs_to(services, account, CallUuid(call_uuid)):
+    if not await services.calls.has_call(account, CallUuid(call_uuid)):
         raise NotFound("call not found")
     wait_ms = min(wait_ms, services.settings.events_wait_max_ms)
     if wait_ms:
@@ -54,10 +53,3 @@ def _line(event: LoggedEvent) -> dict[str, object]:
         "kind": event.kind,
         "fields": event.fields,
     }
-
-
-async def _belongs_to(services: Services, account: Account, call_uuid: CallUuid) -> bool:
-    return (
-        await services.calls.live_call(account, call_uuid) is not None
-        or await services.calls.cdr(account, call_uuid) is not None
-    )
