@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from tests.support.sip_network import Network, Node, Weather, target
 
 from ringback.machine import MS
 from ringback.sip.address import name_addr
@@ -22,7 +23,6 @@ from ringback.sip.endpoint import (
     Reoffered,
     Transport,
 )
-from tests.support.sip_network import Network, Node, Weather, target
 
 OFFER, ANSWER = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\n", b"v=0\r\no=- 2 1 IN IP4 10.0.0.2\r\n"
 

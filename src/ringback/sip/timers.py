@@ -153,8 +153,8 @@ class OwnedTimers:
         self._entries.clear()
 
     def fired(self, timer: Timer) -> None:
-        """Forget a timer that the heap has just handed out."""
-        self._entries.pop(timer, None)
+        """Forget a timer that the heap has just handed out; one fired by hand is disarmed too."""
+        self.stop(timer)
 
     def is_armed(self, timer: Timer) -> bool:
         """Return whether `timer` waits to fire."""
