@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -46,17 +46,18 @@ class Algorithm:
         return hashlib.new(self.hash_name, octets, usedforsecurity=False).hexdigest()
 
 
-def _known_algorithms() -> dict[str, Algorithm]:
+def known_algorithms(available: Container[str]) -> dict[str, Algorithm]:
+    """Return the algorithms whose hashes are `available`, by upper-case name."""
     known: dict[str, Algorithm] = {}
     for name, hash_name, strength in (("MD5", "md5", 1), ("SHA-256", "sha256", 2), ("SHA-512-256", "sha512_256", 3)):
         # SHA-512/256 is missing from some builds of OpenSSL.
-        if hash_name in hashlib.algorithms_available:
+        if hash_name in available:
             known[name] = Algorithm(name, hash_name, strength)
             known[f"{name}-SESS"] = Algorithm(f"{name}-sess", hash_name, strength, is_session=True)
     return known
 
 
-ALGORITHMS: Final = _known_algorithms()
+ALGORITHMS: Final = known_algorithms(hashlib.algorithms_available)
 """What this host can compute, by upper-case name."""
 
 

@@ -8,6 +8,7 @@ headers read `None` or nothing where the value is unreadable. On messages of our
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeVar, cast
 
@@ -301,7 +302,7 @@ def application_header(name: str, value: str) -> tuple[str, str]:
     return name, value
 
 
-class _Message:
+class _Message(ABC):
     """What requests and responses share: headers, body, and the views of the headers."""
 
     __slots__ = ("_bytes", "_bytes_version", "body", "headers")
@@ -316,9 +317,9 @@ class _Message:
         self._bytes_version = -1
 
     @property
+    @abstractmethod
     def start_line(self) -> str:
         """Return the start line without its line end."""
-        raise NotImplementedError
 
     @property
     def via(self) -> Via:

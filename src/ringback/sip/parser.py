@@ -192,7 +192,7 @@ class StreamFramer:
         buffer = self._buffer
         buffer += data
         position = 0
-        while not self.is_broken:
+        while True:
             if self._draft is None:
                 if not self._line_end:
                     skipped = self._skip_line_ends(position, out)

@@ -15,11 +15,13 @@ Example:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from itertools import accumulate
 from typing import Final
 
 from ringback.errors import ProtocolError
@@ -147,17 +149,13 @@ def order_srv(records: Sequence[SrvRecord], chance: Callable[[], float]) -> list
     """Return the records in the order to try: by priority, and within one by weighted lot (RFC 2782)."""
     ordered: list[SrvRecord] = []
     for priority in sorted({record.priority for record in records}):
-        waiting = sorted(
-            (record for record in records if record.priority == priority), key=lambda record: record.weight
-        )
+        # Weightless records first, so that they too are drawn now and then.
+        equals = [record for record in records if record.priority == priority]
+        waiting = sorted(equals, key=lambda record: record.weight)
         while waiting:
-            lot = chance() * (sum(record.weight for record in waiting) + 1)
-            running = 0
-            for index, record in enumerate(waiting):
-                running += record.weight
-                if running >= int(lot):
-                    ordered.append(waiting.pop(index))
-                    break
+            sums = list(accumulate(record.weight for record in waiting))
+            lot = min(int(chance() * (sums[-1] + 1)), sums[-1])
+            ordered.append(waiting.pop(bisect_left(sums, lot)))
     return ordered
 
 

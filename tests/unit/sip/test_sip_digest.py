@@ -14,6 +14,7 @@ from ringback.sip.digest import (
     DigestClient,
     challenges_of,
     digest_response,
+    known_algorithms,
     parse_auth_params,
 )
 from ringback.sip.errors import MalformedSip, UnsafeHeader
@@ -132,6 +133,11 @@ def test_strongest_known_algorithm_first() -> None:
     if "SHA-512-256" in ALGORITHMS:
         (header,) = answer(client(), *offers, 'Digest realm="r", nonce="x", algorithm=SHA-512-256')
         assert "algorithm=SHA-512-256" in header[1]
+
+
+def test_algorithms_that_this_host_lacks_are_unknown() -> None:
+    assert set(known_algorithms({"md5", "sha256"})) == {"MD5", "MD5-SESS", "SHA-256", "SHA-256-SESS"}
+    assert known_algorithms({"sha512_256"})["SHA-512-256-SESS"].is_session
 
 
 def test_nothing_to_answer_with() -> None:

@@ -54,6 +54,11 @@ def test_a_ping_cut_in_two_is_still_a_ping() -> None:
     assert framer.feed(b"\r\n") == [KeepAlive.PING]
 
 
+def test_stray_line_feeds_between_messages_are_skipped() -> None:
+    assert kinds(StreamFramer().feed(b"\n\n\n" + request_bytes(method="BYE"))) == [KeepAlive.PONG, "BYE"]
+    assert kinds(StreamFramer().feed(b"\n" + request_bytes(method="BYE"))) == ["BYE"]
+
+
 def test_a_pong_then_a_message_then_a_pong_is_no_ping() -> None:
     framer = StreamFramer()
     assert kinds(framer.feed(b"\r\n" + request_bytes(method="BYE"))) == [KeepAlive.PONG, "BYE"]

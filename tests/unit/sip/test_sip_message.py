@@ -19,6 +19,7 @@ from ringback.sip.message import (
     response_to,
 )
 from ringback.sip.parser import parse_message
+from ringback.sip.uri import SipUri
 
 
 def invite() -> SipRequest:
@@ -147,6 +148,19 @@ def test_missing_headers_of_our_own_messages_are_named() -> None:
             getattr(message, view)
     assert [message.vias, message.contacts, message.routes, message.record_routes] == [()] * 4
     assert (message.max_forwards, message.content_type, message.expires) == (70, None, None)
+
+
+def test_views_of_our_own_messages_are_read_on_demand() -> None:
+    message = SipRequest("INVITE", "sip:a@b", [("Max-Forwards", "60"), ("Contact", "*")])
+    assert message.uri == SipUri("b", "a")
+    assert message.uri is message.uri
+    assert message.max_forwards == 60
+    assert message.contacts == ()
+    message.headers.set("Max-Forwards", "256")
+    with pytest.raises(MalformedSip):
+        _ = message.max_forwards
+    with pytest.raises(MalformedSip):
+        _ = SipRequest("INVITE", "nonsense").uri
 
 
 def test_optional_views() -> None:

@@ -366,6 +366,19 @@ def test_quoted_nul_is_legal_and_an_escaped_backslash_does_not_quote_it() -> Non
     assert refusal(data.replace(b"\\Z", b"x" * 8_192 + b"\\\0")).status is None
 
 
+def test_as_many_stray_cr_as_stray_lf_are_still_seen() -> None:
+    assert refusal(request_bytes("X-One: a\nb", "X-Two: c\rd")).code == "control-character"
+
+
+def test_a_control_character_in_the_start_line_is_refused() -> None:
+    assert refusal(request_bytes(start_line="INVITE sip:a\0@b SIP/2.0")).status == 400
+
+
+def test_an_empty_call_id_is_dropped() -> None:
+    assert refusal(request_bytes(replace={"Call-ID": ""})).status is None
+    assert refusal(response_bytes(replace={"Call-ID": ""})).status is None
+
+
 def test_crlf_mode_and_lf_mode_do_not_mix() -> None:
     data = request_bytes("X-One: 1\nX-Two: 2")
     assert refusal(data).status == 400
@@ -390,6 +403,7 @@ def test_line_ends_cannot_smuggle_a_header_section() -> None:
         "INVITE sip:@b SIP/2.0",
         "INVITE sip: SIP/2.0",
         "INVITE a@b SIP/2.0",
+        "INVITE(1) sip:a@b SIP/2.0",
         "INVITE sip:a@b:99999 SIP/2.0",
         "INVITE sip:a@b:port SIP/2.0",
         "INVITE sip:a@[2001:db8::g] SIP/2.0",

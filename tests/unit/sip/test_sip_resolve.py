@@ -208,6 +208,10 @@ def test_srv_of_weight_zero_is_last_but_not_never() -> None:
     assert order_srv([one, zero], lambda: 0.0)[0] is zero
 
 
+def test_a_draw_of_one_ends_too() -> None:
+    assert len(order_srv([SrvRecord(0, 1, 1, "a"), SrvRecord(0, 2, 1, "b")], lambda: 1.0)) == 2
+
+
 def test_srv_priority_comes_before_weight() -> None:
     records = [SrvRecord(2, 100, 1, "c"), SrvRecord(1, 0, 1, "a"), SrvRecord(1, 0, 1, "b")]
     assert [record.target for record in order_srv(records, lambda: 0.9)] == ["a", "b", "c"]

@@ -141,6 +141,12 @@ def test_tel() -> None:
     assert (uri.digits, uri.user_text, uri.phone_context) == ("+1555", "+1555", "+1")
 
 
+def test_opaque_uris_have_no_user_and_odd_hosts_compare_as_text() -> None:
+    assert OpaqueUri("urn", "x").user_text == ""
+    assert SipUri("[X]").matches(SipUri("[x]"))
+    assert not SipUri("[x]").matches(SipUri("[y]"))
+
+
 def test_host_and_port() -> None:
     assert parse_host_port("pbx1") == ("pbx1", None)
     assert parse_host_port("[::1]:5060") == ("[::1]", 5060)

@@ -37,6 +37,7 @@ def test_reason_survives_a_round_trip() -> None:
     reason = Reason("SIP", 200, 'Call "completed"; elsewhere')
     assert parse_reasons([str(reason)]) == (reason,)
     assert str(Reason("Q.850", 16)) == "Q.850;cause=16"
+    assert str(Reason("SIP")) == "SIP"
     with pytest.raises(UnsafeHeader):
         str(Reason("Q 850", 16))
 
