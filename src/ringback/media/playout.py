@@ -230,6 +230,8 @@ class Playout:
         if self.level == 0:
             self._gap_slots += 1
             self._start_wait = 0
+            if self._gap_slots == _GAP_SLOTS + 1:
+                self._adapt_start()
             if self._gap_slots == _DEBT_SLOTS:
                 self._debt = 0
                 self._pace_run = 0
@@ -238,15 +240,13 @@ class Playout:
         if is_resuming:
             self.gaps += 1
             self._had_gap = True
-        elif self.level < self._start_level and self._start_wait < self._start_level:
+        elif self.level < FRAME_SAMPLES + self._start_level and self._start_wait < self._start_level:
             self._start_wait += FRAME_SAMPLES
             return None
         if self._gap_slots < _DEBT_SLOTS:
             self._debt = min(self._debt + self._gap_slots * FRAME_SAMPLES + self._start_wait, _DEBT_MAX)
         self._start_wait = 0
         self._is_playing = True
-        if not is_resuming:
-            self._adapt_start()
         self._gap_slots = 0
         self._reset_pace()
         return self.take(now) if self.level >= FRAME_SAMPLES else self._run_dry()
