@@ -22,6 +22,7 @@ import plivo.rest.client as plivo_client
 from ringback.accounts.account import Account
 from ringback.accounts.store import ensure_account
 from ringback.api.app import build_api
+from ringback.api.gate import Gate, GateSettings
 from ringback.api.listener import HttpListener
 from ringback.api.services import ApiSettings, Services
 from ringback.storage.database import Database
@@ -78,14 +79,16 @@ _opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({
 class ApiServer:
     """A running server; its loop turns in a thread of its own, because the official SDK blocks."""
 
-    def __init__(self, settings: ApiSettings) -> None:
+    def __init__(self, settings: ApiSettings, gate: GateSettings | None = None) -> None:
         self.calls = FakeCalls()
         self.streams = FakeStreams(self.calls)
         self.callbacks = FakeCallbacks()
         self.readiness = FakeReadiness()
         self.database: Database
         self.events: EventLog
+        self.gate: Gate
         self._settings = settings
+        self._gate_settings = gate
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -129,7 +132,8 @@ class ApiServer:
             settings=self._settings,
         )
         self.app = build_api(services)
-        listener = HttpListener(self.app, "127.0.0.1", 0)
+        listener = HttpListener(self.app, "127.0.0.1", 0, self._gate_settings)
+        self.gate = listener.gate
         await listener.start()
         self.url = f"http://127.0.0.1:{listener.port}"
         self._started.set()
@@ -187,9 +191,10 @@ class ApiServer:
 
 
 @contextlib.contextmanager
-def running(settings: ApiSettings | None = None) -> Iterator[ApiServer]:
+def running(settings: ApiSettings | None = None, gate: GateSettings | None = None) -> Iterator[ApiServer]:
     """Yield a running server."""
-    server = ApiServer(settings or ApiSettings(requests_per_window=0, auth_failures_per_minute=0, version="1.2.3"))
+    settings = settings or ApiSettings(requests_per_window=0, auth_failures_per_minute=0, version="1.2.3")
+    server = ApiServer(settings, gate)
     try:
         yield server
     finally:

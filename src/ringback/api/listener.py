@@ -8,12 +8,11 @@ import socket
 import uvicorn
 from starlette.types import ASGIApp
 
+from ringback.api.gate import Gate, GatedProtocol, GateSettings
 from ringback.errors import ConfigError
 
 _BACKLOG = 512
 _KEEP_ALIVE_S = 30
-_HEADER_MAX_BYTES = 16 * 1024
-_CONNECTIONS_MAX = 4_000
 _SHUTDOWN_S = 2
 
 
@@ -23,28 +22,27 @@ class HttpListener:
     State: the port is bound when the object exists; it serves between `start` and `close`.
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, settings: GateSettings | None = None) -> None:
         """Bind the port; 0 takes a free one.
 
         Raises:
             ConfigError: the address cannot be bound.
         """
+        self.gate = Gate(settings or GateSettings())
         self._socket = _bound(host, port)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=GatedProtocol.behind(self.gate),
             ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
             backlog=_BACKLOG,
-            limit_concurrency=_CONNECTIONS_MAX,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_SHUTDOWN_S,
-            h11_max_incomplete_event_size=_HEADER_MAX_BYTES,
         )
         self._server = uvicorn.Server(config)
         self._task: asyncio.Task[None] | None = None
