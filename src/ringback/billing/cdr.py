@@ -7,13 +7,13 @@ BILLING_STEP_S = 60
 
 
 def duration_s(start_ms: int | None, end_ms: int | None) -> int:
-    """Return the whole seconds from `start_ms` to `end_ms`, rounded up; 0 when it never started.
+    """Return the seconds from `start_ms` to `end_ms`, rounded to the nearest, at least 1; 0 when it never started.
 
     Units: arguments are milliseconds of one clock.
     """
     if start_ms is None or end_ms is None or end_ms <= start_ms:
         return 0
-    return -(-(end_ms - start_ms) // 1000)
+    return max(1, (end_ms - start_ms + 500) // 1000)
 
 
 def billed_duration_s(seconds: int) -> int:

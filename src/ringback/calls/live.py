@@ -348,20 +348,13 @@ class LiveCall:
     def handle_leg_event(self, event: LegEvent) -> None:
         """Take one event of the leg; the leg's listener."""
         match event:
-            case LegRinging(status, has_early_media):
-                self._rang(status, has_early_media)
-            case LegAnswered(codec_name, local, remote):
-                self._answered(codec_name, f"{local.host}:{local.port}", f"{remote.host}:{remote.port}")
-            case LegConfirmed():
-                self.note("leg", event="confirmed")
-            case LegRenegotiated(codec_name, remote, direction):
-                self.note(
-                    "leg",
-                    event="renegotiated",
-                    codec=codec_name,
-                    remote=f"{remote.host}:{remote.port}",
-                    direction=direction.value,
-                )
+            case LegRinging(_, has_early_media):
+                self._rang(has_early_media)
+            case LegAnswered():
+                self._answered()
+            case LegConfirmed() | LegRenegotiated():
+                # Of interest to the leg alone, which records them.
+                return
             case LegMedia(media_event):
                 self._media(media_event)
             case LegEnded(end):
@@ -369,8 +362,7 @@ class LiveCall:
             case _:
                 assert_never(event)
 
-    def _rang(self, status: int, has_early_media: bool) -> None:
-        self.note("leg", event="ringing", status=status, early_media=has_early_media)
+    def _rang(self, has_early_media: bool) -> None:
         if has_early_media and self.terms.send_digits and self.terms.send_on_preanswer:
             self._send_agreed_digits()
         if self._advance(Trigger.RING):
@@ -378,13 +370,12 @@ class LiveCall:
             if self.terms.hangup_on_ring_s is not None:
                 self._after("hangup-on-ring", self.terms.hangup_on_ring_s, Code.CANCELED, HangupSource.API)
 
-    def _answered(self, codec_name: str, local: str, remote: str) -> None:
+    def _answered(self) -> None:
         self._stop_timer("hangup-on-ring")
         if not self._advance(Trigger.ANSWER):
             return
         self.answered_at = clock.now()
         self.answered_wall_ms = clock.wall_ms()
-        self.note("leg", event="answered", codec=codec_name, local=local, remote=remote)
         self._after("max-duration", self.terms.time_limit_s, Code.SCHEDULED_HANGUP, HangupSource.PLATFORM)
         self.keeper.call_answered(self)
         self.spawn(self.keeper.store_answer(self))
