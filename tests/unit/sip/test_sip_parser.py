@@ -447,6 +447,7 @@ def test_bad_contact_is_refused(contact: str) -> None:
 
 def test_wildcard_contact_elsewhere_is_refused() -> None:
     assert refusal(request_bytes(replace={"Contact": "*"})).status == 400
+    assert refusal(request_bytes("Expires: 0", replace={"Contact": "*"})).status == 400
     assert refusal(request_bytes("Expires: 60", method="REGISTER", replace={"Contact": "*"})).status == 400
     assert refusal(request_bytes(method="REGISTER", replace={"Contact": "*"})).status == 400
 

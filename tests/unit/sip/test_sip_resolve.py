@@ -149,6 +149,12 @@ def test_without_any_record_udp_and_the_default_port() -> None:
 def test_srv_targets_may_be_numeric_and_absent_services_are_skipped() -> None:
     names = zone(**{"SRV _sip._udp.x": srv((0, 0, 5060, "192.0.2.5"), (1, 0, 5060, "."), (2, 0, 0, "y"))})
     assert names.targets("sip:x;transport=udp") == (Target(UDP, "192.0.2.5", 5060),)
+    assert names.rounds == [["SRV _sip._udp.x"]]
+
+
+def test_addresses_come_in_their_shortest_form() -> None:
+    names = zone(**{"AAAA x": addresses("2001:DB8:0:0::1", "2001:db8::1")})
+    assert names.targets("sip:x:5060") == (Target(UDP, "2001:db8::1", 5060),)
 
 
 def test_same_target_stands_once() -> None:
