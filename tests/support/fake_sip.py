@@ -11,6 +11,7 @@ from ringback.sip.endpoint import InviteId, InviteReceived, OutboundInvite
 from ringback.sip.flow import Flow, Target, Transport
 from ringback.sip.invite.values import HeaderLines
 from ringback.sip.message import SipRequest, SipResponse, response_to
+from ringback.sip.uri import SipUri, parse_uri
 
 OFFER = (
     b"v=0\r\no=- 77 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8 0 96\r\n"
@@ -55,10 +56,14 @@ class FakeSipPort:
     targets: dict[str, tuple[Target, ...]] = field(default_factory=dict)
 
     async def resolve(self, uri: str) -> tuple[Target, ...]:
-        """Return the targets set for `uri`."""
-        if uri not in self.targets:
+        """Return the targets set for `uri`, or where its numeric host is."""
+        if uri in self.targets:
+            return self.targets[uri]
+        parsed = parse_uri(uri)
+        host = parsed.host.strip("[]") if isinstance(parsed, SipUri) else ""
+        if not isinstance(parsed, SipUri) or not (host.replace(".", "").isdigit() or ":" in host):
             raise NotFound(f"no address for {uri}")
-        return self.targets[uri]
+        return (Target(Transport.TCP if parsed.transport == "tcp" else Transport.UDP, host, parsed.port or 5060),)
 
     def invite(self, outbound: OutboundInvite) -> InviteId:
         """Note the call as `out-1`, `out-2`, ..."""
@@ -67,9 +72,7 @@ class FakeSipPort:
         self.calls.append(SipCall("invite", invite_id, sdp=outbound.sdp, headers=outbound.headers))
         return invite_id
 
-    def progress(
-        self, invite_id: InviteId, status: int, sdp: bytes | None = None, headers: HeaderLines = ()
-    ) -> bool:
+    def progress(self, invite_id: InviteId, status: int, sdp: bytes | None = None, headers: HeaderLines = ()) -> bool:
         """Note a provisional response."""
         return self._note(SipCall("progress", invite_id, status, sdp, headers=headers))
 

@@ -26,6 +26,20 @@ _NOWHERE: Final = Address("0.0.0.0", 9)
 """Stands for a peer that holds without ever having named an address; nothing is sent while it holds."""
 
 
+_PRIVATE_NETWORKS: Final = (
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "127.0.0.0/8",
+    "fc00::/7",
+    "fe80::/10",
+    "::1/128",
+)
+"""Addresses behind NAT. `ipaddress` calls more ranges private, such as those for documentation and benchmarks."""
+
+
 def bind_host(settings: SignallingSettings, peer_host: str) -> str:
     """Return where RTP is bound for a peer whose media or signalling is at `peer_host`.
 
@@ -120,7 +134,7 @@ def _is_numeric(host: str) -> bool:
 
 
 def _is_private(host: str) -> bool:
-    return ip_address(host).is_private
+    return _is_within(host, _PRIVATE_NETWORKS)
 
 
 def _is_within(host: str, networks: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ from typing import Final, assert_never
 import structlog
 
 from ringback import clock
-from ringback.errors import MediaError, RingbackError
+from ringback.errors import InvalidParameter, MediaError, RingbackError
 from ringback.ids import CommandId, LegId, SessionId
 from ringback.machine import SECOND, Instant
 from ringback.media.control.commands import SessionCommand
@@ -34,6 +34,7 @@ from ringback.signalling.events import (
     LegRenegotiated,
     LegRinging,
 )
+from ringback.signalling.identity import clean_name
 from ringback.signalling.jobs import JobQueue
 from ringback.signalling.leg import (
     ANSWERED,
@@ -79,6 +80,7 @@ from ringback.sip.endpoint import (
 )
 from ringback.sip.flow import Target
 from ringback.sip.headers.reason import Reason
+from ringback.sip.message import application_header
 from ringback.telemetry.events import EventSink
 
 _log = structlog.get_logger(__name__)
@@ -240,6 +242,9 @@ class SipLeg:
         """Refuse an inbound call with a final status of 300 to 699 and return when the leg has ended.
 
         An answered or outbound leg is hung up instead; an ended one is left alone.
+
+        Raises:
+            InvalidParameter: The status is no final one, or a header cannot be sent.
         """
         if self._machine.state in UNANSWERED_INBOUND:
             self.turn_away(status, reason, headers)
@@ -248,13 +253,19 @@ class SipLeg:
             await self.hangup()
 
     def turn_away(self, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
-        """Refuse an unanswered inbound call as `reject` does, without waiting for the end."""
-        self._refusal_headers = headers
-        self._feed(Trigger.REJECT, LegEnd(LegEndKind.REJECTED, status, reason))
+        """Refuse an unanswered inbound call as `reject` does, without waiting for the end.
+
+        Raises:
+            InvalidParameter: The status is no final one, or a header cannot be sent.
+        """
+        if not 300 <= status <= 699:
+            raise InvalidParameter(f"found status {status}, expected 300 to 699")
+        self._refusal_headers = tuple(application_header(name, value) for name, value in headers)
+        self._feed(Trigger.REJECT, LegEnd(LegEndKind.REJECTED, status, clean_name(reason)))
 
     async def hangup(self, q850: int = 16, text: str = "") -> None:
         """End the leg by BYE, CANCEL or a final response, as its state needs; return when it has ended. Idempotent."""
-        await self._hang_up(LegEndKind.LOCAL_HANGUP, Reason("Q.850", q850, text))
+        await self._hang_up(LegEndKind.LOCAL_HANGUP, Reason("Q.850", q850, clean_name(text)))
 
     async def end_for_media_timeout(self) -> None:
         """End the leg like `hangup`, reported as `LegEndKind.MEDIA_TIMEOUT`: for an owner that got `MediaTimedOut`."""

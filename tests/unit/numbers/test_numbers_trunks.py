@@ -137,7 +137,7 @@ def test_outbound_trunk_takes_no_calls() -> None:
 
 
 def test_wrong_network_is_a_setting_to_change() -> None:
-    with pytest.raises(ConfigError, match="trunk acme: allowed_addresses has 'sip.example.net'"):
+    with pytest.raises(ConfigError, match=r"trunk acme: allowed_addresses has 'sip\.example\.net'"):
         Trunk("acme", allowed_addresses=("sip.example.net",))
 
 

@@ -512,7 +512,7 @@ def test_both_sides_of_an_exchange_agree() -> None:
 _SDP_LINES = st.one_of(
     st.sampled_from(
         [
-            "m=audio 4000 RTP/AVP 0 8 101", "m=audio 4000 RTP/AVP 96 9999 x 127", "m=audio 0 RTP/AVP 0", "m=audio 9 X 0",
+            "m=audio 4000 RTP/AVP 0 8 101", "m=audio 4 RTP/AVP 96 9999 x 127", "m=audio 0 RTP/AVP 0", "m=audio 9 X 0",
             "m=video 1 RTP/AVP 34", "m=audio 4000 RTP/AVPF 0", "a=rtpmap:96 PCMU/8000", "a=rtpmap:0 x/1", "a=sendonly",
             "a=inactive", "a=recvonly", "c=IN IP4 0.0.0.0", "c=IN IP6 ::1", "c=IN IP4 224.0.0.1", "c=IN IP4 name",
             "a=ptime:1", "a=ptime:99999", "a=maxptime:0", "a=rtpmap:101 telephone-event/8000", "a=rtpmap:96 x/y/z",

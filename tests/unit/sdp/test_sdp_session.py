@@ -12,7 +12,9 @@ def test_text_has_the_order_and_line_ends_of_the_standard() -> None:
     description = SessionDescription(
         Origin("-", "7", "3", "2001:db8::1"),
         (
-            Media("audio", 4000, "RTP/AVP", ("0", "101"), "192.0.2.9", (Attribute("ptime", "20"), Attribute("sendrecv"))),
+            Media(
+                "audio", 4000, "RTP/AVP", ("0", "101"), "192.0.2.9", (Attribute("ptime", "20"), Attribute("sendrecv"))
+            ),
             Media("video", 0, "RTP/AVP", ("34",)),
         ),
         "2001:db8::1",
