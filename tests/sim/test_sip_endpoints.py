@@ -1,4 +1,4 @@
-"""Two endpoints on a bad network: whatever is lost, both agree in the end that the call is over, and nothing is left."""
+"""Two endpoints on a bad network: whatever is lost, both agree that the call is over, and nothing is left."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Network:
 
     seed: int = 0
     weather: Weather = field(default_factory=Weather)
-    now: Instant = Instant(0)
+    now: Instant = field(default_factory=lambda: Instant(0))
     dropped: Callable[[bytes], bool] = lambda payload: False
 
     def __post_init__(self) -> None:
@@ -98,6 +98,10 @@ class Network:
         """Return a new endpoint at `host`."""
         self.nodes[host] = Node(self, host, settings or SipSettings(), is_traced)
         return self.nodes[host]
+
+    def add(self, host: str, node: Any) -> None:
+        """Put anything at `host` that has `pump` and an `endpoint` with the loop contract."""
+        self.nodes[host] = node
 
     def at(self, delay_ms: float, action: Callable[[], None]) -> None:
         """Do something later; every node is pumped afterwards."""
