@@ -161,14 +161,19 @@ class GatedProtocol(HttpToolsProtocol):
             return
         self._is_closed_by_gate = True
         self._disarm()
-        # uvicorn declares `cycle` without saying that it is None before the first request.
-        if not getattr(self.cycle, "response_started", False):
+        if not self._is_answered():
             body = f'{{"error":"{reason.lower()}"}}'
             self.transport.write(
                 f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
                 f"connection: close\r\n\r\n{body}".encode()
             )
         self.transport.close()
+
+    def _is_answered(self) -> bool:
+        """Return whether bytes of an answer to the current request, or to an earlier one, are on their way."""
+        # uvicorn declares `cycle` without saying that it is None before the first request.
+        is_started = bool(getattr(self.cycle, "response_started", False))
+        return is_started and not (self._is_in_headers and self.cycle.response_complete)
 
 
 def _is_loopback(source: str) -> bool:
