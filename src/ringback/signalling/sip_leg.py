@@ -36,6 +36,7 @@ from ringback.signalling.events import (
 )
 from ringback.signalling.identity import clean_name
 from ringback.signalling.jobs import JobQueue
+from ringback.signalling.journal import LegRecord
 from ringback.signalling.leg import (
     ANSWERED,
     UNANSWERED_INBOUND,
@@ -294,6 +295,29 @@ class SipLeg:
     async def wait_ended(self) -> None:
         """Return when `LegEnded` was reported."""
         await self._ended.wait()
+
+    def record(self) -> LegRecord | None:
+        """Return the leg as plain values for a journal, or `None` unless it is confirmed."""
+        if self._machine.state is not State.CONFIRMED or not self._audio.is_open:
+            return None
+        sdp, local = self._audio.sdp, self._audio.local
+        return LegRecord(
+            leg_id=self.leg_id,
+            session_id=self.session_id,
+            call_uuid=self.call_uuid,
+            invite_id=self.invite_id,
+            direction=self.direction.value,
+            caller=self.caller,
+            callee=self.callee,
+            source_host=self.source_host,
+            trunk_name=self.trunk_name,
+            sdp_id=sdp.session_id,
+            sdp_version=sdp.version,
+            local_sdp=sdp.local.to_bytes().decode() if sdp.local is not None else "",
+            remote_sdp=sdp.remote.to_bytes().decode() if sdp.remote is not None else "",
+            local_rtp_host=local.host,
+            local_rtp_port=local.port,
+        )
 
     def start(self) -> None:
         """Begin dialling an outbound leg; `Legs.dial` calls it."""
