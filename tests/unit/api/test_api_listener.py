@@ -27,3 +27,11 @@ async def test_unstarted_listener_releases_its_port() -> None:
 
 async def _nothing(*_args: object) -> None:
     raise AssertionError
+
+
+async def test_small_answers_are_not_delayed() -> None:
+    """Accepted connections inherit both; without them every answer waits 40 ms for an acknowledgement."""
+    listener = HttpListener(_nothing, "127.0.0.1", 0)
+    assert listener._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+    assert listener._socket.proto == socket.IPPROTO_TCP
+    await listener.close()

@@ -220,3 +220,34 @@ async def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "r.db").write_bytes(b"this is not a database, it is a text file" * 100)
     with pytest.raises(ConfigError, match="file is not a database"):
         await Database.open(f"sqlite+aiosqlite:///{tmp_path}/r.db")
+
+
+async def test_acknowledged_writes_survive_kill_9(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/ringback.db"
+    writer = subprocess.Popen(  # noqa: ASYNC220  # a moment of blocking does not matter here
+        [
+            sys.executable,
+            "-c",
+            "import asyncio\n"
+            "from ringback.storage.database import Database\n"
+            "from ringback.storage.models import EventRow\n"
+            "def add(session, number):\n"
+            "    session.add(EventRow(call_uuid=str(number), wall_ms=1, at_ms=0, kind='call', fields='{}'))\n"
+            "async def write(database, number):\n"
+            "    await database.write(lambda session: add(session, number))\n"
+            "    print(number, flush=True)\n"
+            "async def main():\n"
+            f"    database = await Database.open({url!r})\n"
+            "    for first in range(0, 10**9, 20):\n"
+            "        await asyncio.gather(*(write(database, first + index) for index in range(20)))\n"
+            "asyncio.run(main())",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert writer.stdout is not None
+    acknowledged = [writer.stdout.readline().strip() for _ in range(500)]
+    writer.kill()
+    acknowledged += [line.strip() for line in writer.communicate()[0].splitlines(keepends=True) if line.endswith("\n")]
+    async with opened(url) as database:
+        assert set(acknowledged) <= set(await database.read(call_uuids))
