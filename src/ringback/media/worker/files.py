@@ -63,6 +63,7 @@ class _Pass:
             raise UnplayableFile(f"file has {info.sample_rate} samples per second")
         self.key = FileKey(path, stat.st_mtime_ns, stat.st_size)
         self._played_ms = 0
+        self._is_over = False
         self._resampler = (
             soxr.ResampleStream(info.sample_rate, _RATE_HZ, 1, dtype="int16", quality="HQ")
             if info.sample_rate != _RATE_HZ
@@ -78,11 +79,14 @@ class _Pass:
 
     def next_chunk(self) -> bytes:
         """Return the next audio, empty at the end."""
+        if self._is_over:
+            return b""
         started = clock.now()
         try:
             decoded = next(self._chunks, None)
         except miniaudio.MiniaudioError as error:
             raise UnplayableFile(f"file cannot be decoded: {error}") from error
+        self._is_over = decoded is None
         samples = np.frombuffer(decoded if decoded is not None else b"", dtype=np.int16)  # type: ignore[call-overload]  # an array is a buffer
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples, last=decoded is None)
@@ -93,7 +97,7 @@ class _Pass:
         if clock.now() - started > self._settings.play_decode_per_minute_ms * MS * _CHUNK_MS // 60_000:
             raise UnplayableFile("file takes too long to decode")
         # A resampler may hold back everything of a short chunk: that is not the end yet.
-        return pcm if pcm or decoded is None else self.next_chunk()
+        return pcm or self.next_chunk()
 
 
 class FilePlayback:

@@ -47,6 +47,8 @@ _log = structlog.get_logger(__name__)
 
 _PACKETS_PER_CHECK_MAX = 250
 """Packets read from one socket between two checks, one second apart; more are read and dropped unparsed."""
+_READ_BYTES = PACKET_MAX_BYTES + 1
+"""One byte more than is taken, so that a longer packet is recognised."""
 _PRIVILEGED_PORTS = 1_024
 
 
@@ -79,6 +81,31 @@ class Leg:
 
     State: live from construction to `close`; afterwards every method does nothing.
     """
+
+    __slots__ = (
+        "_budget",
+        "_causes",
+        "_clients",
+        "_files",
+        "_loop",
+        "_opened_at",
+        "_out",
+        "_owner",
+        "_plays",
+        "_poll_event",
+        "_receive_packet",
+        "_recvfrom",
+        "_sendto",
+        "_session",
+        "_session_tick",
+        "_settings",
+        "_sock",
+        "is_closed",
+        "local",
+        "port",
+        "refused_by_kernel",
+        "session_id",
+    )
 
     def __init__(
         self,
@@ -141,7 +168,14 @@ class Leg:
                     # A full socket buffer or an unreachable route loses one packet, as the network would.
                     self.refused_by_kernel += 1
             out.clear()
-            self._follow_up()
+            # Events of packets and messages wait for the slot; what answers the agent does not.
+            event = self._poll_event()
+            if event is not None:
+                self._report_event(event)
+                self._report_events()
+            for client in self._clients:
+                if client.outbox:
+                    client.flush()
         except Exception as error:
             self._owner.leg_failed(self, error)
 
@@ -295,11 +329,6 @@ class Leg:
             )
         )
 
-    def stream_fed(self, client: StreamClient, now: Instant) -> None:
-        """Follow up an agent's message; called by its client."""
-        if not self.is_closed:
-            self._follow_up()
-
     def stream_ended(self, client: StreamClient, reason: StreamEnd, close_code: int, detail: str) -> None:
         """Detach the stream and report its totals; called by its client."""
         now = clock.now()
@@ -319,30 +348,37 @@ class Leg:
         # One datagram per wake: the loop's poll is level-triggered, so a waiting packet wakes again at once, and the
         # usual case saves the read that finds nothing (measured 2026-11-22: 6.1 µs per packet against 8.2 µs).
         try:
-            data, source = self._recvfrom(PACKET_MAX_BYTES + 1)
+            data, source = self._recvfrom(_READ_BYTES)
         except OSError:
             return
-        self._take(data, source)
-
-    def _take_datagram6(self) -> None:
-        try:
-            data, source = self._recvfrom(PACKET_MAX_BYTES + 1)
-        except OSError:
-            return
-        self._take(data, source[:2])
-
-    def _take(self, data: bytes, source: tuple[str, int]) -> None:
         self._budget -= 1
         if self._budget < 0 or len(data) > PACKET_MAX_BYTES:
             return
         try:
             self._receive_packet(clock.now(), data, source)
+        except Exception as error:
+            self._owner.leg_failed(self, error)
+        for client in self._clients:
+            if client.outbox:
+                client.flush()
+
+    def _take_datagram6(self) -> None:
+        # IPv6 sources come with flow and scope; the session knows host and port. Rare enough to share nothing hot.
+        try:
+            data, source = self._recvfrom(_READ_BYTES)
+        except OSError:
+            return
+        self._budget -= 1
+        if self._budget < 0 or len(data) > PACKET_MAX_BYTES:
+            return
+        try:
+            self._receive_packet(clock.now(), data, source[:2])
             self._follow_up()
         except Exception as error:
             self._owner.leg_failed(self, error)
 
     def _follow_up(self) -> None:
-        """Report what happened and send what streams have ready; after every call into the session."""
+        """Report what happened and send what streams have ready; after every command and in every slot."""
         event = self._poll_event()
         if event is not None:
             self._report_event(event)
