@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -96,19 +97,22 @@ async def test_any_body_is_read_or_refused(body: bytes, content_type: str) -> No
 
 
 @pytest.mark.parametrize("path", sorted(VECTORS.glob("*.json")), ids=lambda path: path.name)
-async def test_json_corpus(path: Path) -> None:
+def test_json_corpus(path: Path) -> None:
     """`y_` is valid JSON, `n_` is not, `i_` is left to the parser; only objects are parameters."""
     asked = request(path.read_bytes(), "application/json", chunk=65_536, limit=1_000_000)
+    found, refusal = None, ""
     try:
-        found = await read_body(asked)
+        found = asyncio.run(read_body(asked))
     except InvalidParameter as error:
-        assert str(error).startswith("request body is ")
-        if path.name.startswith("y_"):
-            assert "expected an object" in str(error)
-    else:
-        assert isinstance(found, dict)
-        # An empty file and white space are an empty body, not broken JSON.
-        assert not path.name.startswith("n_") or found == {}
+        refusal = str(error)
+    match path.name[:2]:
+        case "y_":
+            assert isinstance(found, dict) or "expected an object" in refusal or found == {}
+        case "n_":
+            # An empty file and white space are an empty body, not broken JSON.
+            assert refusal.startswith("request body is not JSON") or found == {}
+        case _:
+            assert isinstance(found, dict) or refusal.startswith("request body is ")
 
 
 def test_fields_are_bounded() -> None:
