@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from types import MappingProxyType
 
 from ringback.errors import ConfigError
 
@@ -190,10 +191,13 @@ def order_gateways(gateways: Sequence[Gateway], chance: Callable[[], float]) -> 
     return tuple(ordered)
 
 
-def match_inbound(trunks: Iterable[Trunk], source_host: str) -> Trunk | None:
+def match_inbound(
+    trunks: Iterable[Trunk], source_host: str, learned: Mapping[str, frozenset[str]] = MappingProxyType({})
+) -> Trunk | None:
     """Return the trunk whose networks hold the numeric address `source_host`; the smallest network wins.
 
-    Addresses of gateways given by name are not known here: list them in `allowed_addresses`.
+    Args:
+        learned: Addresses that gateways' names resolved to, by trunk name; they count like a gateway's own address.
     """
     address = _address(source_host)
     if address is None:
@@ -202,6 +206,8 @@ def match_inbound(trunks: Iterable[Trunk], source_host: str) -> Trunk | None:
     for trunk in trunks:
         if not trunk.takes_inbound:
             continue
+        if str(address) in learned.get(trunk.name, ()):
+            return trunk
         for network in trunk.networks:
             if network.version == address.version and address in network:
                 size = network.max_prefixlen - network.prefixlen

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
+from types import MappingProxyType
 
 from ringback.numbers.trunks import Trunk, match_inbound
 from ringback.signalling.settings import SignallingSettings, StrangerPolicy
@@ -44,9 +45,15 @@ class Load:
     is_draining: bool = False
 
 
-def admit_inbound(settings: SignallingSettings, trunks: tuple[Trunk, ...], source_host: str, load: Load) -> Admission:
+def admit_inbound(
+    settings: SignallingSettings,
+    trunks: tuple[Trunk, ...],
+    source_host: str,
+    load: Load,
+    learned: Mapping[str, frozenset[str]] = MappingProxyType({}),
+) -> Admission:
     """Return whether an INVITE from `source_host` becomes a leg."""
-    trunk = match_inbound(trunks, source_host)
+    trunk = match_inbound(trunks, source_host, learned)
     if trunk is None and not (settings.trust_loopback and is_loopback(source_host)):
         return Admission(Verdict.DROP if settings.strangers is StrangerPolicy.DROP else Verdict.FORBID)
     return Admission(_room_for(settings, trunk, load), trunk)

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from ringback import clock, ids
+from ringback.errors import RingbackError
 from ringback.ids import LegId, SessionId
 from ringback.machine import Instant
 from ringback.media.control.port import MediaPort
@@ -82,6 +83,7 @@ class Legs:
         self._sip_timeline = SipTimeline(timeline, settings.maximum_waiting_traces)
         self._legs_of_trunk: Counter[str] = Counter()
         self._is_draining = False
+        self._learned: dict[str, frozenset[str]] = {}
         self._placed_early: list[InviteEvent] | None = None
 
     @property
@@ -108,8 +110,23 @@ class Legs:
 
     def may_call(self, source_host: str) -> bool:
         """Return whether a source may call in at all: on loopback, or on a trunk."""
-        verdict = admit_inbound(self._settings, self.trunks, source_host, Load(0, {})).verdict
+        verdict = admit_inbound(self._settings, self.trunks, source_host, Load(0, {}), self._learned).verdict
         return verdict not in (Verdict.DROP, Verdict.FORBID)
+
+    async def learn_gateways(self) -> None:
+        """Look up the gateways that trunks name, so that calls from their addresses are admitted.
+
+        State: to be repeated now and then; a name that cannot be looked up keeps the addresses it had.
+        """
+        for trunk in self.trunks:
+            found: set[str] = set()
+            for gateway in trunk.gateways:
+                try:
+                    found.update(target.host for target in await self._sip.resolve(_gateway_uri(gateway)))
+                except RingbackError as error:
+                    _log.warning("gateway not found", trunk=trunk.name, code=error.code)
+                    found.update(self._learned.get(trunk.name, ()))
+            self._learned[trunk.name] = frozenset(found)
 
     def drain(self) -> None:
         """Refuse new legs in both directions from now on; live ones go on."""
@@ -187,7 +204,7 @@ class Legs:
 
     def _receive(self, event: InviteReceived) -> None:
         invite_id, source_host = event.invite_id, event.flow.remote[0]
-        admission = admit_inbound(self._settings, self.trunks, source_host, self._load())
+        admission = admit_inbound(self._settings, self.trunks, source_host, self._load(), self._learned)
         if admission.verdict is not Verdict.ADMIT:
             self._turn_away(invite_id, admission.verdict)
             return

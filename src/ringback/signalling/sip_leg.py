@@ -376,7 +376,8 @@ class SipLeg:
             while (output := self._machine.poll_output()) is not None:
                 try:
                     self._carry_out(output)
-                except RingbackError as error:
+                except Exception as error:
+                    # A fault of ours costs this leg; its remaining effects and its neighbours go on.
                     self._job_failed(error)
         finally:
             self._is_pumping = False

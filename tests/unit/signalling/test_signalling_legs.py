@@ -11,7 +11,7 @@ from tests.support.legs_on_fakes import LegsOnFakes
 from ringback.errors import InvalidParameter
 from ringback.media.control.commands import OpenSession, SetRemote
 from ringback.media.control.values import LatchPolicy
-from ringback.numbers.trunks import NatMode, Trunk
+from ringback.numbers.trunks import Gateway, NatMode, Trunk
 from ringback.sdp.parser import parse_sdp
 from ringback.signalling.errors import TooManyLegs
 from ringback.signalling.events import DialRequest, LegEndKind
@@ -26,6 +26,8 @@ from ringback.sip.endpoint import (
     InviteId,
     OutboundInvite,
     Refused,
+    Target,
+    Transport,
 )
 
 TRUNK = Trunk("acme", allowed_addresses=("203.0.113.0/24",), codecs=("PCMU",), max_calls=1, nat=NatMode.ALWAYS)
@@ -228,3 +230,27 @@ async def test_events_of_unknown_or_ended_invites_are_ignored() -> None:
     world.legs.handle_sip_event(Answered(leg.invite_id, ANSWER, response(200)))
     world.legs.handle_sip_event(InviteEnded(leg.invite_id))
     await world.assert_nothing_left()
+
+
+async def test_gateways_given_by_name_may_call_once_they_are_looked_up() -> None:
+    named = Trunk("named", gateways=(Gateway("sip.acme.example"), Gateway("gone.example")))
+    world = LegsOnFakes(trunks=(named,))
+    assert not world.legs.may_call("192.0.2.77")
+    uri = "sip:sip.acme.example;transport=udp"
+    world.sip.targets[uri] = (Target(Transport.UDP, "192.0.2.77", 5060),)
+    await world.legs.learn_gateways()
+    assert world.legs.may_call("192.0.2.77")
+    leg = world.call_in(received(source_host="192.0.2.77"))
+    assert leg.trunk_name == "named"
+    del world.sip.targets[uri]
+    await world.legs.learn_gateways()
+    assert world.legs.may_call("192.0.2.77")
+    assert not world.legs.may_call("192.0.2.78")
+    await leg.hangup()
+
+
+async def test_draining_is_told() -> None:
+    world = LegsOnFakes()
+    assert not world.legs.is_draining
+    world.legs.drain()
+    assert world.legs.is_draining

@@ -800,3 +800,39 @@ async def test_every_step_is_on_the_timeline() -> None:
     assert world.facts.of("leg", "answered")[0]["codec"] == "PCMA"
     assert world.facts.of("leg", "ended")[0]["kind"] == "local-hangup"
     assert {call_uuid for call_uuid, _, _ in world.facts.rows} == {leg.call_uuid}
+
+
+async def test_broken_sip_verb_costs_one_leg() -> None:
+    world = LegsOnFakes()
+    leg = world.call_in()
+
+    def broken(*args: object, **kwargs: object) -> bool:
+        raise ZeroDivisionError
+
+    world.sip.progress = broken  # type: ignore[method-assign]  # a fault
+    await leg.ring()
+    await leg.wait_ended()
+    assert (world.sip.last.verb, world.sip.last.status) == ("reject", 500)
+    assert world.end_of(leg).kind is LegEndKind.MEDIA_FAILED
+    await world.assert_nothing_left()
+
+
+async def test_worker_that_dies_under_early_media_cancels() -> None:
+    world = LegsOnFakes()
+    leg = await world.dialled()
+    world.media.fail(SetRemote)
+    world.legs.handle_sip_event(Progressed(leg.invite_id, 183, "", ANSWER, response(183)))
+    await leg.wait_ended()
+    assert world.sip.last.verb == "hangup"
+    assert world.end_of(leg).kind is LegEndKind.WORKER_LOST
+    await world.assert_nothing_left()
+
+
+async def test_leg_can_be_looked_at() -> None:
+    world = LegsOnFakes()
+    leg = world.call_in()
+    assert leg.listener is not None
+    assert (leg.state.value, leg.end) == ("incoming", None)
+    assert repr(leg) == f"SipLeg({leg.leg_id}, inbound, incoming)"
+    await leg.hangup()
+    assert leg.end is world.end_of(leg)
