@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ringback.ids import CommandId, SessionId
 from ringback.media.control.commands import CloseSession, OpenSession, SessionCommand, SetRemote
-from ringback.media.control.port import MediaPort, SessionListener
-from ringback.media.control.values import Address
+from ringback.media.control.port import CommandRejected, MediaPort, SessionListener
+from ringback.media.control.values import Address, RejectCode
 from ringback.numbers.trunks import NatMode
+from ringback.sdp.errors import NoCommonCodec
 from ringback.sdp.negotiate import LocalAudio, Negotiated, SdpState, answer_offer, apply_answer, check_offer, make_offer
 from ringback.sdp.parser import parse_sdp
 from ringback.sdp.session import SessionDescription
@@ -143,7 +144,13 @@ class LegAudio:
         )
         changed = command is not None and not is_same_remote(self._remote, command)
         if command is not None and changed:
-            await self._media.send(command)
+            try:
+                await self._media.send(command)
+            except CommandRejected as error:
+                if error.reject is RejectCode.INVALID:
+                    # The worker never sends to such an address (multicast, link-local, a port below 1024).
+                    raise NoCommonCodec(error.message, code="media-address-refused") from error
+                raise
             self._remote = command
         self._sdp = negotiated.state
         return changed

@@ -64,7 +64,7 @@ async def test_refused_command_leaves_the_exchange_as_it_was() -> None:
     first, changed = await audio.answer(parse_sdp(OFFER))
     assert changed
     remote = audio.remote
-    media.fail(SetRemote, CommandRejected("no", reject=RejectCode.INVALID))
+    media.fail(SetRemote, CommandRejected("no", reject=RejectCode.LIMIT))
     with pytest.raises(CommandRejected):
         await audio.answer(parse_sdp(OFFER + b"a=sendonly\r\n"))
     assert audio.remote is remote

@@ -248,6 +248,17 @@ async def test_media_that_fails_is_503(failing: type[OpenSession], error: MediaE
     await world.assert_nothing_left()
 
 
+async def test_address_that_the_worker_never_sends_to_is_488() -> None:
+    world = LegsOnFakes()
+    world.media.fail(SetRemote, CommandRejected("port 9", reject=RejectCode.INVALID))
+    leg = world.call_in()
+    with pytest.raises(NoCommonCodec, match="port 9"):
+        await leg.answer()
+    await leg.wait_ended()
+    assert (world.sip.last.verb, world.sip.last.status) == ("reject", 488)
+    await world.assert_nothing_left()
+
+
 async def test_broken_media_port_costs_one_leg(caplog: pytest.LogCaptureFixture) -> None:
     world = LegsOnFakes()
     world.media.fail(OpenSession, ZeroDivisionError("bug"))
@@ -659,10 +670,11 @@ async def test_useless_reoffer_is_refused_and_the_call_goes_on(sdp: bytes, statu
 
 async def test_reoffer_that_the_worker_refuses_leaves_the_old_media() -> None:
     world, leg = await confirmed()
-    world.media.fail(SetRemote, CommandRejected("no", reject=RejectCode.INVALID))
-    world.legs.handle_sip_event(reoffer(leg, OFFER + b"a=sendonly\r\n"))
-    await settle()
-    assert (world.sip.last.verb, world.sip.last.status) == ("refuse_reoffer", 500)
+    for code, status in ((RejectCode.LIMIT, 500), (RejectCode.INVALID, 488)):
+        world.media.fail(SetRemote, CommandRejected("no", reject=code))
+        world.legs.handle_sip_event(reoffer(leg, OFFER + b"a=sendonly\r\n"))
+        await settle()
+        assert (world.sip.last.verb, world.sip.last.status) == ("refuse_reoffer", status)
     assert leg.is_answered
     world.media.failures.clear()
     world.legs.handle_sip_event(reoffer(leg, OFFER))
