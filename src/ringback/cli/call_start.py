@@ -81,7 +81,7 @@ def verdict(report: CallReport) -> list[str]:
         lines.append(f"  digits    {printable(report.digits_heard)}")
     if not report.is_reliable:
         lines.append("  note      this machine was too busy: the phone itself sent late, times are not reliable")
-    if report.call_uuid:
+    if report.call_uuid and report.end.status != 404:
         lines.append(f"  more      ringback call show {printable(report.call_uuid)}")
     return lines
 

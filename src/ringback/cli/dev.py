@@ -153,7 +153,8 @@ def _banner_facts(config: Config, run: RunFile, remarks: list[str]) -> BannerFac
 
 def _shown_folder(folder: Path) -> str:
     try:
-        return f"./{folder.relative_to(Path.cwd())}"
+        inside = folder.relative_to(Path.cwd())
+        return f"./{inside}" if inside.parts else "this folder"
     except ValueError:
         return str(folder)
 

@@ -13,9 +13,9 @@ from ringback.machine import MS
 from ringback.phones.call import CallEnd, PhoneCall
 from ringback.phones.checks import Heard
 from ringback.phones.phone import Phone, PhoneSettings
-from ringback.phones.platform_api import PlatformApi
+from ringback.phones.platform_api import PlatformApi, PlatformRefused
 from ringback.phones.script import CallScript, Do, Met, ScriptedCall
-from ringback.phones.timeline import Line, Timeline, line_of_event
+from ringback.phones.timeline import KNOWN_TO_THE_PHONE, Line, Timeline, line_of_event
 from ringback.phones.tones import Samples
 
 _LATE_SHARE = 0.01
@@ -168,13 +168,17 @@ async def _follow(call: PhoneCall, api: PlatformApi, timeline: Timeline) -> None
                 return
         try:
             events = await asyncio.to_thread(api.events, call.call_uuid, after, _POLL_WAIT_MS)
+        except PlatformRefused as error:
+            # 404 is a call that reached no account: the platform refused it before it became one.
+            if error.status != 404:
+                timeline.add(Line(clock.wall_ms(), "note", f"the platform's own facts are missing: {error}"))
+            return
         except RingbackError as error:
             timeline.add(Line(clock.wall_ms(), "note", f"the platform's own facts are missing: {error}"))
             return
         for event in events:
             after = max(after, int(event.get("id") or event.get("event_id") or 0))
-            # The phone has told its own side of SIP and digits already.
-            if event.get("kind") not in ("sip", "quality"):
+            if event.get("kind") not in KNOWN_TO_THE_PHONE:
                 timeline.add(line_of_event(event))
 
 

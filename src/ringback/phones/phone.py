@@ -16,6 +16,7 @@ Example of use, inside a running loop:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -108,6 +109,16 @@ class Phone:
             SipBindFailed: the port is taken.
         """
         await self._sip.start()
+
+    async def hang_up_all(self, timeout_s: float = 2) -> None:
+        """End every call and return when all are over, or after `timeout_s`."""
+        calls = list(self._calls.values())
+        for call in calls:
+            call.hang_up()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                for call in calls:
+                    await call.until_ended(timeout_s)
 
     async def close(self) -> None:
         """Free everything."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 _LABEL_WIDTH = 13
 _TEXT_MAX_CHARACTERS = 160
-_QUIET_KEYS = frozenset({"raw", "params", "headers", "body", "signed", "at_ms", "wall_ms", "call_uuid"})
+_QUIET_KEYS = frozenset(
+    {"raw", "params", "headers", "body", "signed", "at_ms", "wall_ms", "call_uuid", "leg_id", "stream_id", "event_id"}
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,6 +48,10 @@ class Timeline:
         """Return all lines that still wait."""
         given, self._waiting = self._waiting, []
         return given
+
+
+KNOWN_TO_THE_PHONE = frozenset({"sip", "leg", "media", "digit", "quality"})
+"""Kinds of facts that a phone tells better itself, from its own side."""
 
 
 def line_of_event(event: Mapping[str, object]) -> Line:
@@ -95,7 +101,7 @@ def _pairs(values: Mapping[str, object]) -> str:
     simple = (
         f"{key}={value}"
         for key, value in values.items()
-        if key not in _QUIET_KEYS and isinstance(value, (str, int, float, bool)) and value != ""
+        if key not in _QUIET_KEYS and isinstance(value, (str, int, float)) and value not in ("", 0)
     )
     return " ".join(simple)
 

@@ -17,7 +17,7 @@ from ringback.telemetry.redaction import WRAPPERS
 
 LogForm = Literal["auto", "pretty", "json"]
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_QUIET_LIBRARIES = ("uvicorn.access", "aiosqlite", "sqlalchemy.engine", "alembic", "asyncio")
+_QUIET_LIBRARIES = ("uvicorn.access", "uvicorn.error", "aiosqlite", "sqlalchemy.engine", "alembic", "asyncio")
 _TEXT_MAX_CHARACTERS = 2_000
 
 

@@ -33,10 +33,11 @@ def ringback(ringback_session: Platform) -> Iterator[Platform]:
 
 @pytest_asyncio.fixture
 async def phone() -> AsyncIterator[Phone]:
-    """Give a started phone; its calls must have ended."""
+    """Give a started phone; calls that a test leaves are hung up."""
     phone = Phone()
     await phone.start()
     yield phone
+    await phone.hang_up_all()
     await phone.close()
 
 

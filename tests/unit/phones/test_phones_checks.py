@@ -31,6 +31,15 @@ def test_echo_whose_beginning_was_lost_keeps_its_delay():
     assert heard.round_trip_ms == 25
 
 
+def test_growing_delay_is_measured_piece_by_piece():
+    sent = tones.melody(5, 4000)
+    received = np.concatenate([tones.silence(20), sent[:16_000], tones.silence(40), sent[16_000:]])
+    heard = judge(Take(sent, at(0)), Take(received, at(0)), answered=at(0))
+    assert heard.likeness > 0.95
+    assert heard.round_trip_ms in (20, 40, 60)
+    assert heard.round_trip_max_ms == 60
+
+
 def test_other_audio_is_audio_but_no_echo():
     heard = judge(Take(tones.melody(5, 1000), at(0)), Take(tones.tone(440, 1000), at(0)), answered=at(0))
     assert heard.has_audio

@@ -45,7 +45,7 @@ def test_time_is_shown_since_the_start_and_never_negative():
             ["<Stream> started", "line 3", "a=b"],
         ),
         ("digit", {"digit": "5"}, "digit", ["5"]),
-        ("stream", {"event": "connected", "stream_id": "s"}, "stream", ["connected", "stream_id=s"]),
+        ("stream", {"event": "connected", "stream_id": "s"}, "stream", ["connected"]),
         ("call", {"state": "ringing"}, "call", ["ringing"]),
         ("novelty", {"x": 1, "raw": "secret"}, "novelty", ["x=1"]),
     ],

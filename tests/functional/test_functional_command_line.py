@@ -1,0 +1,151 @@
+"""The first five minutes: `ringback dev`, `ringback call`, the official SDK; judged by audio."""
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ringback.phones import tones
+from ringback.phones.phone import Phone, PhoneSettings
+from ringback.testing.platform import Platform
+
+pytestmark = pytest.mark.functional
+ECHO = "15550001000"
+
+
+@pytest.fixture(scope="module")
+def platform():
+    with Platform.start() as platform:
+        yield platform
+
+
+@pytest.fixture
+async def phone():
+    phone = Phone(PhoneSettings(user="15550002222"))
+    await phone.start()
+    yield phone
+    await phone.hang_up_all()
+    await phone.close()
+
+
+def environment(platform: Platform) -> dict[str, str]:
+    return {"RINGBACK_DATA_DIR": str(platform.folder), "PATH": "/usr/bin:/bin"}
+
+
+def run(platform: Platform, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ringback", *words]
+    return subprocess.run(
+        command, env=environment(platform), cwd="/", capture_output=True, text=True, timeout=40, check=False
+    )
+
+
+def test_call_prints_a_timeline_and_exits_0_when_audio_came_back(platform, tmp_path):
+    done = run(platform, "call", ECHO, "--dtmf", "5", "--record", str(tmp_path / "back.wav"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    order = [
+        done.stdout.index(word) for word in ("→ INVITE", "/answer", "← 200 OK", "first audio", "by this phone", "ended")
+    ]
+    assert order == sorted(order)
+    assert "echo " in done.stdout
+    assert (tmp_path / "back.wav").stat().st_size > 30_000
+
+
+def test_json_report_measures_the_echo(platform):
+    done = run(platform, "call", ECHO, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["was_answered"]
+    assert report["codec"] == "PCMU"
+    assert report["heard"]["round_trip_ms"] < 250
+    assert report["heard"]["likeness"] > 0.75
+    assert abs(report["heard"]["level_dbov"] - report["heard"]["sent_level_dbov"]) < 1
+
+
+def test_unknown_number_exits_1_and_says_what_to_do(platform):
+    done = run(platform, "call", "15559999999")
+    assert done.returncode == 1
+    assert "404" in done.stderr
+    assert "RB3002" in done.stderr
+
+
+def test_call_show_tells_the_last_call(platform):
+    assert run(platform, "call", ECHO, "--for", "1").returncode == 0
+    shown = run(platform, "call", "show", "last")
+    assert shown.returncode == 0
+    for word in ("INVITE", "200 OK", "<Stream> started", "Normal Hangup"):
+        assert word in shown.stdout
+    facts = [json.loads(line) for line in run(platform, "call", "show", "last", "--json").stdout.splitlines()]
+    assert [fact["id"] for fact in facts] == sorted(fact["id"] for fact in facts)
+    uuid = facts[0]["call_uuid"]
+    assert uuid in run(platform, "call", "list").stdout
+    assert run(platform, "call", "show", uuid[:8]).stdout == shown.stdout
+
+
+def test_creds_are_those_of_the_server(platform):
+    creds = json.loads(run(platform, "creds", "--json").stdout)
+    assert creds == {"auth_id": platform.auth_id, "auth_token": platform.auth_token, "url": platform.url}
+
+
+def test_wrong_password_exits_4(platform):
+    done = subprocess.run(
+        [sys.executable, "-m", "ringback", "call", "list", "--url", platform.url + "/"],
+        env={"RINGBACK_AUTH_TOKEN": "wrong", "RINGBACK_DATA_DIR": str(platform.folder / "elsewhere")},
+        capture_output=True, text=True, timeout=40, check=False,
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert done.stderr.startswith("RB6001")
+
+
+def test_second_server_on_the_same_folder_is_refused(platform):
+    done = run(platform, "dev", "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0")
+    assert done.returncode == 2
+    assert f"pid {platform.process.pid}" in done.stderr
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_tone_returns_at_its_pitch_level_and_in_time(platform, phone, transport):
+    call = await phone.call(platform.uri(ECHO, transport))
+    await call.until_answered()
+    call.play(tones.melody(3, 1500))
+    await asyncio.sleep(2)
+    heard = call.heard()
+    assert heard.likeness > 0.75
+    assert heard.round_trip_ms < 250
+    assert heard.level_dbov == pytest.approx(heard.sent_level_dbov, abs=1)
+    call.hang_up()
+    await call.until_ended()
+
+
+async def test_official_sdk_calls_a_phone_that_hears_the_echo(platform, phone):
+    echo = next(app for app in platform.sdk().applications.list()["objects"] if "/answer" in app["answer_url"])
+    made = await asyncio.to_thread(
+        platform.sdk().calls.create, from_="15550001000", to_=phone.uri, answer_url=echo["answer_url"]
+    )
+    call = await phone.next_call()
+    assert call.request.headers.get("X-CallUUID") == made["request_uuid"]
+    call.ring()
+    call.answer()
+    await asyncio.sleep(0.3)
+    call.play(tones.melody(4, 1000))
+    await asyncio.sleep(1.4)
+    assert call.heard().likeness > 0.75
+    call.hang_up()
+    assert (await call.until_ended()).by == "us"
+
+
+def test_banner_is_true(platform):
+    banner = (platform.folder / "output.log").read_text()
+    for part in (platform.url, f"{platform.sip_host}:{platform.sip_port}", platform.auth_id, ECHO):
+        assert part in banner
+    assert "15550002000" not in banner
+
+
+def test_ctrl_c_leaves_nothing_behind_within_two_seconds():
+    with Platform.start() as platform:
+        children = platform.worker_pids()
+        assert children
+        platform.process.send_signal(2)
+        assert platform.process.wait(2) == 0
+        assert not (platform.folder / "run.json").exists()
