@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.sip_peer import ANSWER, OFFER, Caller, bench, settle
 
 from ringback.sip.endpoint import EndDetail, HungUp, InviteReceived, Transport
-from tests.support.sip_peer import ANSWER, OFFER, Caller, bench, settle
 
 REPEATS_MS = [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]
 
@@ -274,7 +274,10 @@ def test_a_repeated_invite_never_makes_a_second_call() -> None:
 def test_requests_go_over_the_recorded_route_to_the_contact() -> None:
     network, node = bench()
     caller = Caller(network, node)
-    routes = (("Record-Route", "<sip:10.0.0.9;lr=on>, <sip:edge.example;lr>"), ("Record-Route", "<sip:core.example;lr>"))
+    routes = (
+        ("Record-Route", "<sip:10.0.0.9;lr=on>, <sip:edge.example;lr>"),
+        ("Record-Route", "<sip:core.example;lr>"),
+    )
     invite_id = caller.invite(headers=routes)
     node.endpoint.answer(node.now, invite_id, ANSWER)
     network.run(2)

@@ -40,7 +40,9 @@ def test_calls_use_every_state_trigger_and_effect() -> None:
     tables = (INCOMING.table, OUTGOING.table)
     assert {state for table in tables for state, _ in table} | {CallState.ENDED} == set(CallState)
     assert {trigger for table in tables for _, trigger in table} == set(CallTrigger)
-    assert {effect for table in tables for following in table.values() for effect in following.effects} == set(CallEffect)
+    assert {effect for table in tables for following in table.values() for effect in following.effects} == set(
+        CallEffect
+    )
 
 
 def test_every_pair_of_a_renegotiation_is_a_transition_or_ignored_with_a_reason() -> None:
