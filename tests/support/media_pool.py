@@ -67,6 +67,14 @@ async def running_pool(settings: PoolSettings, epoch: int = 1) -> AsyncIterator[
         await pool.close()
     assert not [pid for pid in pids if is_alive(pid)]
     assert not [name for name in os.listdir(settings.runtime_dir) if name.endswith(".sock")]
+    assert_logs_clean(settings)
+
+
+def assert_logs_clean(settings: PoolSettings) -> None:
+    """Fail on any ERROR line of a worker: it means a broken promise of ours."""
+    for path in Path(settings.runtime_dir).glob("*.log"):
+        errors = [line for line in path.read_text().splitlines() if '"error"' in line or "Traceback" in line]
+        assert not errors, errors[:3]
 
 
 def is_alive(pid: int) -> bool:

@@ -61,6 +61,8 @@ class Engine:
         self._round: deque[Leg] = deque()
         self._round_credit = 0
         self._lingering: set[StreamClient] = set()
+        self._sent_before = 0
+        self._received_before = 0
 
     @property
     def session_count(self) -> int:
@@ -102,6 +104,8 @@ class Engine:
             tick_late_p99_us=self._pacer.lateness.take_p99_us(),
             rss_bytes=_read_rss_bytes(),
             open_ports=self._ports.taken,
+            sent_packets=self._sent_before + sum(leg.sent_packets for leg in self._legs.values()),
+            received_packets=self._received_before + sum(leg.received_packets for leg in self._legs.values()),
             ledger=len(self.ledger),
         )
 
@@ -202,6 +206,8 @@ class Engine:
         else:
             leg.close(now, reason, close_code=close_code)
         self._ports.release(now, leg.port)
+        self._sent_before += leg.sent_packets
+        self._received_before += leg.received_packets
 
     def _look_after(self, now: Instant) -> None:
         """Give each leg its turn about once per second, spread over the slots so that no slot pays for all."""
@@ -211,8 +217,9 @@ class Engine:
             leg = self._round[0]
             self._round.rotate(-1)
             leg.check(now)
+            stats = leg.stats()
             if self.on_stats is not None:
-                self.on_stats(leg.stats())
+                self.on_stats(stats)
 
 
 def _read_rss_bytes() -> int:

@@ -103,7 +103,9 @@ class Leg:
         "is_closed",
         "local",
         "port",
+        "received_packets",
         "refused_by_kernel",
+        "sent_packets",
         "session_id",
     )
 
@@ -122,6 +124,8 @@ class Leg:
         self.port = port
         self.is_closed = False
         self.refused_by_kernel = 0
+        self.sent_packets = 0
+        self.received_packets = 0
         self._owner = owner
         self._files = files
         self._settings = settings
@@ -186,8 +190,11 @@ class Leg:
             client.check(now)
 
     def stats(self) -> SessionStats:
-        """Return the latest quality figures."""
-        return self._session.stats()
+        """Return the latest quality figures; the packet counts stay readable on the leg."""
+        stats = self._session.stats()
+        self.sent_packets = stats.sent_packets
+        self.received_packets = stats.received_packets
+        return stats
 
     def snapshot(self, now: Instant) -> SessionSnapshot:
         """Return what a server needs to reconcile."""
@@ -295,6 +302,8 @@ class Leg:
         for playback in tuple(self._plays.values()):
             playback.close()
         self._plays.clear()
+        self.sent_packets = final.sent_packets
+        self.received_packets = final.received_packets
         self._owner.report(msgspec.structs.replace(final, caused_by=caused_by))
 
     def stream_opened(self, client: StreamClient, connect_ms: int, attempts: int, subprotocol: str) -> None:

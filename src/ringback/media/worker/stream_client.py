@@ -7,7 +7,9 @@ reserved bits, UTF-8, a bound on what waits in the transport, and a bound on wha
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 import re
 import socket
 import ssl
@@ -292,8 +294,9 @@ class StreamClient:
             refused = await _wait_end(transport)
             listener = self._listener
             self._listener = None
-            if self._has_ended or listener is None:
+            if self._has_ended:
                 return
+            assert listener is not None
             self.close_code = listener.close_code or refused or CLOSE_ABNORMAL
             detail = listener.detail or "connection dropped"
             if listener.close_code in _ORDERLY_CODES:
@@ -356,6 +359,9 @@ class StreamClient:
             # A transport may own the socket by now and must close it itself: the end of the stream makes it do so.
             _shut(sock)
             raise
+        if self._listener is not listener:
+            # The library reports a connection that closed during the upgrade as if it had succeeded.
+            raise ConnectionResetError(errno.ECONNRESET, "closed during the upgrade")
         return transport
 
     def _headers(self) -> list[tuple[str, str]]:
@@ -570,8 +576,8 @@ def _describe(error: Exception) -> str:
         return _printable(f"expected 101, got {int(response.status)}" if response is not None else str(error))
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate refused: {error.verify_message}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
     return _printable(str(error) or type(error).__name__)
 
 
