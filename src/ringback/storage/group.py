@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ringback.errors import RingbackError
 from ringback.storage.session import Session
@@ -34,20 +34,17 @@ class Outcome:
     error: Exception | None = None
 
 
-class Backend:
+class Backend(Protocol):
     """What `Database` needs from one kind of database."""
 
     async def run_group(self, works: list[Callable[[Session], Any]]) -> list[Outcome]:
         """Run the works, each in a savepoint, and commit; raise when the commit did not happen."""
-        raise NotImplementedError
 
     async def read(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a read-only transaction."""
-        raise NotImplementedError
 
     async def close(self) -> None:
         """Release connections, threads and locks."""
-        raise NotImplementedError
 
 
 class TransactionLost(RingbackError):

@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 from ringback.errors import ConfigError
 from ringback.storage import schema
-from ringback.storage.group import Backend, DatabaseSettings, Outcome, run_works
+from ringback.storage.group import DatabaseSettings, Outcome, run_works
 from ringback.storage.session import Session
 
 T = TypeVar("T")
 
 
-class PostgresBackend(Backend):
+class PostgresBackend:
     """One PostgreSQL database."""
 
     def __init__(self, url: URL, settings: DatabaseSettings) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from ringback.errors import ConfigError
 from ringback.storage import schema
-from ringback.storage.group import Backend, DatabaseSettings, Outcome, run_works
+from ringback.storage.group import DatabaseSettings, Outcome, run_works
 from ringback.storage.session import Session
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class FileLock:
         os.close(self._fd)
 
 
-class SqliteBackend(Backend):
+class SqliteBackend:
     """One SQLite file, or a database in memory."""
 
     def __init__(self, path: str, settings: DatabaseSettings) -> None:
