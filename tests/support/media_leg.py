@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import audioop
 import base64
 import json
 from typing import Any
 
-import audioop
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +16,7 @@ from ringback.media.codecs.convert import ULAW_8K
 from ringback.media.control.commands import SetRemote
 from ringback.media.control.values import Address, AudioFormat, Codec, LatchPolicy, MediaDirection, Track
 from ringback.media.rtp.packet import RtpPacket, parse_rtp
-from ringback.media.session import AgentStopped, Datagram, MediaSession, MediaSettings
+from ringback.media.session import Datagram, MediaSession, MediaSettings
 from ringback.media.stream.session import StreamSession, StreamSettings
 
 SLOT_NS = 20_000_000
@@ -153,7 +153,9 @@ class Leg:
 
     def media(self, track: str = "inbound") -> list[dict[str, Any]]:
         """Return the `media` objects that the agent received."""
-        return [frame["media"] for frame in self.heard if frame["event"] == "media" and frame["media"]["track"] == track]
+        return [
+            frame["media"] for frame in self.heard if frame["event"] == "media" and frame["media"]["track"] == track
+        ]
 
     def audio(self, track: str = "inbound") -> bytes:
         """Return the audio that the agent received."""
@@ -207,7 +209,9 @@ def samples(pcm: bytes) -> NDArray[np.float64]:
 def measured(wave: NDArray[np.float64], frequency: float, rate_hz: int) -> tuple[float, float]:
     """Return amplitude and purity (tone over everything else, in dB) of a tone of known pitch."""
     at = np.arange(len(wave))
-    basis = np.column_stack([np.cos(2 * np.pi * frequency * at / rate_hz), np.sin(2 * np.pi * frequency * at / rate_hz)])
+    basis = np.column_stack(
+        [np.cos(2 * np.pi * frequency * at / rate_hz), np.sin(2 * np.pi * frequency * at / rate_hz)]
+    )
     weights, *_ = np.linalg.lstsq(basis, wave, rcond=None)
     rest = wave - basis @ weights
     amplitude = float(np.hypot(*weights))
@@ -218,7 +222,13 @@ class Sender:
     """The peer's RTP stream: numbers packets, `at` is when packet n is due."""
 
     def __init__(
-        self, audio: bytes, *, payload_type: int = 0, ssrc: int = 77, sequence: int = 65_530, timestamp: int = 2**32 - 800
+        self,
+        audio: bytes,
+        *,
+        payload_type: int = 0,
+        ssrc: int = 77,
+        sequence: int = 65_530,
+        timestamp: int = 2**32 - 800,
     ) -> None:
         self.audio = audio
         self.payload_type = payload_type

@@ -75,7 +75,7 @@ class Receiver:
         self.deadline = Instant(now + FRAME_NS)
         """When `tick` has something to make up."""
         self.hold_fill = False
-        """Set while a key is pressed: missing audio is silence, not an extended vowel."""
+        """Set when a key is pressed, until audio comes again: missing audio is silence, not an extended vowel."""
         self._emit = emit
         self._law = law
         self._types: dict[int, bytes | None] = {}
@@ -298,6 +298,7 @@ class Receiver:
         self._late_run = 0
         self._made_up_run = 0
         self._noise_level = 127
+        self.hold_fill = False
         if not audio:
             return
         if self._concealer.is_active:

@@ -272,7 +272,7 @@ class MediaSession:
             self._receiver.odd_packet(now, packet)
             return
         digit = self._digits_in.take(now, packet.ssrc, packet.timestamp, packet.payload)
-        self._receiver.hold_fill = self._digits_in.is_active(now)
+        self._receiver.hold_fill = True
         self._receiver.odd_packet(now, packet, is_audio=False)
         if digit is not None:
             self._note_digit(now, digit)
@@ -603,7 +603,6 @@ class MediaSession:
         ):
             # Half emptied: passing the threshold again is news.
             self._arm_degraded(self._degraded_step - 1)
-        self._receiver.hold_fill = self._digits_in.is_active(now)
         self._is_full_second = not self._is_full_second
         if self._is_full_second:
             for stream in self._streams.values():

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import audioop
+
 import numpy as np
 import pytest
+from tests.support.media_leg import measured, samples, sine_pcm
 
 from ringback.media.codecs import concealment, convert
 from ringback.media.codecs.comfort_noise import ComfortNoise, noise_level
 from ringback.media.codecs.g711 import ALAW_TO_ULAW, PCMA, PCMU, ULAW_TO_ALAW, Law, law_named
 from ringback.media.codecs.resample import Decimator, Doubler, resample_clip
 from ringback.media.control.values import AudioFormat, Encoding
-from tests.support.media_leg import measured, samples, sine_pcm
 
 EVERY_BYTE = bytes(range(256))
 
@@ -184,7 +185,7 @@ def test_formats_are_interned() -> None:
 
 @pytest.mark.parametrize("frequency", [110, 200, 333])
 def test_concealed_voice_keeps_its_pitch_and_joins_without_a_click(frequency: int) -> None:
-    wave = sine_pcm(frequency, 200) 
+    wave = sine_pcm(frequency, 200)
     past, future = wave[:1600], wave[1600:]
     concealer = concealment.Concealer()
     concealer.begin(past)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import audioop
 import random
 
-import audioop
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.media_leg import SLOT_NS, measured, samples, sine_pcm, sine_ulaw
 
 from ringback.machine import Instant
 from ringback.media.checkpoint import CHECKPOINTS_MAX, NEVER, Checkpoints
@@ -16,7 +17,6 @@ from ringback.media.codecs.convert import L16_8K, L16_16K, ULAW_8K, canonical
 from ringback.media.codecs.g711 import PCMA, PCMU
 from ringback.media.control.values import AudioFormat, Encoding
 from ringback.media.playout import Playout
-from tests.support.media_leg import SLOT_NS, measured, samples, sine_pcm, sine_ulaw
 
 L16_24K = canonical(AudioFormat(Encoding.L16, 24_000))
 

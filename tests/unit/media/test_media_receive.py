@@ -6,12 +6,12 @@ import random
 
 import numpy as np
 import pytest
+from tests.support.media_leg import MS_NS, SLOT_NS, Leg, Sender, measured, samples, sine_ulaw
 
 from ringback.machine import Instant
 from ringback.media.codecs.g711 import PCMA, PCMU
 from ringback.media.receive import Receiver
 from ringback.media.rtp.packet import RtpPacket
-from tests.support.media_leg import MS_NS, SLOT_NS, Leg, Sender, measured, samples, sine_ulaw
 
 TONE = sine_ulaw(400, 20_000)
 OTHER_TONE = sine_ulaw(650, 2_000)
@@ -56,7 +56,9 @@ class Network:
             assert at - due <= window + slack_frames * SLOT_NS
 
 
-def steady(sender: Sender, *, size: int = 160, count: int | None = None, rate: float = 1.0) -> list[tuple[int, RtpPacket]]:
+def steady(
+    sender: Sender, *, size: int = 160, count: int | None = None, rate: float = 1.0
+) -> list[tuple[int, RtpPacket]]:
     """Return packets at their exact instants; `rate` above 1 is a fast clock."""
     step = size * 125_000 / rate
     return [(round(index * step), sender.packet(index, size)) for index in range(count or sender.count(size))]
@@ -160,7 +162,9 @@ def test_discontinuous_transmission_is_silence_and_not_loss() -> None:
     sender = Sender(TONE[: 160 * 300])
     arrivals = steady(sender)
     # Sequence numbers go on, timestamps leave out 60 ms (no packet was lost), then 3 s.
-    spurts = [(at, packet) for index, (at, packet) in enumerate(arrivals) if not 50 <= index < 53 and not 100 <= index < 250]
+    spurts = [
+        (at, packet) for index, (at, packet) in enumerate(arrivals) if not 50 <= index < 53 and not 100 <= index < 250
+    ]
     renumbered = [
         (at, RtpPacket(0, (65_500 + number) & 0xFFFF, packet.timestamp, packet.ssrc, packet.payload))
         for number, (at, packet) in enumerate(spurts)
@@ -200,7 +204,9 @@ def test_a_restarted_sequence_of_the_same_ssrc_is_followed() -> None:
     network = Network()
     first = Sender(TONE[: 160 * 50], sequence=1000)
     second = Sender(TONE[: 160 * 50], sequence=40_000, timestamp=99)
-    network.run(steady(first) + [(at + 50 * SLOT_NS, packet) for at, packet in steady(second)], network.start_ns + 100 * SLOT_NS)
+    network.run(
+        steady(first) + [(at + 50 * SLOT_NS, packet) for at, packet in steady(second)], network.start_ns + 100 * SLOT_NS
+    )
     assert network.receiver.restarts == 1
     assert second.audio[160:] in network.audio()
 
@@ -310,7 +316,11 @@ def test_an_empty_packet_and_a_huge_one_are_survived() -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_any_network_gives_one_frame_per_20_ms(seed: int) -> None:
     chance = random.Random(seed)
-    loss, jitter_ms, duplicates = chance.choice([0, 0.05, 0.3]), chance.choice([0, 10, 40, 200]), chance.choice([0, 0.1])
+    loss, jitter_ms, duplicates = (
+        chance.choice([0, 0.05, 0.3]),
+        chance.choice([0, 10, 40, 200]),
+        chance.choice([0, 0.1]),
+    )
     size = chance.choice([80, 160, 240, 320])
     sender = Sender(TONE * 2)
     arrivals: list[tuple[int, RtpPacket]] = []

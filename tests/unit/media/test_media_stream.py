@@ -12,15 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-
-from ringback.machine import Instant
-from ringback.media.codecs.convert import L16_8K, L16_16K, ULAW_8K
-from ringback.media.codecs.g711 import PCMU
-from ringback.media.control.events import StreamFaulted
-from ringback.media.control.values import AudioFormat, Encoding, StreamEnd, Track
-from ringback.media.session import AgentStopped
-from ringback.media.stream import messages
-from ringback.media.stream.session import CLOSE_INVALID_TEXT, CLOSE_TOO_BIG, StreamSession
 from tests.support.media_leg import (
     CALL_UUID,
     STREAM_UUID,
@@ -31,6 +22,15 @@ from tests.support.media_leg import (
     sine_ulaw,
     stream_settings,
 )
+
+from ringback.machine import Instant
+from ringback.media.codecs.convert import L16_8K, L16_16K, ULAW_8K
+from ringback.media.codecs.g711 import PCMU
+from ringback.media.control.events import StreamFaulted
+from ringback.media.control.values import AudioFormat, Encoding, StreamEnd, Track
+from ringback.media.session import AgentStopped
+from ringback.media.stream import messages
+from ringback.media.stream.session import CLOSE_INVALID_TEXT, CLOSE_TOO_BIG, StreamSession
 
 with warnings.catch_warnings():
     # The SDK itself uses what pydantic deprecates.
@@ -126,7 +126,9 @@ def test_the_official_sdk_accepts_every_documented_event() -> None:
 def test_the_official_sdk_commands_are_understood() -> None:
     leg = Leg()
     payload = base64.b64encode(b"\x80" * 160).decode()
-    leg.command({"event": "playAudio", "media": {"contentType": "audio/x-mulaw", "sampleRate": 8000, "payload": payload}})
+    leg.command(
+        {"event": "playAudio", "media": {"contentType": "audio/x-mulaw", "sampleRate": 8000, "payload": payload}}
+    )
     leg.command({"event": "checkpoint", "streamId": STREAM_UUID, "name": "a"})
     assert leg.slots(1) == b"\x80" * 160
     assert [frame["name"] for frame in leg.named("playedStream")] == ["a"]
@@ -192,7 +194,9 @@ def test_unusable_formats_are_refused_and_the_next_chunk_plays(media: dict[str, 
 def test_base64_is_strict_also_behind_a_known_shape(payload: str) -> None:
     leg = Leg()
     leg.play(b"\x81" * 160)
-    leg.command({"event": "playAudio", "media": {"contentType": "audio/x-mulaw", "sampleRate": 8000, "payload": payload}})
+    leg.command(
+        {"event": "playAudio", "media": {"contentType": "audio/x-mulaw", "sampleRate": 8000, "payload": payload}}
+    )
     assert refused(leg) == ["invalid base64 payload"]
     assert leg.slots(1) == b"\x81" * 160
     assert leg.session.quality().queued_ms == 0
@@ -265,7 +269,9 @@ def test_a_cut_message_of_a_known_shape_is_invalid() -> None:
 def test_wav_is_read_by_its_header() -> None:
     audio = sine_pcm(500, 100, 16_000)
     header = b"RIFF" + (36 + len(audio)).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little")
-    header += b"\x01\x00\x01\x00" + (16_000).to_bytes(4, "little") + (32_000).to_bytes(4, "little") + b"\x02\x00\x10\x00"
+    header += (
+        b"\x01\x00\x01\x00" + (16_000).to_bytes(4, "little") + (32_000).to_bytes(4, "little") + b"\x02\x00\x10\x00"
+    )
     header += b"data" + len(audio).to_bytes(4, "little")
     for content_type in ("wav", "audio/x-mulaw", "audio/wav"):
         leg = Leg()
@@ -461,7 +467,12 @@ def test_answers_waiting_for_a_socket_are_bounded() -> None:
 def test_an_unattached_stream_refuses_and_plays_nothing() -> None:
     stream = StreamSession(stream_settings())
     stream.open(Instant(0), WALL_MS)
-    for message in (play_audio(b"\x80"), {"event": "clearAudio"}, {"event": "stop"}, {"event": "sendDTMF", "dtmf": "1"}):
+    for message in (
+        play_audio(b"\x80"),
+        {"event": "clearAudio"},
+        {"event": "stop"},
+        {"event": "sendDTMF", "dtmf": "1"},
+    ):
         assert stream.feed_text(Instant(0), json.dumps(message).encode()) == 0
     assert stream.feed_text(Instant(0), b'{"event":"checkpoint","name":"x"}') == 0
     assert stream.settings.call_uuid == CALL_UUID
@@ -541,7 +552,14 @@ JSON = st.recursive(
         {"event": st.sampled_from(["playAudio", "checkpoint", "clearAudio", "sendDTMF", "stop", "x"])},
         optional={
             "media": JSON
-            | st.fixed_dictionaries({}, optional={"contentType": JSON, "sampleRate": JSON, "payload": st.sampled_from(["", "gICA", "*"]) | JSON}),
+            | st.fixed_dictionaries(
+                {},
+                optional={
+                    "contentType": JSON,
+                    "sampleRate": JSON,
+                    "payload": st.sampled_from(["", "gICA", "*"]) | JSON,
+                },
+            ),
             "name": JSON,
             "dtmf": JSON,
             "streamId": JSON,
@@ -566,7 +584,13 @@ def wav(kind: int, channels: int, rate: int, bits: int, data: bytes, size: int |
     header += (rate * channels * bits // 8).to_bytes(4, "little") + (channels * bits // 8).to_bytes(2, "little")
     header += bits.to_bytes(2, "little")
     chunks = b"fmt " + len(header).to_bytes(4, "little") + header + b"LIST\x03\x00\x00\x00abc\x00"
-    return b"RIFF\x00\x00\x00\x00WAVE" + chunks + b"data" + (len(data) if size is None else size).to_bytes(4, "little") + data
+    return (
+        b"RIFF\x00\x00\x00\x00WAVE"
+        + chunks
+        + b"data"
+        + (len(data) if size is None else size).to_bytes(4, "little")
+        + data
+    )
 
 
 @pytest.mark.parametrize("size", [None, 0, 0xFFFFFFFF])

@@ -37,6 +37,13 @@ MOVES_PER_MINUTE = 3
 CANDIDATES_MAX = 4
 
 
+_PRIVATE = tuple(
+    ipaddress.ip_network(network)
+    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+"""Networks behind which NAT is usual; `is_private` of the standard library would include documentation ranges."""
+
+
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(host)
@@ -94,7 +101,7 @@ class Latch:
         self._signalling_host = signalling_host
         ip = _ip(address.host)
         is_loopback = ip is not None and ip.is_loopback
-        is_private = ip is None or ip.is_unspecified or (ip.is_private and not is_loopback)
+        is_private = ip is None or ip.is_unspecified or any(ip in network for network in _PRIVATE)
         self._any_host = policy is LatchPolicy.NAT or is_private
         self._loopback_only = policy is not LatchPolicy.NAT and is_loopback
         if signalled == self._signalled:

@@ -75,7 +75,7 @@ class EventReceiver:
         self._seen.append(key)
         is_segment = (
             last is not None
-            and not last.has_ended
+            and self.is_active(now)
             and last.ssrc == ssrc
             and last.event == event
             and (last.timestamp + SEGMENT) & TIMESTAMP_MASK == timestamp
