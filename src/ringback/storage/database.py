@@ -93,7 +93,7 @@ class Database:
             case "sqlite":
                 backend = await SqliteBackend.open(parsed.database or ":memory:", settings)
             case "postgresql":
-                # Imported here: most servers run on SQLite, and start faster without the asynchronous half of SQLAlchemy.
+                # Imported here: servers on SQLite start faster without the asynchronous half of SQLAlchemy.
                 from ringback.storage.postgres import PostgresBackend
 
                 backend = await PostgresBackend.open(parsed, settings)
