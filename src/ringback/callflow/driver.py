@@ -89,6 +89,10 @@ class CallFlows:
         self._tasks[task] = call.call_uuid
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
+    async def join(self) -> None:
+        """Return when every flow that runs now has ended by itself."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def close(self) -> None:
         """Stop all flows and return when they have stopped."""
         tasks = list(self._tasks)

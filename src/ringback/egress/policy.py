@@ -128,7 +128,7 @@ def parse_allow(text: str) -> AllowRule:
             raise InvalidUrl(f"cannot read allow rule {text[:80]!r}", hint=_RULE_HINT)
         low, high = int(first), int(last or first)
     try:
-        return AllowRule(network=ip_network(host.strip("[]"), strict=False), low_port=low, high_port=high)
+        return AllowRule(network=ip_network(host, strict=False), low_port=low, high_port=high)
     except ValueError:
         pass
     name = host[2:] if host.startswith("*.") else host
@@ -361,8 +361,9 @@ def _bracketed(host: str) -> str:
 
 def _split_ports(text: str) -> tuple[str, str]:
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        return host, rest.removeprefix(":")
+        host, closed, rest = text[1:].partition("]")
+        # Without its bracket, or with something else behind it, the text stays as it is: no host and no network.
+        return (host, rest.removeprefix(":")) if closed and (not rest or rest.startswith(":")) else (text, "")
     if text.count(":") == 1:
         host, _, ports = text.partition(":")
         return host, ports

@@ -193,8 +193,8 @@ def callbacks_of(session: Session, call_uuid: str, limit: int = 100) -> list[Sto
 
 def counts(session: Session) -> OutboxCounts:
     """Return the gauges of the outbox."""
-    numbers = session.execute(select(OutboxRow.state, func.count()).group_by(OutboxRow.state)).tuples()
-    by_state: dict[str, int] = dict(numbers.all())
+    numbers = session.execute(select(OutboxRow.state, func.count()).group_by(OutboxRow.state)).all()
+    by_state = {str(state): int(number) for state, number in numbers}
     oldest = session.scalar(select(func.min(OutboxRow.created_wall_ms)).where(OutboxRow.state == _PENDING))
     return OutboxCounts(by_state.get(_PENDING, 0), by_state.get(_DEAD, 0), oldest)
 
@@ -214,14 +214,12 @@ def tidy(session: Session, now_wall_ms: int, keep_ms: int, account_max: int, lon
         .values(next_wall_ms=now_wall_ms)
     )
     shed = 0
-    crowded: list[tuple[str, int]] = list(
-        session.execute(
-            select(OutboxRow.account_id, func.count())
-            .where(OutboxRow.state == _PENDING)
-            .group_by(OutboxRow.account_id)
-            .having(func.count() > account_max)
-        ).tuples()
-    )
+    crowded = session.execute(
+        select(OutboxRow.account_id, func.count())
+        .where(OutboxRow.state == _PENDING)
+        .group_by(OutboxRow.account_id)
+        .having(func.count() > account_max)
+    ).all()
     for account_id, number in crowded:
         newest_shed = (
             select(OutboxRow.id)

@@ -1,0 +1,469 @@
+"""Each element: events in, commands out; attributes, defaults, and what is illegal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from plivo import plivoxml
+
+from ringback.callflow.commands import (
+    Answer,
+    Command,
+    DocumentKind,
+    ElementFinished,
+    ElementStarted,
+    EndCall,
+    Note,
+    Play,
+    ReplaceDocument,
+    ScheduleHangup,
+    SipReject,
+    StartStream,
+    StopPlay,
+    StopStream,
+)
+from ringback.callflow.document import InvalidDocument, parse_document
+from ringback.callflow.elements import registry
+from ringback.callflow.elements.hangup import Hangup
+from ringback.callflow.elements.play import Play as PlayElement
+from ringback.callflow.elements.redirect import Redirect
+from ringback.callflow.elements.registry import bind
+from ringback.callflow.elements.stream import Stream
+from ringback.callflow.elements.wait import Wait
+from ringback.callflow.events import (
+    DigitPressed,
+    Event,
+    Interruption,
+    PlayFinished,
+    PlayRefused,
+    StreamFinished,
+    StreamRefused,
+    StreamStarted,
+)
+from ringback.callflow.interpreter import Interpreter
+from ringback.calls.hangup import HangupSource
+from ringback.ids import StreamId
+from ringback.machine import SECOND, Instant
+from ringback.media.control.values import PlayEnd, StreamEnd, Track
+from ringback.streams.spec import StreamSpec
+
+S1 = StreamId("s1")
+S2 = StreamId("s2")
+END_OF_XML = EndCall(4010, HangupSource.PLATFORM)
+
+
+class Run:
+    """A document under test: give it events and time, look at its commands."""
+
+    def __init__(self, body: str, *, is_answered: bool = True) -> None:
+        self.interpreter = Interpreter(
+            bind(parse_document(f"<Response>{body}</Response>".encode())), is_answered=is_answered
+        )
+        self.now = Instant(0)
+        self.interpreter.start(self.now)
+
+    def all(self) -> list[Command]:
+        found = []
+        while (command := self.interpreter.poll_output()) is not None:
+            found.append(command)
+        return found
+
+    def out(self) -> list[Command]:
+        """Return the commands that have an effect."""
+        return [command for command in self.all() if not isinstance(command, Note | ElementStarted | ElementFinished)]
+
+    def notes(self) -> list[str]:
+        return [command.text for command in self.all() if isinstance(command, Note)]
+
+    def give(self, *events: Event) -> list[Command]:
+        for event in events:
+            self.interpreter.handle_input(self.now, event)
+        return self.out()
+
+    def after(self, seconds: float) -> list[Command]:
+        self.now = Instant(self.now + int(seconds * SECOND))
+        self.interpreter.handle_timeout(self.now)
+        return self.out()
+
+    def interrupt(self, reason: Interruption) -> list[Command]:
+        self.interpreter.interrupt(self.now, reason)
+        assert self.interpreter.is_done
+        assert self.interpreter.poll_timeout() is None
+        return self.out()
+
+
+def element(body: str) -> Any:
+    (step,) = bind(parse_document(f"<Response>{body}</Response>".encode())).steps
+    return step.element
+
+
+def notes_of(body: str) -> list[str]:
+    return [note.text for note in bind(parse_document(f"<Response>{body}</Response>".encode())).notes]
+
+
+def refused(body: str) -> InvalidDocument:
+    with pytest.raises(InvalidDocument) as caught:
+        element(body)
+    assert caught.value.line == 1
+    return caught.value
+
+
+# Stream
+
+URL = "wss://agent.example.com/ws?a=1&amp;b=2"
+SPEC = StreamSpec(url="wss://agent.example.com/ws?a=1&b=2")
+
+
+def test_stream_defaults_are_those_of_the_specification() -> None:
+    stream = element(f"<Stream>\n   {URL}\n  </Stream>")
+    assert isinstance(stream, Stream)
+    assert stream.spec == SPEC
+    assert stream.spec.content_type == "audio/x-l16;rate=8000"
+    assert stream.spec.stream_timeout_s == 86_400
+    assert stream.spec.noise_cancellation_level == 85
+
+
+def test_stream_reads_every_attribute() -> None:
+    body = (
+        f'<Stream bidirectional="true" audioTrack="inbound" streamTimeout="60" statusCallbackUrl=" https://a/s?x=1 "'
+        f' statusCallbackMethod="get" contentType="audio/x-mulaw;rate=8000" extraHeaders="a=1,b=2;c=3"'
+        f' keepCallAlive="TRUE" noiseCancellation="true" noiseCancellationLevel="60">{URL}</Stream>'
+    )
+    assert element(body).spec == StreamSpec(
+        url=SPEC.url,
+        bidirectional=True,
+        audio_track=Track.INBOUND,
+        stream_timeout_s=60,
+        content_type="audio/x-mulaw;rate=8000",
+        status_callback_url="https://a/s?x=1",
+        status_callback_method="GET",
+        extra_headers="a=1,b=2;c=3",
+        keep_call_alive=True,
+        noise_cancellation=True,
+        noise_cancellation_level=60,
+    )
+    assert notes_of(body) == []
+
+
+@pytest.mark.parametrize("track", ["outbound", "both"])
+def test_two_way_stream_with_outbound_audio_makes_the_document_invalid(track: str) -> None:
+    error = refused(f'<Stream bidirectional="true" audioTrack="{track}">{URL}</Stream>')
+    assert "audio_track" in error.message
+    assert element(f'<Stream audioTrack="{track}">{URL}</Stream>').spec.audio_track is Track(track)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<Stream/>",
+        "<Stream>  </Stream>",
+        "<Stream>https://agent.example.com/ws</Stream>",
+        f"<Stream>wss://a/{'x' * 2042}</Stream>",
+        f'<Stream audioTrack="left">{URL}</Stream>',
+        f'<Stream bidirectional="yes">{URL}</Stream>',
+        f'<Stream keepCallAlive="1">{URL}</Stream>',
+    ],
+)
+def test_stream_that_cannot_be_meant_makes_the_document_invalid(body: str) -> None:
+    refused(body)
+
+
+def test_longest_stream_url_passes() -> None:
+    assert len(element(f"<Stream>wss://a/{'x' * 2040}</Stream>").spec.url) == 2048
+
+
+@pytest.mark.parametrize(
+    ("attribute", "changed", "note"),
+    [
+        ('streamTimeout="0"', {}, "streamTimeout"),
+        ('streamTimeout="-5"', {}, "streamTimeout"),
+        ('streamTimeout="soon"', {}, "streamTimeout"),
+        ('streamTimeout="86401"', {}, "streamTimeout"),
+        ('statusCallbackMethod="PUT"', {}, "statusCallbackMethod"),
+        ('contentType="audio/x-l16;rate=24000"', {"content_type": "audio/x-l16;rate=24000"}, "content_type"),
+        ('noiseCancellationLevel="59"', {}, "noiseCancellationLevel"),
+        ('noiseCancellationLevel="high"', {}, "noiseCancellationLevel"),
+        ('sampleRate="8000"', {}, "unknown attribute sampleRate"),
+        ('audiotrack="both"', {}, "unknown attribute audiotrack is ignored, did you mean audioTrack?"),
+    ],
+)
+def test_bearable_faults_of_a_stream_are_noted(attribute: str, changed: dict[str, Any], note: str) -> None:
+    body = f"<Stream {attribute}>{URL}</Stream>"
+    assert element(body).spec == replace(SPEC, **changed)
+    (found,) = notes_of(body)
+    assert note in found
+
+
+def test_extra_headers_are_cut_at_512_bytes_between_characters() -> None:
+    fits = f'<Stream extraHeaders="{"a" * 512}">{URL}</Stream>'
+    assert element(fits).spec.extra_headers == "a" * 512
+    assert notes_of(fits) == []
+    over = f'<Stream extraHeaders="{"a" * 511}é">{URL}</Stream>'
+    assert element(over).spec.extra_headers == "a" * 511
+    assert "513 bytes" in notes_of(over)[0]
+
+
+def test_stream_without_keep_call_alive_runs_in_parallel() -> None:
+    run = Run(f'<Stream>{URL}</Stream><Wait length="5"/>')
+    assert run.out() == [StartStream(SPEC)]
+    assert run.give(StreamStarted(S1)) == []
+    assert run.give(StreamFinished(S1, StreamEnd.AGENT_CLOSED)) == []
+    assert run.after(5) == [END_OF_XML]
+
+
+def test_stream_without_keep_call_alive_and_nothing_after_ends_the_call_at_once() -> None:
+    run = Run(f'<Stream bidirectional="true">{URL}</Stream>')
+    assert run.give(StreamStarted(S1)) == [StartStream(replace(SPEC, bidirectional=True)), END_OF_XML]
+
+
+def test_stream_with_keep_call_alive_blocks_until_it_is_over() -> None:
+    run = Run(f'<Stream keepCallAlive="true">{URL}</Stream><Redirect>https://a/next</Redirect>')
+    run.out()
+    assert run.give(StreamStarted(S1), DigitPressed("5"), StreamFinished(S2, StreamEnd.TIMEOUT)) == []
+    assert run.give(StreamFinished(S1, StreamEnd.AGENT_CLOSED)) == [
+        ReplaceDocument(DocumentKind.REDIRECT, "https://a/next", "POST")
+    ]
+
+
+def test_refused_stream_lets_the_document_go_on() -> None:
+    run = Run(f'<Stream keepCallAlive="true">{URL}</Stream>')
+    run.out()
+    run.interpreter.handle_input(run.now, StreamRefused("a bound is reached"))
+    commands = run.all()
+    assert [command.text for command in commands if isinstance(command, Note)] == [
+        "stream not started: a bound is reached"
+    ]
+    assert commands[-1] == END_OF_XML
+
+
+def test_transfer_stops_a_blocking_stream_and_hangup_does_not() -> None:
+    for reason, expected in [
+        (Interruption.REPLACED, [StopStream(S1, StreamEnd.TRANSFERRED)]),
+        (Interruption.CALL_ENDED, []),
+    ]:
+        run = Run(f'<Stream keepCallAlive="true">{URL}</Stream>')
+        run.out()
+        run.give(StreamStarted(S1))
+        assert run.interrupt(reason) == expected
+
+
+def test_transfer_before_the_stream_exists_stops_nothing() -> None:
+    run = Run(f'<Stream keepCallAlive="true">{URL}</Stream>')
+    run.out()
+    assert run.interrupt(Interruption.REPLACED) == []
+
+
+# Play
+
+
+def test_play_plays_to_the_end() -> None:
+    run = Run('<Play loop="3"> https://a/x.wav </Play>')
+    assert run.out() == [Play("https://a/x.wav", 3)]
+    assert run.give(DigitPressed("1")) == []
+    assert run.give(PlayFinished(PlayEnd.COMPLETED)) == [END_OF_XML]
+
+
+def test_play_defaults_to_once_and_zero_is_endless() -> None:
+    assert element("<Play>https://a/x.mp3</Play>").loops == 1
+    assert element('<Play loop="0">https://a/x.mp3</Play>').loops == 0
+
+
+@pytest.mark.parametrize(
+    "event", [PlayRefused("answered with status 404"), PlayFinished(PlayEnd.FAILED, "answered with status 404")]
+)
+def test_file_that_cannot_be_had_is_skipped_with_a_note(event: Event) -> None:
+    run = Run("<Play>https://a/x.wav</Play>")
+    run.out()
+    run.interpreter.handle_input(run.now, event)
+    commands = run.all()
+    assert commands[0] == Note("file skipped: answered with status 404", "Play", 1)
+    assert commands[-1] == END_OF_XML
+
+
+def test_transfer_stops_the_playback() -> None:
+    run = Run("<Play>https://a/x.wav</Play>")
+    run.out()
+    assert run.interrupt(Interruption.REPLACED) == [StopPlay()]
+    run = Run("<Play>https://a/x.wav</Play>")
+    run.out()
+    assert run.interrupt(Interruption.CALL_ENDED) == []
+
+
+@pytest.mark.parametrize("body", ["<Play/>", '<Play loop="-1">x</Play>', '<Play loop="two">x</Play>'])
+def test_illegal_play_makes_the_document_invalid(body: str) -> None:
+    refused(body)
+
+
+# Wait
+
+
+def test_wait_lasts_its_length_whatever_happens() -> None:
+    run = Run('<Wait length="2"/>')
+    assert run.interpreter.poll_timeout() == 2 * SECOND
+    assert run.give(DigitPressed("1"), StreamFinished(S1, StreamEnd.TIMEOUT)) == []
+    assert run.after(1.999) == []
+    assert run.after(0.001) == [END_OF_XML]
+    assert run.interpreter.poll_timeout() is None
+
+
+def test_wait_defaults_to_one_second() -> None:
+    assert element("<Wait/>") == Wait(1, False, 2_000, "")
+
+
+@pytest.mark.parametrize("length", ["0", "-1", "1.5", "x"])
+def test_illegal_length_makes_the_document_invalid(length: str) -> None:
+    refused(f'<Wait length="{length}"/>')
+
+
+def test_longest_wait_is_a_day() -> None:
+    assert element('<Wait length="86400"/>').length_s == 86_400
+    assert element('<Wait length="86401"/>').length_s == 86_400
+    assert "86400 is used" in notes_of('<Wait length="86401"/>')[0]
+
+
+def test_silence_and_beep_are_read_and_noted() -> None:
+    body = '<Wait length="9" silence="true" minSilence="500" beep="duration=300,threshold=256"/>'
+    assert element(body) == Wait(9, True, 500, "duration=300,threshold=256")
+    assert len(notes_of(body)) == 2
+    assert notes_of('<Wait silence="false" beep="false"/>') == []
+
+
+# Redirect
+
+
+@pytest.mark.parametrize(
+    ("body", "url", "method"),
+    [
+        ("<Redirect> https://a/b </Redirect>", "https://a/b", "POST"),
+        ('<Redirect method="get">https://a/b</Redirect>', "https://a/b", "GET"),
+        ('<Redirect method="PUT">https://a/b</Redirect>', "https://a/b", "PUT"),
+        ("<Redirect/>", "", "POST"),
+    ],
+)
+def test_redirect_replaces_the_document(body: str, url: str, method: str) -> None:
+    run = Run(f"{body}<Play>https://a/x.wav</Play>")
+    assert run.out() == [ReplaceDocument(DocumentKind.REDIRECT, url, method)]
+    assert run.interpreter.is_done
+
+
+# Hangup
+
+
+@pytest.mark.parametrize(
+    ("body", "is_answered", "expected"),
+    [
+        ("<Hangup/>", True, EndCall(4000, HangupSource.XML)),
+        ('<Hangup reason="busy"/>', True, EndCall(4000, HangupSource.XML)),
+        ("<Hangup/>", False, EndCall(3020, HangupSource.XML, SipReject.REJECTED)),
+        ('<Hangup reason="rejected"/>', False, EndCall(3020, HangupSource.XML, SipReject.REJECTED)),
+        ('<Hangup reason="busy"/>', False, EndCall(3010, HangupSource.XML, SipReject.BUSY)),
+        ('<Hangup reason="tired"/>', False, EndCall(3020, HangupSource.XML, SipReject.REJECTED)),
+    ],
+)
+def test_hangup_ends_or_refuses_the_call(body: str, is_answered: bool, expected: EndCall) -> None:
+    run = Run(f"{body}<Wait/>", is_answered=is_answered)
+    assert run.out() == [expected]
+
+
+def test_unknown_reason_is_noted() -> None:
+    assert "tired" in notes_of('<Hangup reason="tired"/>')[0]
+
+
+def test_hangup_after_an_answering_element_is_a_normal_one() -> None:
+    run = Run('<Wait/><Hangup reason="busy"/>', is_answered=False)
+    assert run.out() == [Answer()]
+    assert run.after(1) == [EndCall(4000, HangupSource.XML)]
+
+
+def test_scheduled_hangup_lets_the_document_go_on() -> None:
+    run = Run('<Hangup schedule="60"/><Wait length="5"/>')
+    assert run.out() == [ScheduleHangup(60_000)]
+    assert run.after(5) == [END_OF_XML]
+
+
+@pytest.mark.parametrize("schedule", ["0", "-1", "later"])
+def test_illegal_schedule_makes_the_document_invalid(schedule: str) -> None:
+    refused(f'<Hangup schedule="{schedule}"/>')
+
+
+# The official builder
+
+
+def test_what_the_official_builder_emits_is_read() -> None:
+    response = plivoxml.ResponseElement()
+    response.add(
+        plivoxml.StreamElement(
+            "wss://agent.example.com/ws?a=1&b=2",
+            bidirectional=True,
+            audioTrack="inbound",
+            streamTimeout=120,
+            statusCallbackUrl="https://a/s",
+            statusCallbackMethod="GET",
+            contentType="audio/x-l16;rate=16000",
+            extraHeaders="a=1,b=2",
+            keepCallAlive=True,
+        )
+    )
+    response.add(plivoxml.PlayElement("https://a/x.mp3", loop=2))
+    response.add(plivoxml.WaitElement(length=7, silence=True, min_silence=300))
+    response.add(plivoxml.RedirectElement("https://a/next", method="GET"))
+    response.add(plivoxml.HangupElement(reason="busy", schedule=30))
+    program = bind(parse_document(response.to_string().encode()))
+    stream, play, wait, redirect, hangup = [step.element for step in program.steps]
+    assert isinstance(stream, Stream)
+    assert stream.spec == StreamSpec(
+        url="wss://agent.example.com/ws?a=1&b=2",
+        bidirectional=True,
+        stream_timeout_s=120,
+        status_callback_url="https://a/s",
+        status_callback_method="GET",
+        content_type="audio/x-l16;rate=16000",
+        extra_headers="a=1,b=2",
+        keep_call_alive=True,
+    )
+    assert play == PlayElement("https://a/x.mp3", 2, play.line)  # type: ignore[union-attr]
+    assert isinstance(wait, Wait)
+    assert (wait.length_s, wait.silence, wait.min_silence_ms) == (7, True, 300)
+    assert redirect == Redirect("https://a/next", "GET")
+    assert hangup == Hangup(SipReject.BUSY, 30)
+    assert {note.text for note in program.notes} == {"silence is not detected yet: the wait lasts its whole length"}
+
+
+def test_builders_other_elements_are_skipped_with_a_warning() -> None:
+    response = plivoxml.ResponseElement()
+    response.add(plivoxml.SpeakElement("hello"))
+    response.add(plivoxml.GetDigitsElement(action="https://a/d").add(plivoxml.SpeakElement("press")))
+    response.add(plivoxml.DialElement().add(plivoxml.NumberElement("15550001000")))
+    response.add(plivoxml.WaitElement(length=1))
+    program = bind(parse_document(response.to_string().encode()))
+    assert [step.node.tag for step in program.steps] == ["Wait"]
+    assert [note.element for note in program.notes if "not supported" in note.text] == ["Speak", "GetDigits", "Dial"]
+
+
+def test_every_element_of_the_language_is_known_by_name() -> None:
+    nestable = set(plivoxml.ResponseElement._nestable)
+    assert nestable <= registry.SUPPORTED | registry.NOT_YET_SUPPORTED
+    assert not registry.SUPPORTED & registry.NOT_YET_SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("body", "note"),
+    [
+        ("<Steam>x</Steam>", "unknown element <Steam> is skipped, did you mean <Stream>?"),
+        ("<hangup/>", "unknown element <hangup> is skipped, did you mean <Hangup>?"),
+        ("<Say>x</Say>", "unknown element <Say> is skipped"),
+        ("<Wait><Play>x</Play></Wait>", "<Play> inside is ignored"),
+        ("hello", "text directly inside <Response> is ignored"),
+    ],
+)
+def test_what_is_ignored_is_noted(body: str, note: str) -> None:
+    assert note in " ".join(notes_of(body))
+
+
+def test_notes_are_bounded() -> None:
+    notes = notes_of("<X/>" * 65)
+    assert len(notes) == 65
+    assert notes[-1] == "1 further notes left out"
+    assert len(notes_of("<X/>" * 64)) == 64
