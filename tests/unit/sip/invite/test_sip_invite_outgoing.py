@@ -425,7 +425,7 @@ def test_a_200_without_contact_is_acknowledged_to_the_request_uri() -> None:
 
 @pytest.mark.parametrize("header", [("X-Bad", "a\r\nEvil: 1"), ("Via", "SIP/2.0/UDP x"), ("a b", "c")])
 def test_unsafe_headers_are_refused_before_anything_is_sent(header: tuple[str, str]) -> None:
-    network, node = bench()
+    _, node = bench()
     with pytest.raises(UnsafeHeader):
         calling(node, headers=(header,))
     assert node.endpoint.is_idle
@@ -433,7 +433,7 @@ def test_unsafe_headers_are_refused_before_anything_is_sent(header: tuple[str, s
 
 
 def test_calls_beyond_the_bound_are_refused() -> None:
-    network, node = bench(replace(SipSettings(), max_invites=2))
+    _, node = bench(replace(SipSettings(), max_invites=2))
     for _ in range(2):
         calling(node)
     with pytest.raises(LimitReached):

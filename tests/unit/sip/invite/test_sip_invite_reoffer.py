@@ -240,7 +240,7 @@ def test_a_peer_that_lost_the_dialog_ends_the_call(status: int) -> None:
 
 
 def test_a_silent_peer_ends_the_call_after_timer_b() -> None:
-    network, node, peer, invite_id = talking_callee()
+    network, node, _, invite_id = talking_callee()
     node.endpoint.reoffer(node.now, invite_id, NEW_OFFER)
     network.run(33_000)
     assert node.last(HungUp).detail is EndDetail.DIALOG_GONE
