@@ -160,11 +160,11 @@ async def _print_due(timeline: Timeline, on_line: Callable[[Line], None]) -> Non
 async def _follow(call: PhoneCall, api: PlatformApi, timeline: Timeline) -> None:
     """Add the platform's facts to the timeline until the call is over and no more come."""
     await call.until_identified()
-    after, last = 0, None
+    after, over_at, patience_ms = 0, None, _LAST_FACTS_MS
     while call.call_uuid:
         if call.is_over:
-            last = last or clock.now()
-            if (clock.now() - last) // MS > _LAST_FACTS_MS:
+            over_at = over_at or clock.now()
+            if (clock.now() - over_at) // MS > patience_ms:
                 return
         try:
             events = await asyncio.to_thread(api.events, call.call_uuid, after, _POLL_WAIT_MS)
@@ -180,6 +180,8 @@ async def _follow(call: PhoneCall, api: PlatformApi, timeline: Timeline) -> None
             after = max(after, int(event.get("id") or event.get("event_id") or 0))
             if event.get("kind") not in KNOWN_TO_THE_PHONE:
                 timeline.add(line_of_event(event))
+            if event.get("kind") == "call" and event.get("fields", {}).get("state") == "ended":
+                patience_ms = 0
 
 
 def _report(phone: Phone, call: PhoneCall, request: CallRequest) -> CallReport:
