@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from plivo.utils import validate_v3_signature
 from tests.support.flow_call import ListTimeline
 from tests.support.http_server import ScriptedServer, SeenRequest, Writer, close, fixed, hang, http_server
 
 from ringback import clock
+from ringback.accounts.store import ensure_account
 from ringback.egress.http import HttpClient
 from ringback.egress.policy import Mode, Policy
 from ringback.egress.resolve import Resolver
@@ -241,6 +243,20 @@ async def test_failing_host_gets_one_request_at_a_time(office: Office) -> None:
         most = 0
         await office.until(lambda: sender.counters.failed >= 6)
         assert most == 1
+
+
+async def test_tokens_come_from_the_account(office: Office) -> None:
+    office.server.reply("/hangup")
+    await office.database.write(lambda session: ensure_account(session, "MA1", "the-token"))
+    sender = OutboxSender(office.database, office.http, office.timeline, QUICK)
+    sender.start()
+    await office.put(office.callback(Event="Hangup"))
+    await office.until_idle()
+    await sender.close()
+    (seen,) = office.server.seen
+    nonce = seen.headers["x-plivo-signature-v3-nonce"]
+    header = seen.headers["x-plivo-signature-v3"]
+    assert validate_v3_signature("POST", office.server.url("/hangup"), nonce, "the-token", header, dict(seen.form))
 
 
 async def test_account_that_is_gone_ends_it(office: Office) -> None:
