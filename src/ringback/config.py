@@ -83,7 +83,6 @@ class Media(Section):
     """Where RTP is bound. Empty: the SIP host."""
     advertised_address: str = ""
     """The address written into SDP. Empty: the bound one."""
-    reorder_ms: Annotated[int, Field(ge=0, le=1000)] = 60
     idle_ms: Annotated[int, Field(ge=0)] = 60_000
     """Silence on RTP after which a call ends with cause 6020; 0 is never."""
     detached_limit_s: Annotated[int, Field(ge=1)] = 300
@@ -129,8 +128,10 @@ class Webhooks(Section):
     connect_ms: Annotated[int, Field(ge=100, le=10_000)] = 2_000
     read_ms: Annotated[int, Field(ge=100, le=40_000)] = 15_000
     total_ms: Annotated[int, Field(ge=100, le=55_000)] = 55_000
-    retries: Annotated[int, Field(ge=0, le=10)] = 2
-    body_max_bytes: Annotated[int, Field(ge=1_024)] = 1_048_576
+    retries: Annotated[int, Field(ge=0, le=5)] | None = None
+    """Attempts after the first one. Unset: one, or two when there is a fallback URL."""
+    body_max_bytes: Annotated[int, Field(ge=1_024, le=1_048_576)] = 131_072
+    """The largest document."""
     outbox_hours: Annotated[int, Field(ge=1, le=720)] = 24
     """How long an undelivered callback is tried before it is set aside."""
 
@@ -155,18 +156,14 @@ class DatabaseSection(Section):
 
 
 class Limits(Section):
-    """Bounds of the whole node; 0 is no bound of ours unless said otherwise."""
+    """Bounds of the whole node."""
 
     calls: Annotated[int, Field(ge=0)] = 0
-    """Live calls; 0 leaves it to measured admission."""
-    outbound_cps: Annotated[int, Field(ge=0)] = 20
-    inbound_cps: Annotated[int, Field(ge=0)] = 50
+    """Live calls; 0 is 1,000. One more gets 503 with Retry-After, or 429 from the API."""
     api_per_5s: Annotated[int, Field(ge=0)] = 300
     max_call_s: Annotated[int, Field(ge=1, le=86_400)] = 14_400
-    queued_calls: Annotated[int, Field(ge=1)] = 10_000
     allowed_prefixes: tuple[str, ...] = ()
     """Digits with which called numbers must begin. Empty: any."""
-    drain_timeout_s: Annotated[int, Field(ge=0)] = 600
 
 
 class Observability(Section):
@@ -212,7 +209,8 @@ class TrunkSection(Section):
     tech_prefix: str = ""
     ringing_timeout_s: Annotated[int, Field(ge=1, le=600)] = 60
     max_calls: Annotated[int, Field(ge=0)] = 0
-    max_cps: Annotated[int, Field(ge=0)] = 0
+    nat: Literal["auto", "always", "never"] = "auto"
+    """Whether RTP may come from elsewhere than the SDP says."""
     priority: Annotated[int, Field(ge=0)] = 10
     headers: dict[str, str] = {}
 

@@ -23,7 +23,7 @@ from ringback.callflow.port import FirstRequest, FlowServices
 from ringback.calls.live import LiveCall
 from ringback.calls.service import CallService, CallSettings, StreamRoom
 from ringback.config import AppSection, Config, TrunkSection
-from ringback.egress.download import MediaCache
+from ringback.egress.download import MediaCache, MediaSettings
 from ringback.egress.http import HttpClient, HttpSettings
 from ringback.egress.policy import Mode, Policy, parse_allow
 from ringback.egress.resolve import Resolver, resolve_url
@@ -32,7 +32,7 @@ from ringback.ids import AccountId, AppId
 from ringback.media.control.settings import PoolSettings, WorkerSettings
 from ringback.media.pool.pool import MediaPool
 from ringback.numbers.store import ensure_number
-from ringback.numbers.trunks import Gateway, GatewayCredentials, Trunk, TrunkDirection
+from ringback.numbers.trunks import Gateway, GatewayCredentials, NatMode, Trunk, TrunkDirection
 from ringback.signalling.legs import Legs
 from ringback.signalling.settings import SignallingSettings
 from ringback.signalling.store import next_epoch
@@ -44,14 +44,17 @@ from ringback.streams.service import StreamService, StreamSettings
 from ringback.streams.store import close_orphaned_streams
 from ringback.telemetry.logs import configure_logs
 from ringback.telemetry.metrics import Metrics
-from ringback.webhooks.fetcher import WebhookFetcher
-from ringback.webhooks.outbox import OutboxSender
-from ringback.webhooks.store import OutboundCallback, enqueue
+from ringback.webhooks.fetcher import FetchSettings, WebhookFetcher
+from ringback.webhooks.outbox import OutboxSender, OutboxSettings
+from ringback.webhooks.retry import DeliveryRules, RetryRules
+from ringback.webhooks.store import OutboundCallback, enqueue, waiting_callbacks
 
 _log = structlog.get_logger(__name__)
 
 _DEFAULT_CALLS = 1_000
 _GAUGE_INTERVAL_S = 1.0
+_GATEWAY_INTERVAL_S = 300.0
+"""How often the names of trunk gateways are looked up again."""
 
 
 def main(config: Config) -> int:
@@ -111,14 +114,15 @@ class Node:
         self._build_calls(trunks, catch_all)
         await self.sip.start()
         stack.push_async_callback(self.sip.close)
+        await self.legs.learn_gateways()
         stack.push_async_callback(self.legs.close)
         stack.push_async_callback(self.calls.close)
         stack.push_async_callback(self.flows.close)
         await self.calls.close_orphans()
         await self.database.write(lambda session: close_orphaned_streams(session, clock.wall_ms()))
         await self._start_http()
-        gauges = asyncio.create_task(self._refresh_gauges(), name="gauges")
-        stack.callback(gauges.cancel)
+        for work in (self._refresh_gauges(), self._refresh_gateways()):
+            stack.callback(asyncio.create_task(work).cancel)
         self._is_ready = True
         _log.info("server ready", http=f"{config.http.host}:{self.http_port}", sip=config.sip.host)
 
@@ -151,9 +155,23 @@ class Node:
         self._stack.callback(self.resolver.close)
         self.http = HttpClient(self.resolver, HttpSettings(ca_file=config.egress.ca_file))
         self._stack.push_async_callback(self.http.close)
-        self.documents = WebhookFetcher(self.http, self.timeline)
-        self.media_files = MediaCache(self.http, config.data_dir / "media")
-        self.outbox = OutboxSender(self.database, self.http, self.timeline)
+        rules = RetryRules(
+            connect_ms=config.webhooks.connect_ms,
+            read_ms=config.webhooks.read_ms,
+            total_ms=config.webhooks.total_ms,
+            retries=config.webhooks.retries,
+        )
+        self.documents = WebhookFetcher(
+            self.http, self.timeline, FetchSettings(rules=rules, body_max_bytes=config.webhooks.body_max_bytes)
+        )
+        self.media_files = MediaCache(
+            self.http, config.data_dir / "media", MediaSettings(file_max_bytes=config.egress.media_max_bytes)
+        )
+        self._stack.push_async_callback(self.media_files.close)
+        delivery = DeliveryRules(give_up_ms=config.webhooks.outbox_hours * 3_600_000)
+        self.outbox = OutboxSender(
+            self.database, self.http, self.timeline, OutboxSettings(delivery=delivery, rules=rules)
+        )
         self.outbox.start()
         self._stack.push_async_callback(self.outbox.close)
 
@@ -242,7 +260,8 @@ class Node:
         self.calls.streams = StreamRoom(self.streams.handle, self.streams.call_gone)
 
     async def _resolve_stream(self, url: str) -> Sequence[tuple[str, int]]:
-        _, addresses = await resolve_url(self.resolver, url)
+        schemes = ("wss",) if self.config.stream.allow_insecure == "never" else ("wss", "ws")
+        _, addresses = await resolve_url(self.resolver, url, schemes)
         return addresses
 
     def _start_flow(self, call: LiveCall) -> None:
@@ -292,7 +311,13 @@ class Node:
     async def _refresh_gauges(self) -> None:
         while True:
             self._set_gauges()
+            self.metrics.webhook_outbox_depth.set(await self.database.read(waiting_callbacks))
             await asyncio.sleep(_GAUGE_INTERVAL_S)
+
+    async def _refresh_gateways(self) -> None:
+        while True:
+            await asyncio.sleep(_GATEWAY_INTERVAL_S)
+            await self.legs.learn_gateways()
 
     def _set_gauges(self) -> None:
         metrics = self.metrics
@@ -302,6 +327,8 @@ class Node:
         metrics.calls_active.labels(direction="outbound").set(len(live) - inbound)
         metrics.stream_active.set(self.streams.live_count)
         metrics.sip_invites_active.set(self.legs.live_count)
+        metrics.event_log_queue.set(self.timeline.waiting_events)
+        metrics.admission_limit_calls.set(self.calls.settings.maximum_calls)
         for worker in self.pool.workers():
             stats = worker.stats
             metrics.media_sessions_active.labels(worker=worker.worker_id).set(worker.sessions)
@@ -381,7 +408,7 @@ def _trunk(section: TrunkSection) -> Trunk:
         caller_id=section.caller_id,
         codecs=section.codecs,
         max_calls=section.max_calls,
-        max_cps=section.max_cps,
+        nat=NatMode(section.nat),
         e164_plus=section.e164_plus,
         tech_prefix=section.tech_prefix,
         ringing_timeout_ms=section.ringing_timeout_s * 1000,

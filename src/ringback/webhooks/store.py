@@ -153,6 +153,11 @@ def next_due_wall_ms(session: Session, busy_rows: Collection[int] = ()) -> int |
     return session.scalar(query)
 
 
+def waiting_callbacks(session: Session) -> int:
+    """Return how many callbacks wait to be delivered."""
+    return session.scalar(select(func.count()).select_from(OutboxRow).where(OutboxRow.state == _PENDING)) or 0
+
+
 def mark_sent(session: Session, row_id: int, outcome: str, now_wall_ms: int) -> None:
     """Record that the customer took a callback."""
     _finish(session, row_id, _SENT, outcome, now_wall_ms)
