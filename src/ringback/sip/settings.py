@@ -92,6 +92,6 @@ class SipSettings:
     udp_receive_buffer_bytes: int = 4 * 1024 * 1024
     """SO_RCVBUF asked for: the loop may be busy for 500 ms without a loss."""
 
-    dns_servers: tuple[str, ...] = ()
-    """Name servers as numeric addresses; empty: those of the system."""
+    dns_servers: tuple[HostPort, ...] = ()
+    """Name servers; empty: those of the system, with its hosts file."""
     dns_timeout_ms: int = 3_000

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import dns.asyncresolver
 import dns.exception
 import dns.resolver
+from dns.nameserver import Do53Nameserver
 
 from ringback import clock
 from ringback.sip.flow import Target, Transport
@@ -119,5 +120,5 @@ class Resolver:
             except dns.resolver.NoResolverConfiguration:
                 self._dns = dns.asyncresolver.Resolver(configure=False)
             if servers:
-                self._dns.nameservers = list(servers)
+                self._dns.nameservers = [Do53Nameserver(host, port) for host, port in servers]
         return self._dns
