@@ -16,7 +16,7 @@ from ringback.cli.echo_agent import EchoAgent
 from ringback.cli.output import write_result
 from ringback.cli.ports import choose_port
 from ringback.cli.readiness import ReadinessWatch
-from ringback.cli.serve import serve
+from ringback.cli.serve import preload, serve
 from ringback.cli.settings import host_and_port, load_settings
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def dev(
         config, remarks = _with_ports(loaded, folder)
         agent = EchoAgent(detached_limit_s=config.media.detached_limit_s)
         try:
+            # The agent's process starts while this one imports the server, which takes most of the start.
+            preload()
             return _serve(_with_built_ins(config, agent, answer_url), folder, agent, remarks)
         finally:
             agent.close()

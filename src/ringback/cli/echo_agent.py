@@ -30,7 +30,17 @@ class EchoAgent:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        self.answer_url = self._read_answer_url()
+        self._answer_url = ""
+
+    @property
+    def answer_url(self) -> str:
+        """Return the URL of its application; waits until the process has named it.
+
+        Raises:
+            Failure: RB5008 when it does not.
+        """
+        self._answer_url = self._answer_url or self._read_answer_url()
+        return self._answer_url
 
     @property
     def pid(self) -> int:

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from ringback.config import Config
 
 
+def preload() -> None:
+    """Import the server, the longest part of a start, so that `serve` begins at once."""
+    import ringback.server  # noqa: F401 - the import is the purpose
+
+
 def serve(config: Config) -> int:
     """Return the server's exit code when it has stopped.
 
