@@ -287,13 +287,13 @@ class Receiver:
             # A gap in time without a gap in sequence is a sender that was silent on purpose.
             self._fill(now, gap, is_loss=self._had_loss)
         elif gap < 0:
-            if -gap >= len(audio):
-                self._drop_late(now, packet)
-                if self._late_run <= _LATE_RUN_MAX:
-                    return
-                self._anchor(now, packet.timestamp)
-            else:
+            if -gap < len(audio):
                 audio = audio[-gap:]
+            elif self._late_run < _LATE_RUN_MAX:
+                self._drop_late(now, packet)
+                return
+            else:
+                self._anchor(now, packet.timestamp)
         self._had_loss = False
         self._late_run = 0
         self._made_up_run = 0

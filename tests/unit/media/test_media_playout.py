@@ -265,3 +265,21 @@ def test_checkpoints_are_reached_in_order_and_bounded() -> None:
     assert marks.clear() == CHECKPOINTS_MAX - 2
     assert marks.next_position == NEVER
     assert marks.reached(NEVER) == []
+
+
+def test_delay_is_cut_out_of_large_chunks_too() -> None:
+    playout = Playout(PCMU, 60_000)
+    formats = [L16_8K, L16_16K, L16_24K, canonical(AudioFormat(Encoding.L16, 48_000)), ULAW_8K]
+    formats.append(canonical(AudioFormat(Encoding.L16, 32_000)))
+    for slot in range(200):
+        now = Instant(slot * SLOT_NS)
+        if slot % 2 == 0 and not 60 <= slot < 70:
+            format = formats[slot // 2 % len(formats)]
+            unit = format.rate_hz // 8000 * (1 if format is ULAW_8K else 2)
+            playout.queue(now, bytes(320 * unit) if unit > 1 else b"\xff" * 320, format)
+        if slot == 70:
+            for _ in range(5):
+                playout.queue(now, b"\x80" * 320, ULAW_8K)
+        playout.take(Instant(now + 10_000_000))
+    assert playout.trimmed_samples > 0
+    assert playout.level <= 3 * 160

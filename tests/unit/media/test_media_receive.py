@@ -356,3 +356,90 @@ def test_the_agent_sees_gapless_chunks_through_any_network(seed: int) -> None:
             leg.receive(packet, at=at)
     leg.assert_gapless()
     assert abs(len(leg.media()) - 499) <= 10
+
+
+def events_between(sender: Sender, first: int, last: int) -> list[RtpPacket]:
+    """Return the packets of a stream in which some are telephone events, not audio."""
+    packets = [sender.packet(index) for index in range(60)]
+    for index in range(first, last):
+        packets[index] = RtpPacket(101, packets[index].sequence, packets[first].timestamp, 77, b"\x05\x0a\x00\xa0")
+    return packets
+
+
+def test_reordered_events_keep_their_place_in_the_sequence() -> None:
+    network = Network()
+    sender = Sender(TONE)
+    packets = events_between(sender, 20, 23)
+    order = [*range(20), 21, 20, 22, 24, 23, *range(25, 60)]
+    for number, index in enumerate(order):
+        network.now = number * SLOT_NS
+        packet = packets[index]
+        network.receiver.odd_packet(Instant(network.now), packet, is_audio=packet.payload_type == 0)
+    assert network.receiver.lost == network.receiver.late == network.receiver.duplicates == 0
+    assert sender.audio[160 * 23 : 160 * 60] in network.audio()
+
+
+def test_too_many_packets_behind_a_hole_give_it_up() -> None:
+    network = Network()
+    sender = Sender(TONE)
+    network.receiver.packet(Instant(0), sender.packet(0).to_bytes())
+    for index in range(2, 2 + 25):
+        network.receiver.packet(Instant(0), sender.packet(index).to_bytes())
+    assert len(network.frames) == 1
+    network.receiver.packet(Instant(0), sender.packet(27).to_bytes())
+    assert network.receiver.lost == 1
+    assert len(network.frames) == 10
+    assert network.receiver.flooded > 10
+
+
+def test_a_held_type_that_was_negotiated_away_is_dropped() -> None:
+    network = Network()
+    sender = Sender(TONE)
+    network.receiver.packet(Instant(0), sender.packet(0).to_bytes())
+    network.receiver.packet(Instant(0), sender.packet(2).to_bytes())
+    network.receiver.set_types(PCMA, {8: PCMA})
+    network.receiver.tick(Instant(10 * SLOT_NS))
+    assert network.receiver.unusable == 1
+
+
+def test_packets_that_overlap_are_cut_to_what_is_new() -> None:
+    network = Network()
+    sender = Sender(TONE)
+    for index in range(20):
+        packet = sender.packet(index)
+        if index:
+            # Each packet repeats the last 10 ms of the one before.
+            start = packet.timestamp - 80 & 0xFFFFFFFF
+            packet = RtpPacket(0, packet.sequence, start, 77, TONE[index * 160 - 80 : index * 160 + 160])
+        network.receiver.packet(Instant(index * SLOT_NS), packet.to_bytes())
+    assert network.audio() == TONE[: 160 * 20]
+
+
+@pytest.mark.parametrize("jump", [100_000, -100_000])
+def test_a_jump_of_the_timestamp_alone_is_a_new_base(jump: int) -> None:
+    network = Network()
+    before, after = Sender(TONE), Sender(TONE, timestamp=2**32 - 800 + jump)
+    arrivals = steady(before, size=80, count=101) + steady(after, size=80, count=200)[101:]
+    network.run(arrivals, network.start_ns + 200 * SLOT_NS // 2)
+    assert network.receiver.lost == network.receiver.late == 0
+    assert TONE[80 * 101 : 80 * 190] in network.audio()
+    network.assert_on_grid()
+
+
+def test_a_time_base_that_went_back_a_little_is_followed_after_ten_packets() -> None:
+    network = Network()
+    before, after = Sender(TONE), Sender(TONE, timestamp=2**32 - 800 - 1600)
+    arrivals = steady(before, count=50) + steady(after, count=100)[50:]
+    network.run(arrivals, network.start_ns + 100 * SLOT_NS)
+    assert network.receiver.late == 10
+    assert TONE[160 * 60 : 160 * 100] in network.audio()
+
+
+def test_a_restart_after_a_process_stop_does_not_burst() -> None:
+    network = Network()
+    sender = Sender(TONE)
+    network.run(steady(sender, count=50), network.start_ns + 50 * SLOT_NS)
+    before = len(network.frames)
+    fresh = Sender(TONE, ssrc=5)
+    network.receiver.packet(Instant(network.now + 5_000_000_000), fresh.packet(0).to_bytes())
+    assert len(network.frames) - before <= 3

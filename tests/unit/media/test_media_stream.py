@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from tests.support.media_leg import (
     CALL_UUID,
+    PCMA_CODEC,
     STREAM_UUID,
     WALL_MS,
     Leg,
     play_audio,
+    remote,
     sine_pcm,
     sine_ulaw,
     stream_settings,
@@ -324,6 +326,10 @@ def test_commands_of_others_are_ignored_silently() -> None:
         (b'{"event":"checkpoint","name":"' + b"x" * 257 + b'"}', "checkpoint name too long"),
         (b'{"event":"sendDTMF"}', "invalid dtmf"),
         (b'{"event":"sendDTMF","dtmf":"12x"}', "invalid dtmf"),
+        (b'{"event":"sendDTMF","dtmf":1' + b"0" * 5000 + b"}", "number out of range"),
+        (b'{"event":"sendDTMF","dtmf":-1}', "invalid dtmf"),
+        (b'{"event":"playAudio","media":{"payload":"","sampleRate":1' + b"0" * 5000 + b"}}", "number out of range"),
+        (b'{"event":"playAudio","media":{"payload":"","sampleRate":1e300}}', "invalid_content_type"),
         (b'{"event":"sendDTMF","dtmf":"w"}', "invalid dtmf"),
         (b'{"event":"x","a":' + b"[" * 9 + b"]" * 9 + b"}", "nested too deeply"),
         (b'{"event":"x","a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
@@ -614,3 +620,38 @@ def test_wav_kinds(size: int | None) -> None:
     assert messages.read_wav(wav(1, 1, 8000, 24, pcm, size)) is None
     assert messages.read_wav(b"RIFF") is None
     assert AudioFormat(Encoding.L16, 8000) == L16_8K
+
+
+def test_digits_may_be_a_number() -> None:
+    leg = Leg()
+    leg.command(b'{"event":"sendDTMF","dtmf":12}')
+    assert not refused(leg)
+
+
+def test_wav_headers_are_bounded() -> None:
+    extensible = wav(0xFFFE, 1, 8000, 16, bytes(320))
+    start = extensible.index(b"fmt ") + 4
+    header = extensible[start + 4 : start + 20]
+    body = header + b"\x16\x00\x10\x00\x00\x00\x00\x00" + b"\x01\x00" + bytes(14)
+    grown = extensible[:start] + len(body).to_bytes(4, "little") + body + extensible[start + 20 :]
+    assert messages.read_wav(grown) == (bytes(320), L16_8K)
+    assert messages.read_wav(wav(7, 1, 16_000, 8, b"\xff" * 160)) == (bytes(320), L16_16K)
+    assert messages.read_wav(b"RIFF\x00\x00\x00\x00WAVEdata\x02\x00\x00\x00ab") is None
+    assert messages.read_wav(b"RIFF\x00\x00\x00\x00WAVE" + b"junk\x00\x00\x00\x00" * 65 + extensible[12:]) is None
+
+
+def test_fault_reasons_are_bounded() -> None:
+    from ringback.media.stream.session import _Faults
+
+    faults = _Faults()
+    assert [faults.note(Instant(0), str(number)) for number in range(40)] == [1] * 32 + [0] * 8
+
+
+def test_a_stream_takes_commands_of_every_kind_from_an_a_law_leg() -> None:
+    leg = Leg(stream=stream_settings(track=Track.BOTH, bidirectional=False, format=L16_16K))
+    leg.session.set_remote(Instant(0), remote(codec=PCMA_CODEC))
+    leg.slots(3)
+    assert {len(base64.b64decode(media["payload"])) for media in leg.media("outbound") + leg.media("inbound")} == {640}
+    leg.stream.stop(Instant(leg.now))
+    leg.slots(2)
+    assert leg.heard[-1]["event"] == "stop"

@@ -35,7 +35,12 @@ _HIGHEST = np.float32(32767)
 
 def clipped(values: NDArray[np.float32]) -> bytes:
     """Return computed samples as native linear audio, rounded, limited to 16 bits; overwrites `values`."""
-    np.rint(values, out=values)
     np.minimum(values, _HIGHEST, out=values)
     np.maximum(values, _LOWEST, out=values)
+    return rounded(values)
+
+
+def rounded(values: NDArray[np.float32]) -> bytes:
+    """Return computed samples, known to fit into 16 bits, as native linear audio; overwrites `values`."""
+    np.rint(values, out=values)
     return values.astype(np.int16).tobytes()

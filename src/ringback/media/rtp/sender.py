@@ -52,11 +52,6 @@ class RtpSender:
         self._ptime_ms = DEFAULT_PTIME_MS
         self._pending = b""
 
-    @property
-    def is_sending(self) -> bool:
-        """Return whether packets leave."""
-        return self._may_send and self._destination is not None
-
     def configure(self, payload_type: int, ptime_ms: int) -> None:
         """Apply a negotiation; an odd packet length becomes 20 ms."""
         self.payload_type = payload_type
@@ -93,11 +88,12 @@ class RtpSender:
     ) -> None:
         """Append one packet of another payload type; the next audio packet starts a new talk spurt."""
         self._pending = b""
-        if not self.is_sending:
+        destination = self._destination
+        if not self._may_send or destination is None:
             self.suppressed += 1
             return
         self._marker = MARKER if marker else 0
-        self._send(payload_type, timestamp, payload, out)
+        self._send(payload_type, timestamp, payload, destination, out)
         self._marker = MARKER
 
     def advance(self, slots: int = 1) -> None:
@@ -105,10 +101,11 @@ class RtpSender:
         self.timestamp = (self.timestamp + slots * FRAME_SAMPLES) & TIMESTAMP_MASK
 
     def _update(self) -> None:
-        self.is_plain = self.is_sending and self._ptime_ms == DEFAULT_PTIME_MS
+        self.is_plain = self._may_send and self._destination is not None and self._ptime_ms == DEFAULT_PTIME_MS
 
     def _send_odd(self, frame: bytes, out: list[Datagram]) -> None:
-        if not self.is_sending:
+        destination = self._destination
+        if not self._may_send or destination is None:
             self.suppressed += 1
             self._pending = b""
             return
@@ -118,16 +115,16 @@ class RtpSender:
         timestamp = self.timestamp - len(self._pending)
         at = 0
         while len(pending) - at >= size:
-            self._send(self.payload_type, timestamp + at, pending[at : at + size], out)
+            self._send(self.payload_type, timestamp + at, pending[at : at + size], destination, out)
             at += size
         self._pending = pending[at:]
 
-    def _send(self, payload_type: int, timestamp: int, payload: bytes, out: list[Datagram]) -> None:
-        if self._destination is None:
-            return
+    def _send(
+        self, payload_type: int, timestamp: int, payload: bytes, destination: SocketAddress, out: list[Datagram]
+    ) -> None:
         self._sequence = sequence = (self._sequence + 1) & SEQUENCE_MASK
         second = payload_type | self._marker
         header = HEADER.pack(VERSION_2, second, sequence, timestamp & TIMESTAMP_MASK, self.ssrc)
-        out.append((header + payload, self._destination))
+        out.append((header + payload, destination))
         self._marker = 0
         self.sent += 1

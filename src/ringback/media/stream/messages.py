@@ -25,6 +25,8 @@ KEYS_MAX = 64
 NAME_MAX_BYTES = 256
 DIGITS_MAX = 128
 DETAIL_MAX = 120
+_NUMBER_MAX = 10**18
+"""Larger numbers are not turned into text: Python refuses that for very long ones."""
 
 INVALID_CONTENT_TYPE = "invalid_content_type"
 BUFFER_OVERFLOW = "buffer_overflow"
@@ -240,8 +242,10 @@ def parse_command(message: bytes, stream_format: AudioFormat) -> AgentCommand:
                 return Unusable(problem)
     except UnicodeDecodeError:
         return InvalidText()
-    except msgspec.ValidationError:
-        return Unusable("message is not an object")
+    except msgspec.ValidationError as error:
+        # Every field accepts anything, so besides another type only a number out of range ends here.
+        is_other_type = message.lstrip()[:1] != b"{"
+        return Unusable("message is not an object" if is_other_type else "number out of range", str(error)[:DETAIL_MAX])
     except msgspec.DecodeError as error:
         return Unusable("invalid JSON", str(error)[:DETAIL_MAX])
     except RecursionError:
@@ -292,7 +296,7 @@ def _checkpoint(name: object) -> AgentCommand:
 
 
 def _send_dtmf(digits: object) -> AgentCommand:
-    if isinstance(digits, int) and not isinstance(digits, bool) and digits >= 0:
+    if isinstance(digits, int) and not isinstance(digits, bool) and 0 <= digits < _NUMBER_MAX:
         digits = str(digits)
     if not isinstance(digits, str) or not digits or len(digits) > DIGITS_MAX:
         return Unusable("invalid dtmf")
@@ -340,7 +344,7 @@ def _format_of(content_type: object, sample_rate: object, stream: AudioFormat) -
     if rate_hz == 0:
         rate_hz = stream.rate_hz if encoding is stream.encoding else 8000
     if rate_hz not in AGENT_RATES_HZ:
-        return Unusable(INVALID_CONTENT_TYPE, f"sampleRate {str(sample_rate)[:20]}")
+        return Unusable(INVALID_CONTENT_TYPE, f"rate {rate_hz}" if 0 < rate_hz < _NUMBER_MAX else "no usable rate")
     return canonical(AudioFormat(encoding, rate_hz))
 
 
