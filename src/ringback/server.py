@@ -43,6 +43,7 @@ from ringback.storage.event_log import EventLog
 from ringback.streams.service import StreamService, StreamSettings
 from ringback.streams.store import close_orphaned_streams
 from ringback.telemetry.logs import configure_logs
+from ringback.telemetry.measured import MeasuredSink
 from ringback.telemetry.metrics import Metrics
 from ringback.webhooks.fetcher import FetchSettings, WebhookFetcher
 from ringback.webhooks.outbox import OutboxSender, OutboxSettings
@@ -102,9 +103,10 @@ class Node:
         config.data_dir.mkdir(parents=True, exist_ok=True)
         self.database = await Database.open(config.database_url)
         stack.push_async_callback(self.database.close)
-        self.timeline = EventLog(self.database)
-        self.timeline.start()
-        stack.push_async_callback(self.timeline.close)
+        self.event_log = EventLog(self.database)
+        self.event_log.start()
+        stack.push_async_callback(self.event_log.close)
+        self.timeline = MeasuredSink(self.event_log, self.metrics)
 
         trunks = tuple(_trunk(section) for section in config.trunk)
         catch_all = await self._ensure_configured()
@@ -282,7 +284,7 @@ class Node:
             database=self.database,
             calls=self.calls,
             streams=self.streams,
-            events=self.timeline,
+            events=self.event_log,
             callbacks=_Callbacks(self.database, self.outbox.wake),
             readiness=_Readiness(self),
             metrics=self.metrics,
@@ -327,7 +329,8 @@ class Node:
         metrics.calls_active.labels(direction="outbound").set(len(live) - inbound)
         metrics.stream_active.set(self.streams.live_count)
         metrics.sip_invites_active.set(self.legs.live_count)
-        metrics.event_log_queue.set(self.timeline.waiting_events)
+        metrics.event_log_queue.set(self.event_log.waiting_events)
+        metrics.event_log_dropped.set(self.event_log.counters.dropped)
         metrics.admission_limit_calls.set(self.calls.settings.maximum_calls)
         for worker in self.pool.workers():
             stats = worker.stats
@@ -336,6 +339,8 @@ class Node:
                 metrics.media_ports_open.labels(worker=worker.worker_id).set(stats.open_ports)
                 metrics.media_tick_lateness_seconds.labels(worker=worker.worker_id).set(stats.tick_late_p99_us / 1e6)
                 metrics.media_worker_rss_bytes.labels(worker=worker.worker_id).set(stats.rss_bytes)
+                metrics.media_worker_cpu_seconds.labels(worker=worker.worker_id).set(stats.cpu_ns / 1e9)
+            metrics.media_worker_restarts.labels(worker=worker.worker_id).set(worker.restarts)
 
 
 class _Readiness:

@@ -15,7 +15,6 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Media type of `Metrics.render`."""
 
 _SHORT = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
-_QUEUE = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40, 60)
 _DISK = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
@@ -39,39 +38,34 @@ class Metrics:
             return Histogram(f"ringback_{name}", text, labels, buckets=buckets, registry=registry)
 
         self.calls_active = gauge("calls_active", "Live calls.", "direction")
-        self.calls_total = counter("calls_total", "Ended calls.", "direction", "hangup_cause")
-        self.call_setup_seconds = histogram("call_setup_seconds", "INVITE to its final answer.", _SHORT)
-        self.calls_refused_total = counter("calls_refused_total", "Calls refused before they began.", "reason")
+        self.calls_total = counter("calls_total", "Ended calls.", "hangup_cause")
+        self.calls_refused_total = counter("calls_refused_total", "Calls refused before they began.")
         self.answer_url_seconds = histogram("answer_url_seconds", "Fetches of call documents.", _SHORT, "outcome")
         self.webhook_deliveries_total = counter("webhook_deliveries_total", "Callback attempts.", "event", "outcome")
         self.webhook_outbox_depth = gauge("webhook_outbox_depth", "Callbacks that wait to be delivered.")
-        self.webhook_outbox_oldest_seconds = gauge("webhook_outbox_oldest_seconds", "Age of the oldest of them.")
-        self.stream_active = gauge("stream_active", "Open stream WebSockets.")
+        self.stream_active = gauge("stream_active", "Streams that have not ended.")
         self.stream_connect_seconds = histogram("stream_connect_seconds", "Dial to open WebSocket.", _SHORT)
-        self.stream_playout_queue_seconds = histogram(
-            "stream_playout_queue_seconds", "Audio of agents that waits to be played, sampled once a second.", _QUEUE
-        )
+        self.streams_total = counter("streams_total", "Ended streams.", "reason")
         self.stream_dropped_audio_seconds_total = counter(
-            "stream_dropped_audio_seconds_total", "Audio that never reached an agent.", "reason"
+            "stream_dropped_audio_seconds_total", "Audio that never reached an agent."
         )
         self.stream_errors_total = counter("stream_errors_total", "Faults of streams.", "code")
-        self.rtp_packets_total = counter("rtp_packets_total", "RTP packets.", "direction")
+        self.rtp_packets_total = counter("rtp_packets_total", "RTP packets of ended sessions.", "direction")
         self.rtp_packets_lost_total = counter("rtp_packets_lost_total", "RTP packets that never came.")
-        self.rtp_jitter_seconds = histogram("rtp_jitter_seconds", "Jitter per session, once a second.", _DISK)
+        self.rtp_packets_refused_total = counter("rtp_packets_refused_total", "RTP packets from strangers.")
+        self.rtp_jitter_seconds = histogram("rtp_jitter_seconds", "Jitter of ended sessions.", _DISK)
         self.rtp_concealed_seconds_total = counter("rtp_concealed_seconds_total", "Audio made up for lost packets.")
         self.media_sessions_active = gauge("media_sessions_active", "Open media sessions.", "worker")
         self.media_ports_open = gauge("media_ports_open", "Bound RTP ports.", "worker")
         self.media_tick_lateness_seconds = gauge("media_tick_lateness_seconds", "Pacer lateness, p99.", "worker")
-        self.media_worker_cpu_ratio = gauge("media_worker_cpu_ratio", "Share of one core in use.", "worker")
+        self.media_worker_cpu_seconds = gauge("media_worker_cpu_seconds", "CPU time since the start.", "worker")
         self.media_worker_rss_bytes = gauge("media_worker_rss_bytes", "Resident memory.", "worker")
-        self.media_worker_restarts_total = counter("media_worker_restarts_total", "Workers that died.", "worker")
-        self.sip_messages_total = counter("sip_messages_total", "SIP messages.", "method", "direction")
-        self.sip_retransmits_total = counter("sip_retransmits_total", "SIP messages sent again.")
+        self.media_worker_restarts = gauge("media_worker_restarts", "Workers of this slot that died.", "worker")
+        self.sip_messages_total = counter("sip_messages_total", "SIP messages of calls.", "direction")
         self.sip_invites_active = gauge("sip_invites_active", "INVITE usages that are not over.")
-        self.admission_limit_calls = gauge("admission_limit_calls", "Live calls allowed now; 0 is no bound.")
-        self.db_write_seconds = histogram("db_write_seconds", "Wait for a durable commit.", _DISK)
+        self.admission_limit_calls = gauge("admission_limit_calls", "Live calls allowed.")
         self.event_log_queue = gauge("event_log_queue_rows", "Facts that wait to be written.")
-        self.log_dropped_total = counter("log_dropped_total", "Facts that found the queue full.")
+        self.event_log_dropped = gauge("event_log_dropped_rows", "Facts that found the queue full.")
         self.build_info = gauge("build_info", "Version and Python, as labels.", "version", "python")
         self.build_info.labels(version=version, python=platform.python_version()).set(1)
         for direction in ("inbound", "outbound"):
