@@ -120,9 +120,7 @@ class _Builder:
         parser.buffer_text = True
         parser.XmlDeclHandler = self._declaration
         parser.StartDoctypeDeclHandler = self._doctype
-        parser.EntityDeclHandler = self._entity
         parser.ProcessingInstructionHandler = self._instruction
-        parser.ExternalEntityRefHandler = self._external
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text
@@ -150,16 +148,11 @@ class _Builder:
     def _doctype(self, name: str, system_id: str | None, public_id: str | None, has_subset: int) -> None:
         if name.lower() == "html":
             raise InvalidDocument("document is HTML, not XML", self.line, hint="it looks like an HTML page")
+        # Entities can be declared in a document type only, so none is ever known, let alone expanded or fetched.
         raise InvalidDocument("document type declarations are not allowed", self.line, hint="remove <!DOCTYPE …>")
-
-    def _entity(self, *declaration: object) -> None:
-        raise InvalidDocument("entity declarations are not allowed", self.line, hint="remove <!ENTITY …>")
 
     def _instruction(self, target: str, data: str) -> None:
         raise InvalidDocument(f"processing instruction <?{target[:40]}?> is not allowed", self.line, hint="remove it")
-
-    def _external(self, context: str, base: str | None, system_id: str | None, public_id: str | None) -> int:
-        raise InvalidDocument("external entities are not allowed", self.line)
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self._elements += 1

@@ -215,8 +215,7 @@ class _Flow:
                 await self._end(Code.SCHEDULED_HANGUP, HangupSource.XML)
             if self._transfer is not None:
                 wanted, self._transfer = self._transfer, None
-                if not self._is_hung_up:
-                    self._interruption.clear()
+                self._interruption.clear()
 
     async def _load(self, wanted: _Wanted) -> Program:
         call, kind = self._call, wanted.kind

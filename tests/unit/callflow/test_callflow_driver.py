@@ -114,6 +114,8 @@ async def test_play_fetches_and_plays(scene: Scene) -> None:
     scene.start()
     await scene.call.until("play /media/x.wav x2")
     play_completed(scene.call, "p0")
+    await asyncio.sleep(0.01)
+    assert not scene.call.ended.is_set(), "the end of another playback is not the element's"
     play_completed(scene.call, "p1")
     assert (await scene.over())[-1] == "end 4010 Plivo"
 
@@ -316,6 +318,17 @@ async def test_scheduled_hangup_survives_a_transfer(scene: Scene) -> None:
 async def test_call_that_cannot_be_answered_ends(scene: Scene) -> None:
     scene.call.answer_error = MediaError("no common codec")
     assert await scene.run("<Wait/>") == ["ring", "end 5010 Error"]
+
+
+async def test_hangup_and_transfer_at_once_is_a_hangup(scene: Scene) -> None:
+    scene.serve('<Wait length="60"/>')
+    scene.start()
+    await scene.call.until("answer")
+    reporter = scene.call.reporter()
+    reporter.transfer_requested("https://a/transfer", "POST")
+    scene.call.hang_up()
+    assert await scene.over() == ["ring", "answer"]
+    assert len(scene.documents.asked) == 1
 
 
 async def test_fault_of_ours_costs_one_call(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:

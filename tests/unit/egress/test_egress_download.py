@@ -81,7 +81,10 @@ async def test_file_is_kept_under_its_content(shelf: Shelf, body: bytes, suffix:
 
 
 async def test_copy_is_revalidated_and_reused(shelf: Shelf) -> None:
+    statuses: list[int] = []
+
     async def answer(request: SeenRequest, writer: Writer) -> None:
+        statuses.append(304 if request.headers.get("if-none-match") else 200)
         if request.headers.get("if-none-match") == '"1"' and request.headers.get("if-modified-since") == "today":
             await fixed(status=304)(request, writer)
         else:
@@ -91,7 +94,8 @@ async def test_copy_is_revalidated_and_reused(shelf: Shelf) -> None:
     first = await shelf.cache.fetch(shelf.server.url("/x"))
     second = await shelf.cache.fetch(shelf.server.url("/x"))
     assert first == second
-    assert len(shelf.server.seen) == 2
+    assert statuses == [200, 304]
+    assert shelf.server.seen[1].headers["if-modified-since"] == "today"
     shelf.server.reply("/x", MP3)
     assert (await shelf.cache.fetch(shelf.server.url("/x"))).endswith(".mp3"), "changed content is a new file"
 

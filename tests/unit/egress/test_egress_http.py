@@ -21,7 +21,7 @@ from ringback.egress.errors import (
     InvalidUrl,
     ResponseTooLarge,
 )
-from ringback.egress.http import HttpClient, HttpRequest, HttpSettings
+from ringback.egress.http import HttpClient, HttpReply, HttpRequest, HttpSettings
 from ringback.egress.policy import Mode, Policy
 from ringback.egress.resolve import Resolver
 
@@ -226,6 +226,30 @@ async def test_redirect_to_a_forbidden_place_is_refused(client: HttpClient, serv
     server.reply("/b", status=302, Location="file:///etc/passwd")
     assert isinstance(await failure_of(client, HttpRequest("GET", server.url("/a"))), AddressRefused)
     assert (await failure_of(client, HttpRequest("GET", server.url("/b")))).failure is FailureClass.REDIRECTS
+
+
+async def test_redirect_from_https_to_http_is_refused(
+    client: HttpClient, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def redirect(*args: object) -> HttpReply:
+        return HttpReply(302, {"location": server.url("/plain")}, b"", "", 0, None, 0)
+
+    monkeypatch.setattr(client, "_exchange", redirect)
+    error = await failure_of(client, HttpRequest("GET", f"https://127.0.0.1:{server.port}/a"))
+    assert error.failure is FailureClass.REDIRECTS
+    assert "https to http" in error.message
+
+
+async def test_address_that_nobody_checked_gets_no_socket(
+    client: HttpClient, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def resolve(self: object, host: str, port: int = 0, family: int = 0) -> list[dict[str, object]]:
+        return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": 2, "proto": 0, "flags": 0}]
+
+    monkeypatch.setattr("ringback.egress.http._CheckedResolver.resolve", resolve)
+    error = await failure_of(client, HttpRequest("GET", f"http://agent.test:{server.port}/"))
+    assert isinstance(error, AddressRefused)
+    assert server.connections == 0
 
 
 async def test_credentials_go_to_their_own_origin_only(client: HttpClient, server: ScriptedServer) -> None:
