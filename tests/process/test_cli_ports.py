@@ -12,7 +12,7 @@ TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
 @pytest.fixture
 def taken():
     with socket.socket(socket.AF_INET, TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind(("127.0.0.1", choose_port("127.0.0.1", 0, [UDP, TCP], explicit=True, flag="")))
         listener.listen()
         yield listener.getsockname()[1]
 
