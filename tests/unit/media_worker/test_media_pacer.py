@@ -119,12 +119,18 @@ class Recorder:
         self.ticks: list[Instant] = []
         self.wakes: list[int] = []
         self.then: Callable[[], None] | None = None
+        self.unsent = 0
 
     def tick(self, now: Instant) -> None:
         self.ticks.append(now)
         self.wakes.append(self.loop.now)
+        self.unsent += 1
         if self.then is not None:
             self.then()
+
+    def send(self) -> None:
+        assert self.unsent == 1, "every tick is followed by one send"
+        self.unsent = 0
 
 
 @pytest.fixture

@@ -14,6 +14,11 @@ from ringback.ids import WorkerId
 from ringback.media.control.settings import WorkerSettings
 
 _LOG_MAX_BYTES = 4 * 1024 * 1024
+_ENVIRONMENT = {
+    "PYTHONUTF8": "1",
+    # numpy's linear algebra would start a thread per core for work that a 20 ms frame never has.
+    "OPENBLAS_NUM_THREADS": "1",
+}
 _WORKER_MODULE = "ringback.media.worker.main"
 
 
@@ -120,7 +125,7 @@ def spawn_worker(
     pid = os.posix_spawn(
         sys.executable,
         argv,
-        {"PYTHONPATH": search_path, "PYTHONUTF8": "1", **dict(environment)},
+        {"PYTHONPATH": search_path, **_ENVIRONMENT, **dict(environment)},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(log_path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),

@@ -31,7 +31,7 @@ from ringback.media.worker.files import PlayFiles
 from ringback.media.worker.leg import Leg, Refusal
 from ringback.media.worker.pacer import Pacer
 from ringback.media.worker.ports import PortRange
-from ringback.media.worker.rtp_socket import bind_rtp_socket
+from ringback.media.worker.rtp_socket import RtpPoller, bind_rtp_socket
 from ringback.media.worker.stream_client import CLOSE_GOING_AWAY, CLOSE_NORMAL, StreamClient
 
 _log = structlog.get_logger(__name__)
@@ -56,6 +56,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._ports = PortRange(*rtp_ports, settings.port_rest_ms, settings.port_rest_min_ms)
         self._pacer = Pacer(self._loop, self._look_after)
+        self._poller = RtpPoller(self._loop)
         self._files = PlayFiles(settings, self._loop)
         self._legs: dict[SessionId, Leg] = {}
         self._round: deque[Leg] = deque()
@@ -119,6 +120,7 @@ class Engine:
         """Close every session and the decoder pool: the worker ends."""
         self.close_all(SessionEnd.RELEASED, close_code=CLOSE_GOING_AWAY)
         self._files.close()
+        self._poller.close()
 
     def report(self, event: AnyEvent) -> None:
         """Keep a state event until the server has it; called by legs."""
@@ -159,7 +161,7 @@ class Engine:
         if bound is None:
             return Refusal(RejectCode.NO_PORT, found=f"{self._ports.taken} ports in use")
         sock, port = bound
-        leg = Leg(self, command, sock, port, self._files, self._settings, now)
+        leg = Leg(self, command, sock, port, self._poller, self._files, self._settings, now)
         self._legs[command.session_id] = leg
         self._round.append(leg)
         self._pacer.add(leg)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
 from typing import Protocol
@@ -40,15 +39,13 @@ from ringback.media.control.values import Address, MediaDirection, PlayEnd, Reje
 from ringback.media.session import AgentStopped, Datagram, MediaSession, MediaSettings
 from ringback.media.stream.session import StreamSession, StreamSettings
 from ringback.media.worker.files import FilePlayback, PlayFiles
-from ringback.media.worker.rtp_socket import PACKET_MAX_BYTES
+from ringback.media.worker.rtp_socket import PACKET_MAX_BYTES, RtpPoller
 from ringback.media.worker.stream_client import CLOSE_NORMAL, StreamClient, UnusableStream, check_stream
 
 _log = structlog.get_logger(__name__)
 
 _PACKETS_PER_CHECK_MAX = 250
 """Packets read from one socket between two checks, one second apart; more are read and dropped unparsed."""
-_READ_BYTES = PACKET_MAX_BYTES + 1
-"""One byte more than is taken, so that a longer packet is recognised."""
 _PRIVILEGED_PORTS = 1_024
 
 
@@ -87,14 +84,14 @@ class Leg:
         "_causes",
         "_clients",
         "_files",
-        "_loop",
+        "_is_ipv6",
         "_opened_at",
         "_out",
         "_owner",
         "_plays",
         "_poll_event",
+        "_poller",
         "_receive_packet",
-        "_recvfrom",
         "_sendto",
         "_session",
         "_session_tick",
@@ -115,6 +112,7 @@ class Leg:
         command: OpenSession,
         sock: socket.socket,
         port: int,
+        poller: RtpPoller,
         files: PlayFiles,
         settings: WorkerSettings,
         now: Instant,
@@ -130,9 +128,8 @@ class Leg:
         self._files = files
         self._settings = settings
         self._opened_at = now
-        self._loop = asyncio.get_running_loop()
         self._sock = sock
-        self._recvfrom = sock.recvfrom
+        self._poller = poller
         self._sendto = sock.sendto
         self._session = MediaSession(
             MediaSettings(
@@ -150,8 +147,8 @@ class Leg:
         self._clients: tuple[StreamClient, ...] = ()
         self._plays: dict[PlayId, FilePlayback] = {}
         self._causes: dict[PlayId | StreamId, CommandId] = {}
-        is_ipv6 = sock.family == socket.AF_INET6
-        self._loop.add_reader(sock, self._take_datagram6 if is_ipv6 else self._take_datagram)
+        self._is_ipv6 = sock.family == socket.AF_INET6
+        poller.add(sock, self)
 
     @property
     def streams(self) -> tuple[StreamClient, ...]:
@@ -159,29 +156,46 @@ class Leg:
         return self._clients
 
     def tick(self, now: Instant) -> None:
-        """Send this slot's packets and what they set free; called by the pacer, never raises."""
+        """Make this slot's packets; called by the pacer, never raises."""
+        if not self.is_closed:
+            try:
+                self._session_tick(now, self._out)
+            except Exception as error:
+                self._owner.leg_failed(self, error)
+
+    def send(self) -> None:
+        """Send what `tick` made and what it set free; called by the pacer after all legs of the slot have ticked."""
         if self.is_closed:
             return
         out = self._out
+        for data, address in out:
+            try:
+                self._sendto(data, address)
+            except OSError:
+                # A full socket buffer or an unreachable route loses one packet, as the network would.
+                self.refused_by_kernel += 1
+        out.clear()
         try:
-            self._session_tick(now, out)
-            for data, address in out:
-                try:
-                    self._sendto(data, address)
-                except OSError:
-                    # A full socket buffer or an unreachable route loses one packet, as the network would.
-                    self.refused_by_kernel += 1
-            out.clear()
-            # Events of packets and messages wait for the slot; what answers the agent does not.
-            event = self._poll_event()
-            if event is not None:
-                self._report_event(event)
-                self._report_events()
-            for client in self._clients:
-                if client.outbox:
-                    client.flush()
+            self._follow_up()
         except Exception as error:
             self._owner.leg_failed(self, error)
+
+    def receive(self, now: Instant, data: bytes, source: tuple[str, int]) -> None:
+        """Take one datagram; called by the poller, never raises. Its events wait for the next slot."""
+        self._budget -= 1
+        if self._budget < 0 or len(data) > PACKET_MAX_BYTES or self.is_closed:
+            return
+        try:
+            # IPv6 sources come with flow and scope; the session knows host and port.
+            self._receive_packet(now, data, source[:2] if self._is_ipv6 else source)
+        except Exception as error:
+            self._owner.leg_failed(self, error)
+
+    def flush(self) -> None:
+        """Send what streams have ready; called by the poller."""
+        for client in self._clients:
+            if client.outbox:
+                client.flush()
 
     def check(self, now: Instant) -> None:
         """Renew the packet budget and look after the streams; about once per second."""
@@ -288,7 +302,7 @@ class Leg:
         if self.is_closed:
             return
         self.is_closed = True
-        self._loop.remove_reader(self._sock)
+        self._poller.remove(self._sock)
         final = SessionClosed(session_id=self.session_id, reason=SessionEnd.FAILED)
         try:
             for client in self._clients:
@@ -352,39 +366,6 @@ class Leg:
     def stream_released(self, client: StreamClient) -> None:
         """Pass on that the stream's socket is gone; called by its client."""
         self._owner.client_released(client)
-
-    def _take_datagram(self) -> None:
-        # One datagram per wake: the loop's poll is level-triggered, so a waiting packet wakes again at once, and the
-        # usual case saves the read that finds nothing (measured 2026-11-22: 6.1 µs per packet against 8.2 µs).
-        try:
-            data, source = self._recvfrom(_READ_BYTES)
-        except OSError:
-            return
-        self._budget -= 1
-        if self._budget < 0 or len(data) > PACKET_MAX_BYTES:
-            return
-        try:
-            self._receive_packet(clock.now(), data, source)
-        except Exception as error:
-            self._owner.leg_failed(self, error)
-        for client in self._clients:
-            if client.outbox:
-                client.flush()
-
-    def _take_datagram6(self) -> None:
-        # IPv6 sources come with flow and scope; the session knows host and port. Rare enough to share nothing hot.
-        try:
-            data, source = self._recvfrom(_READ_BYTES)
-        except OSError:
-            return
-        self._budget -= 1
-        if self._budget < 0 or len(data) > PACKET_MAX_BYTES:
-            return
-        try:
-            self._receive_packet(clock.now(), data, source[:2])
-            self._follow_up()
-        except Exception as error:
-            self._owner.leg_failed(self, error)
 
     def _follow_up(self) -> None:
         """Report what happened and send what streams have ready; after every command and in every slot."""

@@ -19,10 +19,13 @@ _HISTOGRAM_BOUNDS_US = (250, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 7_500,
 
 
 class Paced(Protocol):
-    """What the pacer drives; `tick` must not raise."""
+    """What the pacer drives; neither method may raise."""
 
     def tick(self, now: Instant) -> None:
-        """Send what is due in the slot of `now`, the slot's own instant."""
+        """Make what is due in the slot of `now`, the slot's own instant."""
+
+    def send(self) -> None:
+        """Send what was made. All legs of a slot tick before the first one sends: runs of the same work cost less."""
 
 
 class SlotClock:
@@ -156,8 +159,11 @@ class Pacer:
                 # Legs see the grid, not the clock: their frames stay exactly 20 ms apart whatever the wake's lateness.
                 at = grid.instant_of(slot)
                 self.lateness.note(max(now - at, 0))
-                for leg in self._phases[slot % PHASES]:
+                legs = self._phases[slot % PHASES]
+                for leg in legs:
                     leg.tick(at)
+                for leg in legs:
+                    leg.send()
                 self._on_slot(now)
         finally:
             self._wakes = False

@@ -1,12 +1,16 @@
-"""One leg's UDP socket."""
+"""The legs' UDP sockets: binding one, reading all."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
+import select
 import socket
 from collections.abc import Callable
+from typing import Protocol
 
+from ringback import clock
 from ringback.machine import Instant
 from ringback.media.worker.ports import PortRange
 
@@ -14,6 +18,9 @@ PACKET_MAX_BYTES = 1_500
 _RECEIVE_BUFFER_BYTES = 64 * 1024
 """Small, so that stale packets never pile up behind a stall."""
 _BIND_ATTEMPTS = 32
+_READ_BYTES = PACKET_MAX_BYTES + 1
+"""One byte more than is taken, so that a longer packet is recognised."""
+_SOCKETS_PER_WAKE = 32
 
 
 def bind_rtp_socket(
@@ -59,3 +66,64 @@ def _bind_any(
     finally:
         for port in busy:
             ports.release(now, port)
+
+
+class RtpReceiver(Protocol):
+    """Whose packets a socket receives; neither method may raise."""
+
+    def receive(self, now: Instant, data: bytes, source: tuple[str, int]) -> None:
+        """Take one datagram."""
+
+    def flush(self) -> None:
+        """Send what the datagram set free."""
+
+
+class RtpPoller:
+    """Reads every leg's socket through one epoll: per wake at most 32 sockets, one datagram of each.
+
+    Work is done in runs of the same kind (read all, take all, send all): the interpreter stays warm between system
+    calls. Measured 2026-11-22 with benchmarks/worker_load.py against one loop callback per socket. The poll is
+    level-triggered, so a socket with more to read comes again after the others.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._epoll = select.epoll()
+        self._sockets: dict[int, tuple[Callable[[int], tuple[bytes, tuple[str, int]]], RtpReceiver]] = {}
+        loop.add_reader(self._epoll.fileno(), self._wake)
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    def add(self, sock: socket.socket, receiver: RtpReceiver) -> None:
+        """Hand this socket's datagrams to `receiver`."""
+        self._sockets[sock.fileno()] = (sock.recvfrom, receiver)
+        self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def remove(self, sock: socket.socket) -> None:
+        """Read this socket no more; call it before closing the socket."""
+        if self._sockets.pop(sock.fileno(), None) is not None:
+            self._epoll.unregister(sock.fileno())
+
+    def close(self) -> None:
+        """Stop reading; idempotent."""
+        if not self._epoll.closed:
+            self._loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
+
+    def _wake(self) -> None:
+        arrived = []
+        sockets = self._sockets
+        for descriptor, _ in self._epoll.poll(0, _SOCKETS_PER_WAKE):
+            recvfrom, receiver = sockets[descriptor]
+            try:
+                data, source = recvfrom(_READ_BYTES)
+            except OSError:
+                # Nothing after all (a bad checksum), or an error that the network reported about a packet we sent.
+                continue
+            arrived.append((receiver, data, source))
+        now = clock.now()
+        for receiver, data, source in arrived:
+            receiver.receive(now, data, source)
+        for receiver, _, _ in arrived:
+            receiver.flush()
