@@ -80,7 +80,9 @@ SAMPLE_RATE_HZ = 8000
 
 _FRAME_NS = FRAME_MS * MS
 _STALL_NS = 30 * MS
-"""Ticks further apart than this are not neighbours."""
+"""A tick that is later than this against the grid of slots comes after missed ones."""
+_STALL_GUARD_SLOTS = 3
+"""Slots after a stall in which packets may still wait in the socket, so that nothing is made up for them."""
 _HOUSEKEEPING_SLOTS = 25
 _SAME_DIGIT_NS = 200 * MS
 _DEGRADED_BASE_SAMPLES = 40_000 * SAMPLES_PER_MS
@@ -176,7 +178,9 @@ class MediaSession:
         self._digit_audio = b""
         self._is_busy = False
         self._sender = RtpSender(int(chance() * 0x1_0000_0000), int(chance() * 0x8000), int(chance() * 0x1_0000_0000))
-        self._last_tick = Instant(-1)
+        self._has_ticked = False
+        self._slot_at = -_STALL_NS - 1
+        self._stall_guard = 0
         self._is_full_second = False
         self._slots_left = _HOUSEKEEPING_SLOTS
 
@@ -306,15 +310,17 @@ class MediaSession:
     # -- the slot ------------------------------------------------------------------------------------------------
 
     def tick(self, now: Instant, out: list[Datagram]) -> None:
-        """Append this slot's packets (0 to 2 of audio, or one telephone event) to `out`; fill the receive grid."""
-        has_stalled = now - self._last_tick > _STALL_NS
-        if has_stalled:
+        """Append this slot's packets (0 to 2 of audio, or one telephone event) to `out`; fill the receive grid.
+
+        `now` is best the slot's own instant; real time will do if ticks are less than 30 ms late.
+        """
+        if now - self._slot_at > _STALL_NS:
             self._jump(now)
-        self._last_tick = now
+        self._slot_at += _FRAME_NS
         if now >= self._receiver.deadline:
-            self._receiver.tick(now, has_stalled=has_stalled)
+            self._receiver.tick(now, has_stalled=self._stall_guard > 0)
         self._slots_left -= 1
-        if self._slots_left <= 0:
+        if self._slots_left <= 0 or self._stall_guard:
             self._keep_house(now)
         if self._is_busy:
             self._tick_busy(now, out)
@@ -334,11 +340,13 @@ class MediaSession:
 
     def _jump(self, now: Instant) -> None:
         """Let the RTP clock run on over slots that were missed, so that the far side's buffer does not grow."""
-        if self._last_tick < 0:
-            return
-        missed = (now - self._last_tick + _FRAME_NS // 2) // _FRAME_NS - 1
-        self._sender.advance(missed)
-        self._playout.skip_slot(missed)
+        if self._has_ticked:
+            missed = (now - self._slot_at + _FRAME_NS // 2) // _FRAME_NS
+            self._sender.advance(missed)
+            self._playout.skip_slot(missed)
+            self._stall_guard = _STALL_GUARD_SLOTS
+        self._has_ticked = True
+        self._slot_at = int(now)
 
     def _tick_busy(self, now: Instant, out: list[Datagram]) -> None:
         """A slot with digits to send or a playback to mix in."""
@@ -586,6 +594,10 @@ class MediaSession:
 
     def _keep_house(self, now: Instant) -> None:
         """Twice a second: media idle, re-armed thresholds; once a second: dropped uplink."""
+        if self._stall_guard:
+            self._stall_guard -= 1
+            if self._slots_left > 0:
+                return
         self._slots_left = _HOUSEKEEPING_SLOTS
         heard = self._receiver.received
         if heard != self._heard_packets or not self._may_receive:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import audioop
 import json
+import random
 
 import numpy as np
 import pytest
@@ -658,6 +659,32 @@ def test_missed_slots_advance_the_rtp_clock_and_do_not_burst() -> None:
     leg.now += 10 * SLOT_NS
     assert len(leg.tick()) == 1
     assert timestamp_distance(leg.sent[-1][1].timestamp, leg.sent[-2][1].timestamp) == 10 * 160
+
+
+def test_late_ticks_do_not_move_the_rtp_clock() -> None:
+    leg = Leg()
+    chance = random.Random(3)
+    for slot in range(500):
+        leg.tick(at=slot * SLOT_NS + chance.randrange(29) * MS_NS)
+    first, last = leg.sent[0][1], leg.sent[-1][1]
+    assert timestamp_distance(last.timestamp, first.timestamp) == 499 * 160
+
+
+def test_what_waited_in_the_socket_during_a_stall_is_heard_whole() -> None:
+    leg = Leg()
+    sender = Sender(sine_ulaw(400, 4000))
+    for index in range(50):
+        leg.receive(sender.packet(index), at=index * SLOT_NS)
+        leg.tick(at=index * SLOT_NS + MS_NS)
+    # 160 ms without a turn of the loop, then two make-up slots before the socket is read.
+    leg.tick(at=56 * SLOT_NS + MS_NS)
+    leg.tick(at=57 * SLOT_NS + MS_NS)
+    for index in range(50, 100):
+        leg.receive(sender.packet(index), at=max(index, 57) * SLOT_NS + 2 * MS_NS)
+        if index > 57:
+            leg.tick(at=index * SLOT_NS + 3 * MS_NS)
+    assert sender.audio[: 160 * 100] in leg.audio()
+    leg.assert_gapless()
 
 
 def test_codecs_and_targets_that_cannot_be_used_change_nothing() -> None:
