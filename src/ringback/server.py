@@ -287,7 +287,7 @@ class Node:
             events=self.event_log,
             callbacks=_Callbacks(self.database, self.outbox.wake),
             readiness=_Readiness(self),
-            metrics=self.metrics,
+            metrics=_LiveMetrics(self),
             settings=ApiSettings(
                 requests_per_window=config.limits.api_per_5s,
                 sip_domain=config.sip.advertised_address or config.sip.host,
@@ -312,7 +312,6 @@ class Node:
 
     async def _refresh_gauges(self) -> None:
         while True:
-            self._set_gauges()
             self.metrics.webhook_outbox_depth.set(await self.database.read(waiting_callbacks))
             await asyncio.sleep(_GAUGE_INTERVAL_S)
 
@@ -321,7 +320,8 @@ class Node:
             await asyncio.sleep(_GATEWAY_INTERVAL_S)
             await self.legs.learn_gateways()
 
-    def _set_gauges(self) -> None:
+    def set_gauges(self) -> None:
+        """Bring the gauges that cost nothing to read up to date; the others follow once a second."""
         metrics = self.metrics
         live = self.calls.live()
         inbound = sum(call.is_inbound for call in live)
@@ -352,6 +352,18 @@ class _Readiness:
     def unready_reasons(self) -> Sequence[str]:
         """Return why the node is not ready."""
         return self._node.unready_reasons
+
+
+class _LiveMetrics:
+    """Fulfils `api.ports.MetricsPort` with gauges that are true at the moment of the scrape."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def render(self) -> bytes:
+        """Return all metrics in the Prometheus text format."""
+        self._node.set_gauges()
+        return self._node.metrics.render()
 
 
 class _Callbacks:
