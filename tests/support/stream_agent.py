@@ -53,7 +53,18 @@ class AgentConnection(WSListener):
         self.close_code: int | None = None
         self.is_gone = False
         self.pings = 0
+        self.echoes = agent.echo
+        """Whether this connection sends every frame back; a test may change it."""
         self.transport: WSTransport | None = None
+
+    @property
+    def format(self) -> tuple[str, int]:
+        """Return encoding and rate that the `start` event announced, µ-law before it."""
+        for message in self.messages[:1]:
+            if message.get("event") == "start":
+                announced = message["start"]["mediaFormat"]
+                return announced["encoding"], announced["sampleRate"]
+        return "audio/x-mulaw", 8_000
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
@@ -75,8 +86,8 @@ class AgentConnection(WSListener):
             return
         message = json.loads(frame.get_payload_as_bytes())
         self.messages.append(message)
-        if self.agent.echo and message["event"] == "media":
-            self.play(message["media"]["payload"])
+        if self.echoes and message["event"] == "media":
+            self.play(message["media"]["payload"], *self.format)
         if self.agent.on_message is not None:
             self.agent.on_message(self, message)
 

@@ -1,0 +1,82 @@
+"""One platform for the session, its customer, phones; after each test every gauge must be idle."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from tests.support.customer import Customer, customer_of
+from tests.support.stream_agent import StreamAgent, stream_agent
+
+from ringback.phones.phone import Phone, PhoneSettings
+from ringback.testing.platform import Platform, PlatformFailed
+
+NewPhone = Callable[..., Awaitable[Phone]]
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Platform]:
+    """The session's platform; tests take `platform`, which looks after them."""
+    with Platform.start(settings={"RINGBACK_LIMITS__API_PER_5S": "0"}) as platform:
+        yield platform
+
+
+@pytest.fixture
+def platform(running: Platform) -> Iterator[Platform]:
+    """The session's platform; the test must leave nothing behind on it."""
+    yield running
+    assert_nothing_left(running)
+
+
+def assert_nothing_left(platform: Platform) -> None:
+    """Check that every gauge is idle; if not, hang all calls up first, for the sake of the tests that follow."""
+    try:
+        platform.assert_idle()
+    except PlatformFailed:
+        platform.sdk().client.request("DELETE", ("Call",), is_voice_request=True)
+        raise
+
+
+@pytest_asyncio.fixture
+async def customer(platform: Platform) -> AsyncIterator[Customer]:
+    """A customer's application with SDK, in the test's loop."""
+    async with customer_of(platform) as customer:
+        yield customer
+
+
+@pytest_asyncio.fixture
+async def agent() -> AsyncIterator[StreamAgent]:
+    """A voice agent that echoes in the stream's own format and remembers everything."""
+    async with stream_agent() as agent:
+        yield agent
+
+
+@pytest_asyncio.fixture
+async def silent_agent() -> AsyncIterator[StreamAgent]:
+    """A voice agent that says what the test tells it to."""
+    async with stream_agent(echo=False) as agent:
+        yield agent
+
+
+@pytest_asyncio.fixture
+async def new_phone() -> AsyncIterator[NewPhone]:
+    """Makes started phones with `PhoneSettings`."""
+    phones: list[Phone] = []
+
+    async def make(**settings: Any) -> Phone:
+        phone = Phone(PhoneSettings(**settings))
+        phones.append(phone)
+        await phone.start()
+        return phone
+
+    yield make
+    for phone in phones:
+        await phone.close()
+
+
+@pytest_asyncio.fixture
+async def phone(new_phone: NewPhone) -> Phone:
+    """A started phone with the number 15550002222."""
+    return await new_phone(user="15550002222", display="Alice Example")

@@ -1,0 +1,39 @@
+"""Live calls of our phone on a platform: dialled, matched with their stream, watched, ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ringback.phones.call import CallEnd, PhoneCall
+from ringback.phones.phone import Phone
+from ringback.testing.platform import Platform
+from tests.support.stream_agent import AgentConnection, StreamAgent
+from tests.support.waiting import until
+
+
+async def answered(phone: Phone, platform: Platform, number: str, transport: str = "udp", **options: Any) -> PhoneCall:
+    """Return an answered call of `phone` to a number of the platform."""
+    call = await phone.call(platform.uri(number, transport), **options)
+    await call.until_answered()
+    return call
+
+
+async def connection_of(agent: StreamAgent, call: PhoneCall, count: int = 1) -> AgentConnection:
+    """Return the call's WebSocket at the agent, the `count`-th of them, as soon as its `start` has arrived."""
+
+    def find() -> list[AgentConnection]:
+        started = [each for each in agent.connections if each.messages]
+        return [each for each in started if each.messages[0]["start"]["callId"] == call.call_uuid][count - 1 :]
+
+    return (await until(find, "the stream of the call"))[0]
+
+
+async def until_heard_ms(call: PhoneCall, at_least_ms: float) -> None:
+    """Return when the phone has received that much audio, sound or silence."""
+    await until(lambda: len(call.heard_samples()) / 8 >= at_least_ms, f"{at_least_ms} ms of audio at the phone", 20)
+
+
+async def hung_up(call: PhoneCall) -> CallEnd:
+    """Hang up at the phone and return what became of the call."""
+    call.hang_up()
+    return await call.until_ended()
