@@ -40,7 +40,8 @@ from ringback.media.session import AgentStopped, Datagram, MediaSession, MediaSe
 from ringback.media.stream.session import StreamSession, StreamSettings
 from ringback.media.worker.files import FilePlayback, PlayFiles
 from ringback.media.worker.rtp_socket import PACKET_MAX_BYTES, RtpPoller
-from ringback.media.worker.stream_client import CLOSE_NORMAL, StreamClient, UnusableStream, check_stream
+from ringback.media.worker.stream_client import CLOSE_NORMAL, StreamClient
+from ringback.media.worker.stream_request import UnusableStream, check_stream
 
 _log = structlog.get_logger(__name__)
 

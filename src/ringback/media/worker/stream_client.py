@@ -10,13 +10,10 @@ import asyncio
 import errno
 import logging
 import os
-import re
 import socket
 import ssl
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from picows import (
     WSCloseCode,
@@ -30,13 +27,13 @@ from picows import (
     ws_connect,
 )
 
-from ringback import __version__, clock
-from ringback.errors import MediaError
+from ringback import clock
 from ringback.machine import MS, SECOND, Instant, after_ms
 from ringback.media.control.commands import OpenStream
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import Address, StreamEnd
 from ringback.media.stream.session import StreamSession
+from ringback.media.worker.stream_request import handshake_headers, tls_context
 
 CLOSE_NORMAL = 1000
 CLOSE_GOING_AWAY = 1001
@@ -48,14 +45,6 @@ CLOSE_TOO_BIG = 1009
 CLOSE_INTERNAL_ERROR = 1011
 
 _ORDERLY_CODES = frozenset({CLOSE_NORMAL, CLOSE_GOING_AWAY, CLOSE_NO_STATUS})
-_URL = re.compile(r"wss?://[\x21\x22\x24-\x7e]{1,2048}")
-"""Printable ASCII without space and `#`: the library puts it into the request line as it is."""
-_HEADERS_MAX = 32
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}")
-_OWN_HEADERS = frozenset(
-    {"host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"}
-)
 _RESUME_READING_S = 0.05
 _NEVER = Instant(0)
 _TEXT = WSMsgType.TEXT
@@ -63,12 +52,6 @@ _TEXT = WSMsgType.TEXT
 _picows_log = logging.getLogger("ringback.picows")
 # Every fault of a hostile agent would be a line and a traceback of the library; our own events report them.
 _picows_log.setLevel(logging.CRITICAL + 1)
-
-
-class UnusableStream(MediaError):
-    """An `OpenStream` command whose URL, addresses or headers cannot be dialled."""
-
-    default_code = "unusable-stream"
 
 
 class StreamOwner(Protocol):
@@ -88,25 +71,6 @@ class StreamOwner(Protocol):
 
     def stream_released(self, client: StreamClient) -> None:
         """The last socket of the stream is closed; called exactly once, after `stream_ended`."""
-
-
-def check_stream(command: OpenStream) -> None:
-    """Accept a command that can be dialled.
-
-    Raises:
-        UnusableStream: `found` and `allowed` stand in its fields.
-    """
-    if not command.addresses:
-        raise UnusableStream("no address to connect to", found="addresses", allowed="at least one")
-    if not _URL.fullmatch(command.url) or not _has_host(command.url):
-        raise UnusableStream("unusable stream URL", found="url", allowed="ws or wss, a host, printable ASCII")
-    if len(command.headers) > _HEADERS_MAX:
-        raise UnusableStream("too many headers", found=str(len(command.headers)), allowed=str(_HEADERS_MAX))
-    for name, value in command.headers:
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value) or name.lower() in _OWN_HEADERS:
-            raise UnusableStream("unusable header", found=f"header {name[:40]!r}", allowed="tokens, printable values")
-    if command.subprotocol and not _HEADER_NAME.fullmatch(command.subprotocol):
-        raise UnusableStream("unusable sub-protocol", found="subprotocol", allowed="a token")
 
 
 class StreamClient:
@@ -343,12 +307,12 @@ class StreamClient:
             transport, _ = await ws_connect(
                 lambda: listener,
                 self.command.url,
-                ssl_context=_tls_context(self.command.verify_tls) if is_secure else None,
+                ssl_context=tls_context(self.command.verify_tls) if is_secure else None,
                 websocket_handshake_timeout=None,
                 logger_name=_picows_log,
                 enable_auto_ping=False,
                 max_frame_size=self._settings.stream_frame_max_bytes,
-                extra_headers=self._headers(),
+                extra_headers=handshake_headers(self.command),
                 max_redirects=0,
                 socket_factory=lambda _: sock,
                 # For plain TCP the loop's own transport is a little cheaper (measured 2026-11-22 with
@@ -363,14 +327,6 @@ class StreamClient:
             # The library reports a connection that closed during the upgrade as if it had succeeded.
             raise ConnectionResetError(errno.ECONNRESET, "closed during the upgrade")
         return transport
-
-    def _headers(self) -> list[tuple[str, str]]:
-        parts = urlsplit(self.command.url)
-        headers = [("Host", parts.netloc.rpartition("@")[2]), ("User-Agent", f"Ringback/{__version__}")]
-        if self.command.subprotocol:
-            headers.append(("Sec-WebSocket-Protocol", self.command.subprotocol))
-        headers.extend(self.command.headers)
-        return headers
 
 
 class _Listener(WSListener):
@@ -545,29 +501,12 @@ async def _wait_end(transport: WSTransport) -> int:
     return 0
 
 
-def _has_host(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
 def _shut(sock: socket.socket) -> None:
     try:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:
         # Never connected: nobody else holds it.
         sock.close()
-
-
-@lru_cache(maxsize=2)
-def _tls_context(verify: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _describe(error: Exception) -> str:
