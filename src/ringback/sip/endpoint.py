@@ -54,7 +54,7 @@ from ringback.sip.timers import TimerHeap
 from ringback.sip.trace import SipTrace, TraceBook
 from ringback.sip.transaction.layer import TransactionLayer, TransactionTableFull
 from ringback.sip.transaction.server import ServerTransaction, Unattended
-from ringback.sip.uri import OpaqueUri, SipUri
+from ringback.sip.uri import SipUri
 
 __all__ = [
     "Answered",
@@ -458,14 +458,12 @@ class Endpoint:
                 self._open(now, transaction)
 
     def _open(self, now: Instant, transaction: ServerTransaction) -> None:
-        """Answer a request outside any dialog (RFC 3261 §8.2)."""
+        """Answer a request outside any dialog (RFC 3261 §8.2); the parser has refused unknown schemes with 416."""
         request = transaction.request
         if request.method in ("BYE", "INFO"):
             self.respond(now, transaction, 481)
         elif request.method not in ("INVITE", "OPTIONS"):
             self.respond(now, transaction, 405, headers=(("allow", ALLOW),))
-        elif isinstance(request.uri, OpaqueUri):
-            self.respond(now, transaction, 416)
         elif self.is_draining:
             self.respond(now, transaction, 503, headers=self._retry_after())
         elif request.method == "OPTIONS":

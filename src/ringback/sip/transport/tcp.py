@@ -184,6 +184,11 @@ class TcpTable:
         for task in list(self._opening):
             task.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
+        # An attempt that was cancelled before its first step has not cleared its own entry.
+        waiting = [transmit for queue in self._waiting.values() for transmit in queue]
+        self._waiting.clear()
+        for transmit in waiting:
+            self._fail(transmit)
         for server in self._servers:
             await server.wait_closed()
 

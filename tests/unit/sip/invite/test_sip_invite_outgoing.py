@@ -12,7 +12,9 @@ from ringback.errors import LimitReached
 from ringback.sip.digest import Credentials
 from ringback.sip.endpoint import Answered, EndDetail, HungUp, Progressed, Refused, Transport
 from ringback.sip.errors import UnsafeHeader
-from ringback.sip.message import SipRequest
+from ringback.sip.flow import Flow
+from ringback.sip.invite.outgoing import MAX_EARLY_DIALOGS
+from ringback.sip.message import SipRequest, response_to
 from ringback.sip.settings import SipSettings
 
 MORE_CREDENTIALS = (Credentials("bob", "secret"),)
@@ -472,3 +474,125 @@ def settle_by_bye(network, node, peer, invite_id) -> None:  # type: ignore[no-un
     network.run(2)
     peer.respond(peer.requests("BYE")[0], 200)
     settle(network, node)
+
+
+def test_a_cancel_that_finds_the_table_full_ends_after_64_t1() -> None:
+    network, node = bench(replace(SipSettings(), max_client_transactions=1))
+    peer = Peer(network, node)
+    invite_id = calling(node)
+    peer.respond(peer.requests("INVITE")[0], 180)
+    node.endpoint.hangup(node.now, invite_id)
+    network.run(32_100)
+    assert peer.requests("CANCEL") == []
+    assert node.last(Refused).detail is EndDetail.CANCELLED
+    settle(network, node)
+
+
+def test_no_more_forks_than_the_bound_are_told_apart_and_hung_up() -> None:
+    network, node = bench()
+    peer = Peer(network, node)
+    invite_id = calling(node)
+    invite = peer.requests("INVITE")[0]
+    for number in range(MAX_EARLY_DIALOGS + 1):
+        peer.respond(invite, 180, tag=f"early{number}")
+    assert node.endpoint.dialog_count == MAX_EARLY_DIALOGS
+    for number in range(MAX_EARLY_DIALOGS + 1):
+        peer.respond(invite, 200, tag=f"late{number}", sdp=ANSWER)
+    assert len(peer.requests("ACK")) == MAX_EARLY_DIALOGS
+    assert len(peer.requests("BYE")) == MAX_EARLY_DIALOGS - 1
+    assert node.endpoint.dialog_count == 1
+    settle_by_bye(network, node, peer, invite_id)
+
+
+def test_a_dialog_that_cannot_be_founded_is_a_bad_gateway() -> None:
+    network, node = bench()
+    peer = Peer(network, node)
+    calling(node)
+    routes = tuple(("record-route", f"<sip:p{number}.example;lr>") for number in range(33))
+    # The parser refuses so many routes already; this is the second line of defence.
+    response = response_to(peer.requests("INVITE")[0], 200, to_tag="far", headers=routes)
+    flow = Flow(Transport.UDP, ("10.0.0.1", 5060), (THEIRS, 5060))
+    ringing = response_to(peer.requests("INVITE")[0], 180, to_tag="far", headers=routes)
+    assert node.endpoint.transactions.receive_response(node.now, ringing, flow)
+    assert node.endpoint.dialog_count == 0
+    assert node.endpoint.transactions.receive_response(node.now, response, flow)
+    assert node.endpoint.transactions.receive_response(node.now, response, flow)
+    network.run(2)
+    assert node.last(Refused).status == 502
+    assert peer.requests("ACK") == []
+    settle(network, node)
+
+
+def test_requests_of_a_lost_fork_and_out_of_order_ones_are_refused() -> None:
+    network, node = bench()
+    peer = Peer(network, node)
+    invite_id = calling(node)
+    invite = peer.requests("INVITE")[0]
+    peer.respond(invite, 180, tag="one")
+
+    def options(tag: str, cseq: int) -> None:
+        lines = [
+            ("via", peer.new_via()),
+            ("from", f"{invite.headers.get('to')};tag={tag}"),
+            ("to", invite.headers.get("from") or ""),
+            ("call-id", invite.call_id),
+            ("cseq", f"{cseq} OPTIONS"),
+            ("max-forwards", "70"),
+        ]
+        peer.send(SipRequest("OPTIONS", "sip:me@10.0.0.1", lines))
+
+    options("one", 7)
+    options("one", 7)
+    peer.respond(invite, 200, tag="two", sdp=ANSWER)
+    options("one", 8)
+    options("two", 1)
+    assert peer.statuses("OPTIONS") == [200, 500, 481, 200]
+    settle_by_bye(network, node, peer, invite_id)
+
+
+def test_the_order_of_requests_goes_on_from_the_early_dialog() -> None:
+    network, node = bench()
+    peer = Peer(network, node)
+    invite_id = calling(node)
+    invite = peer.requests("INVITE")[0]
+    peer.respond(invite, 180)
+    lines = [
+        ("from", f"{invite.headers.get('to')};tag=peer"),
+        ("to", invite.headers.get("from") or ""),
+        ("call-id", invite.call_id),
+        ("cseq", "7 OPTIONS"),
+        ("max-forwards", "70"),
+    ]
+    peer.send(SipRequest("OPTIONS", "sip:me@10.0.0.1", [("via", peer.new_via()), *lines]))
+    peer.respond(invite, 200, sdp=ANSWER)
+    peer.send(SipRequest("OPTIONS", "sip:me@10.0.0.1", [("via", peer.new_via()), *lines]))
+    assert peer.statuses("OPTIONS") == [200, 500]
+    settle_by_bye(network, node, peer, invite_id)
+
+
+def test_the_peer_renegotiates_a_call_that_we_placed() -> None:
+    network, node = bench()
+    peer = Peer(network, node)
+    invite_id = calling(node)
+    invite = peer.requests("INVITE")[0]
+    peer.respond(invite, 200, sdp=ANSWER)
+
+    def of_peer(method: str, via: str | None = None) -> SipRequest:
+        lines = [
+            ("via", via or peer.new_via()),
+            ("from", f"{invite.headers.get('to')};tag=peer"),
+            ("to", invite.headers.get("from") or ""),
+            ("call-id", invite.call_id),
+            ("cseq", f"1 {method}"),
+            ("max-forwards", "70"),
+            ("contact", f"<sip:peer@{THEIRS}:5060>"),
+        ]
+        return SipRequest(method, "sip:me@10.0.0.1", lines)
+
+    peer.send(of_peer("INVITE"))
+    assert node.endpoint.accept_reoffer(node.now, invite_id, OFFER)
+    assert not node.endpoint.refuse_reoffer(node.now, invite_id, 488)
+    network.run(2)
+    peer.send(of_peer("ACK"))
+    assert node.names()[-2:] == ["Reoffered", "ReofferConfirmed"]
+    settle_by_bye(network, node, peer, invite_id)

@@ -318,3 +318,57 @@ def test_back_off_is_drawn_in_steps_of_10_ms_by_who_owns_the_call_id() -> None:
     assert (glare_ms(True, 0.0), glare_ms(True, 0.999_999)) == (2_100, 4_000)
     assert (glare_ms(False, 0.0), glare_ms(False, 0.999_999)) == (0, 2_000)
     assert glare_ms(False, 0.5) % 10 == 0
+
+
+def test_an_ack_with_the_branch_of_its_reinvite_is_accepted() -> None:
+    network, node, caller, invite_id = talking_caller()
+    via = caller.new_via()
+    caller.in_dialog("INVITE", body=NEW_OFFER, via=via)
+    node.endpoint.accept_reoffer(node.now, invite_id, ANSWER)
+    network.run(2)
+    caller.ack(cseq=2, via=via)
+    assert node.names()[-1] == "ReofferConfirmed"
+    caller.ack(cseq=2, via=via)
+    caller.ack(cseq=9)
+    assert node.names().count("ReofferConfirmed") == 1
+    hang_up(network, node, caller, invite_id)
+
+
+def test_a_reinvite_while_our_bye_is_out_is_refused() -> None:
+    network, node, caller, invite_id = talking_caller()
+    node.endpoint.hangup(node.now, invite_id)
+    network.run(2)
+    caller.in_dialog("INVITE", body=NEW_OFFER)
+    assert caller.statuses("INVITE")[-1] == 491
+    caller.respond(caller.requests("BYE")[0], 200)
+    settle(network, node)
+
+
+def test_late_answers_to_our_reinvite_change_nothing() -> None:
+    network, node, peer, invite_id = talking_callee()
+    node.endpoint.reoffer(node.now, invite_id, NEW_OFFER)
+    network.run(2)
+    sent = reinvite(peer)
+    peer.respond(sent, 100)
+    peer.respond(sent, 488)
+    node.endpoint.reoffer(node.now, invite_id, OFFER)
+    network.run(2)
+    peer.respond(sent, 200, sdp=ANSWER)
+    assert node.names()[-1] == "ReofferRefused"
+    node.endpoint.hangup(node.now, invite_id)
+    network.run(2)
+    peer.respond(peer.requests("BYE")[0], 200)
+    peer.respond(reinvite(peer), 488)
+    assert node.names().count("ReofferRefused") == 1
+    settle(network, node)
+
+
+def test_silence_to_a_reinvite_after_our_bye_is_told_to_nobody() -> None:
+    network, node, peer, invite_id = talking_callee()
+    node.endpoint.reoffer(node.now, invite_id, NEW_OFFER)
+    node.endpoint.hangup(node.now, invite_id)
+    network.run(2)
+    peer.respond(peer.requests("BYE")[0], 200)
+    network.run(40_000)
+    assert node.names() == ["Answered", "InviteEnded"]
+    settle(network, node)
