@@ -20,6 +20,7 @@ from ringback.sip.endpoint import (
     HungUp,
     InviteEnded,
     InviteEvent,
+    InviteId,
     InviteReceived,
     OutboundInvite,
     Refused,
@@ -273,3 +274,39 @@ async def test_uris_resolve_to_numeric_targets_of_the_transports_we_have() -> No
         assert await running.resolve("sip:a@127.0.0.1:5070") == (Target(Transport.UDP, "127.0.0.1", 5070),)
         assert await running.resolve("sip:a@127.0.0.1;transport=tcp") == (Target(Transport.TCP, "127.0.0.1", 5060),)
         assert (await running.resolve("sip:a@localhost"))[0] == Target(Transport.UDP, "127.0.0.1", 5060)
+
+
+async def test_verbs_on_an_unknown_id_do_nothing() -> None:
+    async with driver() as (running, owner):
+        gone = InviteId("gone")
+        assert not running.progress(gone, 180)
+        assert not running.answer(gone, ANSWER)
+        assert not running.reject(gone, 486)
+        assert not running.drop(gone)
+        assert not running.hangup(gone)
+        assert not running.ack_with(gone, ANSWER)
+        assert not running.reoffer(gone, None)
+        assert not running.accept_reoffer(gone, ANSWER)
+        assert not running.refuse_reoffer(gone, 488)
+        assert not running.send_info(gone, "application/dtmf", b"1")
+        await asyncio.sleep(0)
+        assert owner.events == []
+        assert running.idle
+
+
+async def test_a_broken_promise_costs_one_message() -> None:
+    async with driver() as (caller, calling), driver() as (callee, called):
+        port = address(callee, Transport.UDP)
+        broken, whole = callee._endpoint.handle_input, []
+
+        def fail_once(now: Any, event: Any) -> None:
+            if not whole:
+                whole.append(event)
+                raise AssertionError("broken invariant")
+            broken(now, event)
+
+        callee._endpoint.handle_input = fail_once  # type: ignore[method-assign]
+        called.act = lambda event: callee.reject(event.invite_id, 486) and None
+        caller.invite(call(port))
+        # The repeat of the INVITE is taken.
+        assert (await calling.wait_for(Refused)).status == 486
