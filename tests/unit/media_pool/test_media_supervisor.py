@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ def test_slices_are_disjoint_even_and_inside(low: int, size: int, workers: int) 
     for first, last in slices:
         assert first % 2 == 0
         assert last - first >= 1
-    for (_, last), (first, _) in zip(slices, slices[1:], strict=False):
+    for (_, last), (first, _) in itertools.pairwise(slices):
         assert last < first
 
 
