@@ -63,7 +63,7 @@ class BodyReader:
                 raise ResponseTooLarge(f"body inflates more than {RATIO_MAX} times")
         if len(chunk) > room:
             if not self._is_cut:
-                raise ResponseTooLarge(f"body has more than {self._max_bytes} bytes")
+                raise ResponseTooLarge(f"body has more than {self._max_bytes} bytes", hint="send less")
             chunk = chunk[:room]
         self._given_bytes += len(chunk)
         return chunk

@@ -7,6 +7,7 @@ Spec: reference reliability.md 5.1 and section 4 (egress); wire spec 5.1.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from base64 import b64encode
@@ -43,6 +44,8 @@ _KEEP_METHOD = frozenset({307, 308})
 _CHUNK_BYTES = 65_536
 _ERROR_BODY_BYTES = 4_096
 _STALE_RETRIES = 2
+_SLOW = "answer faster, or allow more time by #rt=MS behind the URL"
+_UNREACHED = "check host and port, and that the application runs"
 
 HeadersFor = Callable[[str, str], Iterable[tuple[str, str]]]
 """Returns the headers of one hop from its method and URL: signatures depend on both."""
@@ -206,7 +209,7 @@ class HttpClient:
                 reply = await self._follow(request, url, credentials, sink)
         except TimeoutError:
             message = f"no whole reply within {request.total_ms} ms"
-            raise EgressFailed(message, FailureClass.TIMEOUT, is_connected=True) from None
+            raise EgressFailed(message, FailureClass.TIMEOUT, hint=_SLOW, is_connected=True) from None
         finally:
             self._in_flight -= 1
         return replace(reply, total_ms=(clock.now() - started) // MS)
@@ -247,7 +250,11 @@ class HttpClient:
             checked = target
             if reply.status not in _KEEP_METHOD and method != "HEAD":
                 method, body = "GET", b""
-        raise ExchangeFailed(f"more than {self._settings.redirects_max} redirects", FailureClass.REDIRECTS)
+        raise ExchangeFailed(
+            f"more than {self._settings.redirects_max} redirects",
+            FailureClass.REDIRECTS,
+            hint="name the URL at which they end",
+        )
 
     async def _exchange(
         self, request: HttpRequest, url: CheckedUrl, headers: list[tuple[str, str]], sink: Sink
@@ -286,8 +293,10 @@ class HttpClient:
                 await self._take_body(request, response, sink)
         except TimeoutError:
             if hop.is_connected:
-                raise ExchangeFailed(f"no whole reply within {request.read_ms} ms", FailureClass.TIMEOUT) from None
-            raise ConnectFailed(f"not connected within {request.connect_ms} ms", FailureClass.TIMEOUT) from None
+                message = f"no whole reply within {request.read_ms} ms"
+                raise ExchangeFailed(message, FailureClass.TIMEOUT, hint=_SLOW) from None
+            message = f"not connected within {request.connect_ms} ms"
+            raise ConnectFailed(message, FailureClass.TIMEOUT, hint=_UNREACHED) from None
         return HttpReply(
             status=response.status,
             headers={name.lower(): value for name, value in response.headers.items()},
@@ -385,17 +394,25 @@ def _translated(error: aiohttp.ClientError) -> EgressFailed:
             hint = "is the port one that speaks TLS?"
             return ConnectFailed(f"TLS failed: {error.os_error}", FailureClass.TLS, hint=hint)
         case aiohttp.ClientConnectorDNSError():
-            return ConnectFailed(f"cannot resolve: {error.os_error}", FailureClass.DNS)
+            return ConnectFailed(f"cannot resolve: {error.os_error}", FailureClass.DNS, hint="check the host name")
         case aiohttp.ClientConnectorError():
-            return ConnectFailed(f"cannot connect: {error.os_error.strerror or error.os_error}", FailureClass.REFUSED)
+            return ConnectFailed(f"cannot connect: {_reason(error.os_error)}", FailureClass.REFUSED, hint=_UNREACHED)
         case aiohttp.InvalidURL():
             return InvalidUrl("url cannot be requested")
         case aiohttp.ClientResponseError() if error.message.startswith("Got more than"):
             return ResponseTooLarge("reply header is too long")
         case aiohttp.ClientResponseError():
-            return ExchangeFailed(f"reply is no HTTP: {error.message[:200]}", FailureClass.BROKEN)
+            hint = "is the port one that speaks HTTP?"
+            return ExchangeFailed("reply is no HTTP", FailureClass.BROKEN, hint=hint)
         case _:
-            return ExchangeFailed(f"connection broke: {error}", FailureClass.BROKEN)
+            return ExchangeFailed(
+                f"connection broke: {error}", FailureClass.BROKEN, hint="look at the log behind the URL"
+            )
+
+
+def _reason(error: OSError) -> str:
+    # The loops put the address into `strerror`; the number always says why.
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def _joined(base: str, location: str) -> str:

@@ -112,6 +112,7 @@ async def test_refused_connection_is_named(client: HttpClient) -> None:
     assert isinstance(error, ConnectFailed)
     assert error.failure is FailureClass.REFUSED
     assert not error.is_connected
+    assert str(error) == "cannot connect: connection refused (check host and port, and that the application runs)"
 
 
 async def test_connect_timeout_counts_up_to_the_connection(client: HttpClient) -> None:
