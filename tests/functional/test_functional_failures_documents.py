@@ -24,6 +24,8 @@ pytestmark = pytest.mark.functional
 
 QUICK = "#ct=500&rt=600&rc=0"
 """Fragment of a document's URL: a time-out takes 0.6 s, and there is one attempt."""
+SLOW = "no whole reply within 600 ms (answer faster, or allow more time by #rt=MS"
+TOO_LARGE = "body has more than 131072 bytes (send less)"
 AT_ONCE = 8
 """Calls that run beside each other."""
 XXE = b'<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]><Response>&x;</Response>'
@@ -64,11 +66,11 @@ def xml(name: str, body: bytes | str, says: str, **headers: str) -> Fault:
 
 
 FAULTS = [
-    Fault("times-out", hang, "no whole reply within 600 ms (answer faster, or allow more time by #rt=MS"),
+    Fault("times-out", hang, SLOW),
     Fault(
         "drips",
         drip(response("<Wait/>").encode() * 20, 0.05),
-        "no whole reply within 600 ms (answer faster, or allow more time by #rt=MS",
+        SLOW,
     ),
     Fault("closes", close, "connection broke: Server disconnected (look at the log"),
     Fault("no-http", raw(b"SSH-2.0-OpenSSH_9.2\r\n"), "reply is no HTTP (is the port one that speaks HTTP?)"),
@@ -88,9 +90,9 @@ FAULTS = [
     xml(
         "ten-megabytes",
         b"<Response>" + b" " * 10_000_000 + b"</Response>",
-        "body has more than 131072 bytes (send less)",
+        TOO_LARGE,
     ),
-    xml("gzip-bomb", gzip.compress(b" " * 10_000_000), "body has more than 131072 bytes", Content_Encoding="gzip"),
+    xml("gzip-bomb", gzip.compress(b" " * 10_000_000), TOO_LARGE, Content_Encoding="gzip"),
     xml("broken-gzip", b"\x1f\x8b not gzip", "gzip data is broken", Content_Encoding="gzip"),
     xml("outside-entity", XXE, "remove <!DOCTYPE"),
     xml("entity-bomb", BOMB, "remove <!DOCTYPE"),
