@@ -3,7 +3,7 @@
     python benchmarks/media_session.py [--seconds 10] [--calls 10] [--repeats 5]
 
 A call-second is 50 RTP packets in, 50 `media` frames out, 50 `playAudio` messages in, 50 RTP packets out; 10,000 µs are
-1 % of a core. The least of the repeats counts. Measured 2026-11-22, Python 3.11, 2 virtual cores shared with other work:
+1 % of a core. The least of the repeats counts. Measured 2026-11-22, Python 3.11, 2 virtual cores, shared:
 
     µ-law 8 kHz     215 µs    0.022 % of a core
     L16 8 kHz       370 µs    0.037 %

@@ -199,6 +199,16 @@ def test_concealed_voice_keeps_its_pitch_and_joins_without_a_click(frequency: in
     assert amplitude == pytest.approx(10_000, rel=0.15)
 
 
+def test_concealment_starts_where_a_swelling_voice_ended() -> None:
+    at = np.arange(480)
+    wave = 200 * np.exp(at / 120) * np.sin(2 * np.pi * 100 * at / 8000 + 1.2)
+    concealer = concealment.Concealer()
+    concealer.begin(wave[:470].astype("<i2").tobytes())
+    made = samples(concealer.make(160))
+    steepest = np.abs(np.diff(wave[300:])).max()
+    assert abs(made[0] - wave[469]) < 1.2 * steepest
+
+
 def test_concealment_fades_to_silence_within_60_ms() -> None:
     concealer = concealment.Concealer()
     concealer.begin(sine_pcm(200, 100))

@@ -602,6 +602,18 @@ def test_an_attacker_is_neither_played_nor_answered() -> None:
     assert leg.audio() == sender.audio[: len(leg.audio())]
 
 
+def test_a_lock_is_live_also_when_slots_are_missed() -> None:
+    leg = Leg()
+    sender, attack = Sender(sine_ulaw(400, 4000)), Sender(sine_ulaw(1500, 4000), ssrc=666)
+    for index in range(100):
+        leg.receive(sender.packet(index), at=index * SLOT_NS)
+    for index in range(20):
+        leg.receive(attack.packet(index), source=("127.0.0.1", 5000))
+    leg.tick()
+    assert leg.destinations == [PEER]
+    assert leg.session.quality().refused_packets == 20
+
+
 def test_a_moved_peer_is_followed_within_two_seconds() -> None:
     leg = Leg()
     sender = Sender(sine_ulaw(400, 10_000))
