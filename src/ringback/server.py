@@ -25,6 +25,7 @@ from ringback.calls.service import CallService, CallSettings, StreamRoom
 from ringback.config import AppSection, Config, TrunkSection
 from ringback.egress.download import MediaCache, MediaSettings
 from ringback.egress.http import HttpClient, HttpSettings
+from ringback.egress.own_addresses import own_addresses
 from ringback.egress.policy import Mode, Policy, parse_allow
 from ringback.egress.resolve import Resolver, resolve_url
 from ringback.errors import ConfigError
@@ -150,6 +151,7 @@ class Node:
         policy = Policy(
             mode=Mode(config.egress.mode),
             allow=tuple(parse_allow(text) for text in config.egress.allow),
+            own_addresses=own_addresses(),
             own_ports=frozenset({config.http.port, config.sip.port}),
             is_plain_allowed=config.stream.allow_insecure == "always",
         )
@@ -188,10 +190,16 @@ class Node:
             worker=WorkerSettings(detached_limit_ms=config.media.detached_limit_s * 1000),
         )
         epoch = await self.database.write(lambda session: next_epoch(session, clock.wall_ms()))
-        pool = MediaPool(settings, epoch)
+        pool = MediaPool(settings, epoch, commit=self._commit)
         await pool.start()
         self._stack.push_async_callback(pool.close)
         return pool
+
+    async def _commit(self) -> None:
+        """Return when what the rooms wrote about the workers' events so far is durable."""
+        # Rooms hand their writes to tasks; those tasks must have queued them before the barrier is.
+        await asyncio.sleep(0)
+        await self.database.write(_nothing)
 
     def _build_signalling(self, trunks: Sequence[Trunk]) -> None:
         config = self.config
@@ -385,6 +393,10 @@ class _Callbacks:
         )
         await self._database.write(lambda session: enqueue(session, callback))
         self._wake()
+
+
+def _nothing(_session: Session) -> None:
+    """Write nothing: works are committed in order, so an empty one is a barrier."""
 
 
 def _runtime_dir(config: Config) -> str:

@@ -24,6 +24,7 @@ from ringback.media.control.events import (
     StreamClosed,
     StreamConnectFailed,
     StreamDegraded,
+    StreamDropped,
     StreamEvent,
     StreamFaulted,
     StreamFirstAudio,
@@ -321,6 +322,9 @@ class StreamService:
                     dropped_ms=event.dropped_ms,
                     dropped_checkpoints=event.dropped_checkpoints,
                 )
+            case StreamDropped():
+                self._note(call, event, "dropped", detail=event.detail)
+                self._dropped(event)
             case StreamDegraded():
                 self._note(call, event, "degraded", percent=event.percent, queued_ms=event.queued_ms)
                 self._degraded(event)
@@ -358,6 +362,13 @@ class StreamService:
         stream.view = replace(stream.view, started_wall_ms=started_wall_ms, status=stream.state)
         status = stream.state.value
         self._store(stream, callback, {"status": status, "started_wall_ms": started_wall_ms}, started_wall_ms)
+
+    def _dropped(self, event: StreamDropped) -> None:
+        """Report a lost connection that the worker tries to replace; the stream lives on."""
+        stream = self._live.get(event.stream_id)
+        if stream is not None:
+            reason = status_reason(StreamEnd.CONNECTION_LOST)
+            self._store(stream, "DroppedStream", {}, clock.wall_ms(), reason, error=event.detail or LOST_DETAIL)
 
     def _degraded(self, event: StreamDegraded) -> None:
         stream = self._live.get(event.stream_id)

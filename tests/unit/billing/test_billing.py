@@ -12,7 +12,16 @@ def test_billing_rounds_up_to_the_started_minute(seconds: int, billed: int):
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "seconds"), [(None, 5, 0), (5, None, 0), (1000, 1000, 0), (1000, 1001, 1), (1000, 4010, 3), (1000, 28_499, 27), (1000, 28_500, 28)]
+    ("start", "end", "seconds"),
+    [
+        (None, 5, 0),
+        (5, None, 0),
+        (1000, 1000, 0),
+        (1000, 1001, 1),
+        (1000, 4010, 3),
+        (1000, 28_499, 27),
+        (1000, 28_500, 28),
+    ],
 )
 def test_duration_is_rounded_to_seconds_and_at_least_one(start: int | None, end: int | None, seconds: int):
     assert duration_s(start, end) == seconds
