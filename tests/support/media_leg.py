@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import numpy as np
+from hypothesis import settings as hypothesis_settings
 from numpy.typing import NDArray
 
 from ringback.ids import CommandId, SessionId, StreamId
@@ -18,6 +19,9 @@ from ringback.media.control.values import Address, AudioFormat, Codec, LatchPoli
 from ringback.media.rtp.packet import RtpPacket, parse_rtp
 from ringback.media.session import Datagram, MediaSession, MediaSettings
 from ringback.media.stream.session import StreamSession, StreamSettings
+
+unhurried = hypothesis_settings(deadline=None)
+"""For property tests: a neighbour on the machine must not fail them by slowing one example down."""
 
 SLOT_NS = 20_000_000
 MS_NS = 1_000_000

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.media_leg import SLOT_NS, measured, samples, sine_pcm, sine_ulaw
+from tests.support.media_leg import SLOT_NS, measured, samples, sine_pcm, sine_ulaw, unhurried
 
 from ringback.machine import Instant
 from ringback.media.checkpoint import CHECKPOINTS_MAX, NEVER, Checkpoints
@@ -40,6 +40,7 @@ def test_audio_of_any_chunk_size_comes_out_whole(size: int) -> None:
     assert playout.level == 0
 
 
+@unhurried
 @given(st.lists(st.binary(max_size=700), max_size=20))
 def test_no_sample_is_lost_or_doubled(chunks: list[bytes]) -> None:
     playout = Playout(PCMU, 60_000)

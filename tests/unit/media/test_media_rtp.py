@@ -7,7 +7,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.media_leg import MS_NS, SLOT_NS
+from tests.support.media_leg import MS_NS, SLOT_NS, unhurried
 
 from ringback.machine import SECOND, Instant
 from ringback.media.control.values import Address, LatchPolicy
@@ -64,6 +64,7 @@ def test_the_largest_packet_is_taken() -> None:
     assert parse_rtp(b"\x80" + bytes(1499)) is not None
 
 
+@unhurried
 @given(st.binary(max_size=64))
 def test_any_datagram_is_survived(data: bytes) -> None:
     packet = parse_rtp(data)
@@ -391,6 +392,7 @@ def test_events_that_are_no_digits_and_short_payloads_are_ignored() -> None:
     assert keys.digits == ""
 
 
+@unhurried
 @given(st.lists(st.tuples(st.binary(max_size=6), st.integers(0, 2**32 - 1)), max_size=30))
 def test_any_event_payload_is_survived(packets: list[tuple[bytes, int]]) -> None:
     receiver = EventReceiver()

@@ -25,6 +25,7 @@ from tests.support.media_leg import (
     sine_pcm,
     sine_ulaw,
     stream_settings,
+    unhurried,
 )
 
 from ringback.ids import PlayId, SessionId
@@ -186,6 +187,7 @@ def test_checkpoints_are_exact_with_conversion(format: AudioFormat) -> None:
     assert [frame["name"] for frame in leg.named("playedStream")] == ["a", "b"]
 
 
+@unhurried
 @given(st.lists(st.one_of(st.integers(1, 900), st.just(0)), max_size=25))
 def test_every_checkpoint_is_acknowledged_exactly_when_its_audio_is_out(program: list[int]) -> None:
     leg = Leg()
@@ -644,6 +646,7 @@ def test_rtcp_and_rubbish_are_counted_only() -> None:
     assert quality.unusable_packets >= 8
 
 
+@unhurried
 @given(st.lists(st.binary(max_size=40), max_size=20))
 def test_any_datagrams_are_survived(datagrams: list[bytes]) -> None:
     leg = Leg()

@@ -23,6 +23,7 @@ from tests.support.media_leg import (
     sine_pcm,
     sine_ulaw,
     stream_settings,
+    unhurried,
 )
 
 from ringback.machine import Instant
@@ -540,6 +541,7 @@ def test_json_corpus_never_crashes_and_is_judged_strictly(path: Path) -> None:
     assert leg.slots(1) == b"\x81" * 160
 
 
+@unhurried
 @given(st.binary(max_size=200))
 def test_any_bytes_are_survived(data: bytes) -> None:
     leg = Leg()
@@ -553,6 +555,7 @@ JSON = st.recursive(
 )
 
 
+@unhurried
 @given(
     st.fixed_dictionaries(
         {"event": st.sampled_from(["playAudio", "checkpoint", "clearAudio", "sendDTMF", "stop", "x"])},
@@ -578,6 +581,7 @@ def test_any_typed_message_is_survived(message: dict[str, Any]) -> None:
     leg.slots(1)
 
 
+@unhurried
 @given(st.binary(max_size=120))
 def test_any_wav_is_survived(rest: bytes) -> None:
     messages.read_wav(b"RIFF" + rest[:4].ljust(4, b"\x00") + b"WAVE" + rest)
