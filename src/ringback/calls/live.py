@@ -379,7 +379,8 @@ class LiveCall:
         self._after("max-duration", self.terms.time_limit_s, Code.SCHEDULED_HANGUP, HangupSource.PLATFORM)
         self.keeper.call_answered(self)
         self.spawn(self.keeper.store_answer(self))
-        if self.terms.send_digits and not self.terms.send_on_preanswer:
+        if self.terms.send_digits:
+            # Also with `send_on_preanswer`: a callee without early media has not had them yet.
             self._send_agreed_digits()
         if self._listener is not None:
             self._listener.answered()

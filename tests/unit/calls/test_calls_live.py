@@ -184,6 +184,17 @@ async def test_digits_for_early_media_are_sent_once():
     assert len(leg.commands) == 1
 
 
+async def test_digits_for_early_media_follow_the_answer_when_there_was_none():
+    _, leg, _ = make_call(CallDirection.OUTBOUND, send_digits="7", send_on_preanswer=True)
+    leg.report(LegRinging(180, has_early_media=False))
+    await asyncio.sleep(0)
+    assert leg.commands == []
+    leg.answered_by_peer()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(leg.commands) == 1
+
+
 async def test_events_reach_the_document_until_the_call_is_gone():
     call, leg, _ = make_call()
     listener = Listener()
