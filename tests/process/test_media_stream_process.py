@@ -87,7 +87,8 @@ async def test_nobody_listens(pool: MediaPool) -> None:
     leg = await open_leg(pool)
     await leg.stream(port, connect_attempts=2)
     closed = await leg.one(StreamClosed)
-    assert (closed.reason, closed.detail) == (StreamEnd.CONNECT_FAILED, "connection refused")
+    assert closed.reason is StreamEnd.CONNECT_FAILED
+    assert closed.detail == "connection refused: check host and port, and that the agent runs"
     assert len(leg.all(StreamConnectFailed)) == 2
     await finish(leg)
 
@@ -99,8 +100,22 @@ async def test_one_deadline_covers_an_agent_that_hangs(pool: MediaPool) -> None:
         await leg.stream(port, connect_timeout_ms=400)
         closed = await leg.one(StreamClosed)
         assert closed.reason is StreamEnd.CONNECT_FAILED
-        assert closed.detail == "no WebSocket within 400 ms"
+        assert closed.detail == "no WebSocket within 400 ms: the agent does not answer the upgrade"
         assert 0.35 < asyncio.get_running_loop().time() - started < 1.5
+        await finish(leg)
+
+
+async def test_all_attempts_together_are_bounded(tmp_path: Path) -> None:
+    settings = pool_settings(tmp_path / "run", workers=1, worker=WorkerSettings(stream_dial_max_ms=900))
+    async with running_pool(settings) as pool, tcp_server(None) as port:
+        leg = await open_leg(pool)
+        started = asyncio.get_running_loop().time()
+        await leg.stream(port, connect_timeout_ms=400, connect_attempts=9, connect_gap_ms=100)
+        closed = await leg.one(StreamClosed)
+        assert 0.85 < asyncio.get_running_loop().time() - started < 2
+        assert closed.reason is StreamEnd.CONNECT_FAILED
+        # Two whole attempts fit; a third would begin when the time is up.
+        assert len(leg.all(StreamConnectFailed)) == 2
         await finish(leg)
 
 

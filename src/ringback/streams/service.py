@@ -46,7 +46,7 @@ ResolveUrl = Callable[[str], Awaitable[Sequence[tuple[str, int]]]]
 """Returns the checked addresses of a ws(s) URL, or raises `errors.EgressError`."""
 
 LOST_DETAIL = "connection disconnected with the remote service"
-"""The `Error` text of a DroppedStream callback (spec 2.5)."""
+"""How the `Error` of a DroppedStream callback begins when an open connection was lost (spec 2.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +310,9 @@ class StreamService:
                 self._opened(event)
             case StreamConnectFailed():
                 self._note(call, event, "connect failed", attempt=event.attempt, detail=event.detail)
+            case StreamDropped():
+                self._note(call, event, "dropped", close_code=event.close_code, detail=event.detail)
+                self._dropped(event)
             case StreamFirstAudio():
                 self._note(call, event, "first audio", after_open_ms=event.after_open_ms)
             case StreamCheckpointPlayed():
@@ -322,9 +325,6 @@ class StreamService:
                     dropped_ms=event.dropped_ms,
                     dropped_checkpoints=event.dropped_checkpoints,
                 )
-            case StreamDropped():
-                self._note(call, event, "dropped", detail=event.detail)
-                self._dropped(event)
             case StreamDegraded():
                 self._note(call, event, "degraded", percent=event.percent, queued_ms=event.queued_ms)
                 self._degraded(event)
@@ -358,7 +358,8 @@ class StreamService:
         if stream is None or (stream.state, Trigger.OPEN) not in TABLE:
             return
         stream.state, callback = TABLE[stream.state, Trigger.OPEN]
-        started_wall_ms = event.wall_ms or clock.wall_ms()
+        # A stream that dropped and came back goes on where it began.
+        started_wall_ms = stream.view.started_wall_ms or event.wall_ms or clock.wall_ms()
         stream.view = replace(stream.view, started_wall_ms=started_wall_ms, status=stream.state)
         status = stream.state.value
         self._store(stream, callback, {"status": status, "started_wall_ms": started_wall_ms}, started_wall_ms)
@@ -366,9 +367,19 @@ class StreamService:
     def _dropped(self, event: StreamDropped) -> None:
         """Report a lost connection that the worker tries to replace; the stream lives on."""
         stream = self._live.get(event.stream_id)
-        if stream is not None:
-            reason = status_reason(StreamEnd.CONNECTION_LOST)
-            self._store(stream, "DroppedStream", {}, clock.wall_ms(), reason, error=event.detail or LOST_DETAIL)
+        if stream is None or (stream.state, Trigger.DROP) not in TABLE:
+            return
+        stream.state, callback = TABLE[stream.state, Trigger.DROP]
+        stream.view = replace(stream.view, status=stream.state)
+        lost = StreamEnd.CONNECTION_LOST
+        self._store(
+            stream,
+            callback,
+            {"status": stream.state.value},
+            clock.wall_ms(),
+            status_reason(lost),
+            error=_error(lost, event.detail),
+        )
 
     def _degraded(self, event: StreamDegraded) -> None:
         stream = self._live.get(event.stream_id)
@@ -392,7 +403,7 @@ class StreamService:
         }
         if stream.state is State.FAILED:
             stream.call.note("stream", event="failed", stream_id=stream.stream_id, reason=reason.value, detail=detail)
-        error = (detail or LOST_DETAIL) if stream.state is State.FAILED else ""
+        error = _error(reason, detail) if stream.state is State.FAILED else ""
         self._store(
             stream,
             callback,
@@ -443,6 +454,13 @@ class StreamService:
 
     def _note(self, call: LiveCall, event: StreamEvent, name: str, **fields: object) -> None:
         call.note("stream", event=name, stream_id=event.stream_id, **fields)
+
+
+def _error(reason: StreamEnd, detail: str) -> str:
+    """Return the `Error` of a DroppedStream callback: the published text for a lost connection, and what we know."""
+    if reason is StreamEnd.CONNECTION_LOST:
+        return f"{LOST_DETAIL}: {detail}" if detail else LOST_DETAIL
+    return detail or reason.value
 
 
 def _facts(stream: LiveStream) -> StreamFacts:

@@ -1,6 +1,6 @@
 """The stream's states as one table.
 
-Spec: wire spec 3.2 (`status`), section 8 item 32.
+Spec: wire spec 3.2 (`status`), section 8 items 15 and 32, 1.5 (a drop is reported, then dialled again).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class State(Enum):
     """Where a stream is in its life; the value is the REST `status`."""
 
     INITIATED = "initiated"
-    """Asked for; the agent's WebSocket is not open yet."""
+    """Asked for, or dropped and dialled again: the agent's WebSocket is not open yet."""
     IN_PROGRESS = "in-progress"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -28,6 +28,8 @@ class Trigger(Enum):
     """What moves a stream."""
 
     OPEN = "open"
+    DROP = "drop"
+    """The connection was lost and is dialled again."""
     END = "end"
     FAIL = "fail"
 
@@ -44,6 +46,7 @@ TABLE: Mapping[tuple[State, Trigger], Next] = MappingProxyType(
         (State.INITIATED, Trigger.OPEN): Next(State.IN_PROGRESS, "StartStream"),
         (State.INITIATED, Trigger.END): Next(State.COMPLETED, "StopStream"),
         (State.INITIATED, Trigger.FAIL): Next(State.FAILED, "DroppedStream"),
+        (State.IN_PROGRESS, Trigger.DROP): Next(State.INITIATED, "DroppedStream"),
         (State.IN_PROGRESS, Trigger.END): Next(State.COMPLETED, "StopStream"),
         (State.IN_PROGRESS, Trigger.FAIL): Next(State.FAILED, "DroppedStream"),
     }
@@ -51,6 +54,7 @@ TABLE: Mapping[tuple[State, Trigger], Next] = MappingProxyType(
 
 IGNORED: Mapping[tuple[State, Trigger], str] = MappingProxyType(
     {
+        (State.INITIATED, Trigger.DROP): "a repeated event after a server restart",
         (State.IN_PROGRESS, Trigger.OPEN): "a repeated event after a server restart",
         **{
             (state, trigger): "the first end stands" for state in (State.COMPLETED, State.FAILED) for trigger in Trigger

@@ -24,3 +24,4 @@ def test_callbacks_follow_the_documented_names():
     assert TABLE[State.INITIATED, Trigger.OPEN].callback == "StartStream"
     assert TABLE[State.IN_PROGRESS, Trigger.END].callback == "StopStream"
     assert TABLE[State.INITIATED, Trigger.FAIL].callback == "DroppedStream"
+    assert TABLE[State.IN_PROGRESS, Trigger.DROP] == (State.INITIATED, "DroppedStream")

@@ -38,6 +38,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     stream_messages_burst: int = 4_000
     stream_frame_max_bytes: int = 2 * 1024 * 1024
     stream_fragments_max: int = 64
+    stream_dial_max_ms: int = 12_000
+    """All attempts to connect together, pauses included: a caller hears no longer silence (reference: reliability I-1,
+    F-01)."""
     stream_ping_ms: int = 30_000
     """Interval of our pings to the agent; half a minute, because some agents answer slowly."""
     stream_pong_timeout_ms: int = 60_000

@@ -45,6 +45,13 @@ CLOSE_TOO_BIG = 1009
 CLOSE_INTERNAL_ERROR = 1011
 
 _ORDERLY_CODES = frozenset({CLOSE_NORMAL, CLOSE_GOING_AWAY, CLOSE_NO_STATUS})
+_HINTS = {
+    401: "the agent refuses us, check its signature validation and the auth token",
+    403: "the agent refuses us, check its signature validation and the auth token",
+    404: "no such path, check the URL",
+}
+_ATTEMPT_MIN_MS = 100
+"""A shorter attempt is not worth beginning."""
 _RESUME_READING_S = 0.05
 _NEVER = Instant(0)
 _TEXT = WSMsgType.TEXT
@@ -274,27 +281,31 @@ class StreamClient:
                 self._owner.stream_dropped(self, self.close_code, detail)
                 transport = await self._dial(self._reconnects_left, is_again=True)
                 if transport is None:
-                    self._end(StreamEnd.CONNECTION_LOST, self.close_code, detail)
+                    self._end(StreamEnd.CONNECTION_LOST, self.close_code, f"{detail}, then {self._fault}")
                 continue
             return
 
     async def _dial(self, attempts: int, *, is_again: bool = False) -> WSTransport | None:
-        """Return an upgraded connection, or `None` after the last attempt failed."""
+        """Return an upgraded connection, or `None` after the last attempt failed or when no more time is allowed."""
         self._dialled = clock.now()
-        addresses = self.command.addresses
+        command, settings = self.command, self._settings
+        deadline = after_ms(self._dialled, settings.stream_dial_max_ms)
+        addresses = command.addresses
         for attempt in range(1, attempts + 1):
             self._attempts = attempt
             self._reconnects_left -= is_again
+            timeout_ms = min(command.connect_timeout_ms, (deadline - clock.now()) // MS)
             try:
-                async with asyncio.timeout(self.command.connect_timeout_ms / 1000):
+                async with asyncio.timeout(timeout_ms / 1000):
                     return await self._connect(addresses[(attempt - 1) % len(addresses)])
             except TimeoutError:
-                self._fault = f"no WebSocket within {self.command.connect_timeout_ms} ms"
+                self._fault = f"no WebSocket within {timeout_ms} ms: the agent does not answer the upgrade"
             except (OSError, WSError, ValueError) as error:
                 self._fault = _describe(error)
             self._owner.stream_failed(self, attempt, self._fault)
-            if attempt < attempts:
-                await asyncio.sleep(self.command.connect_gap_ms / 1000)
+            if attempt == attempts or after_ms(clock.now(), command.connect_gap_ms + _ATTEMPT_MIN_MS) >= deadline:
+                break
+            await asyncio.sleep(command.connect_gap_ms / 1000)
         return None
 
     async def _connect(self, address: Address) -> WSTransport:
@@ -510,11 +521,21 @@ def _shut(sock: socket.socket) -> None:
 
 
 def _describe(error: Exception) -> str:
+    """Return what went wrong and what to look at; customers read it in callbacks and in the timeline."""
     if isinstance(error, WSHandshakeError):
         response = error.response
-        return _printable(f"expected 101, got {int(response.status)}" if response is not None else str(error))
+        if response is None:
+            return _printable(f"{error}: is the port one that speaks HTTP?")
+        status = int(response.status)
+        return f"expected 101, got {status}: {_HINTS.get(status, 'no WebSocket is served at this path')}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate refused: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return "TLS failed: is the port one that speaks TLS?"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused: check host and port, and that the agent runs"
+    if isinstance(error, ConnectionResetError):
+        return "connection reset during the upgrade: is the port one that serves WebSockets?"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
     return _printable(str(error) or type(error).__name__)
