@@ -110,6 +110,20 @@ class Customer:
             if kind in ("", row["kind"]) and all(row["fields"].get(name) == value for name, value in fields.items())
         ]
 
+    async def until_event(
+        self, call_uuid: str, kind: str, after: int = 0, timeout_s: float = 10, **fields: object
+    ) -> dict[str, Any]:
+        """Return the first fact of a call's event log with an id above `after`, of this kind and with these fields."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while loop.time() < deadline:
+            rows = await asyncio.to_thread(self.api.events, call_uuid, after, 1000)
+            for row in rows:
+                after = row["id"]
+                if row["kind"] == kind and all(row["fields"].get(name) == value for name, value in fields.items()):
+                    return row
+        raise AssertionError(f"waited {timeout_s} s for a fact {kind} with {fields}")
+
     async def _respond(self, request: AppRequest) -> AppReply:
         self.requests.append(request)
         waiting = self.documents.get(request.path)
