@@ -32,6 +32,7 @@ class FakeLeg:
         self.commands: list[SessionCommand] = []
         self.is_answered = False
         self.has_ended = False
+        self.end: LegEnd | None = None
         self.answer_error: Exception | None = None
         self.hangs = False
         """Whether a hang-up gets no answer from the far party."""
@@ -49,7 +50,12 @@ class FakeLeg:
         """Report the end, once."""
         if not self.has_ended:
             self.has_ended = True
-            self.report(LegEnded(LegEnd(kind, status, reason)))
+            self.end = self.end or LegEnd(kind, status, reason)
+            self.report(LegEnded(self.end))
+
+    async def wait_ended(self) -> None:
+        while not self.has_ended:
+            await asyncio.sleep(0)
 
     async def ring(self) -> None:
         self.asked.append(("ring",))

@@ -322,6 +322,10 @@ class LiveCall:
         """Hang up, or refuse an unanswered call, and return when the leg is gone; the first reason stands."""
         if self.is_over:
             return
+        if self.leg.end is not None:
+            # The far party was first; its reason is on its way, behind the release of the media session.
+            await self.leg.wait_ended()
+            return
         self.ending = hangup(cause_code, source, detail)
         if self.is_inbound and not self.leg.is_answered:
             status, reason = self._refusal(cause_code, sip_reject)

@@ -14,7 +14,7 @@ from ringback.calls.views import CallDirection
 from ringback.ids import AccountId, CallUuid
 from ringback.media.control.commands import SendDigits
 from ringback.media.control.events import DigitReceived, MediaTimedOut
-from ringback.signalling.events import LegEndKind, LegMedia, LegRinging
+from ringback.signalling.events import LegEnd, LegEndKind, LegMedia, LegRinging
 
 
 class Keeper:
@@ -128,6 +128,21 @@ async def test_the_first_reason_stands():
     assert (call.ending.code, call.ending.source) == (4010, HangupSource.XML)
     params = call.hangup_params()
     assert (params["HangupCauseCode"], params["HangupSource"]) == ("4010", "Answer XML")
+
+
+async def test_the_far_partys_end_stands_although_its_report_comes_later():
+    call, leg, keeper = make_call()
+    leg.end = LegEnd(LegEndKind.NO_ACK)
+    ending = asyncio.create_task(call.end(Code.INTERNAL_ERROR, HangupSource.ERROR, detail="cannot answer"))
+    await asyncio.sleep(0)
+    assert not ending.done()
+    leg.ended()
+    await ending
+    assert call.ending is not None
+    assert (call.ending.code, call.ending.source) == (Code.NETWORK_ERROR, HangupSource.ERROR)
+    assert leg.asked == []
+    await call.wait_over()
+    assert keeper.calls[-1] == "store end"
 
 
 @pytest.mark.parametrize(
