@@ -1,0 +1,50 @@
+"""Third-party SIP peers on loopback against one whole platform; without the peers these tests skip, in CI they fail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+
+import pytest
+from tests.support.interop_stage import Carriers, stage_on
+
+from ringback.testing.platform import Platform
+
+PEERS = {"sipp": "sip-tester", "baresip": "baresip-core"}
+"""Programs and the Debian packages that bring them."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or fail when CI=true, a test whose peer is not installed."""
+    for marker in item.iter_markers("interop"):
+        for program in marker.args:
+            if shutil.which(program) is None:
+                message = f"{program} is not installed: apt-get install {PEERS[program]}, or `make system`"
+                if os.environ.get("CI") == "true":
+                    pytest.fail(message)
+                pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def carriers() -> Carriers:
+    """The session's trunks and the ports of their gateways."""
+    return Carriers.on_free_ports()
+
+
+@pytest.fixture(scope="session")
+def platform(carriers: Carriers) -> Iterator[Platform]:
+    """The platform of the session; it must be idle, without an ERROR in its log, when all tests are over."""
+    with Platform.start(settings={"RINGBACK_TRUNK": carriers.as_setting(), "RINGBACK_LIMITS__API_PER_5S": "0"}) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def playing(
+    request: pytest.FixtureRequest, platform: Platform, carriers: Carriers
+) -> Iterator[Mapping[str, Future[None]]]:
+    """The selected scenes of a module, playing; a test waits for the outcome of its own."""
+    names = [item.callspec.params["name"] for item in request.session.items if item.path == request.path]
+    with request.module.scene.play(names, lambda: stage_on(platform, carriers)) as outcomes:
+        yield outcomes
