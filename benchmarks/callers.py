@@ -1,65 +1,96 @@
 """A load of real calls: SIP by our own user agent, RTP by raw sockets, every returned frame checked.
 
-A frame of the plain load names its call and its number in its bytes, so that "the audio came back" is exact and the
-round trip of every frame is known. Where the stream's format changes the bytes, the load sends tones that spell the
-call's number instead, and what came back is decoded after the run.
+In the plain load each frame names its call and its number, so "the audio came back" is exact and the round trip of
+every frame is known. Where the stream's format changes the bytes, the load sends tones that spell the call's number
+instead, and what came back is decoded after the window.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
+import select
 import socket
 import struct
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from benchmarks.frames import FRAME_BYTES, FRAME_NS, call_name, frame_of, read_frame
+from benchmarks.waiting import until
 from ringback import clock
-from ringback.media.codecs.g711 import encode_ulaw
-from ringback.phones.tones import decode_number, encode_number
+from ringback.media.codecs.g711 import PCMU
+from ringback.phones.tones import Samples, decode_number, encode_number
 from ringback.sdp.negotiate import LocalAudio, SdpState, apply_answer, make_offer
 from ringback.sdp.parser import parse_sdp
 from ringback.sip.address import name_addr
-from ringback.sip.endpoint import Answered, InviteEnded, InviteEvent, InviteId, OutboundInvite, Refused, Target, Transport
+from ringback.sip.endpoint import (
+    Answered,
+    HungUp,
+    InviteEnded,
+    InviteEvent,
+    InviteId,
+    OutboundInvite,
+    Refused,
+    Target,
+    Transport,
+)
 from ringback.sip.settings import SipSettings
 from ringback.sip.transport.driver import SipDriver
 
 HOST = "127.0.0.1"
-FRAME_BYTES = 160
-FRAME_NS = 20_000_000
-PHASES = 4
+PHASES = 20
+"""Callers start their frames at any of so many instants, 1 ms apart: their clocks have nothing to do with ours."""
+_PHASE_NS = FRAME_NS // PHASES
+_EARLY_NS = 300_000
+"""The loop's timers count whole milliseconds: a wake this much early is on time."""
 _HEADER = struct.Struct("!BBHII")
+_SOCKETS_PER_WAKE = 64
+_TAIL_S = 0.4
+"""Frames of a window may come back so long after its end."""
 _KEPT_BYTES = 8_000 * 4
 """Received audio kept per call for decoding: 4 s."""
-_READS_PER_WAKE = 16
+_ANSWER_LIMIT_S = 10.0
+_SILENT = PCMU.silence
 
-
-def frame_of(call: int, number: int) -> bytes:
-    """Return a frame whose bytes name its call and number; none of them is µ-law silence."""
-    name = bytes((call // 100 + 1, call % 100 + 1, number // 10_000 + 1, number // 100 % 100 + 1, number % 100 + 1))
-    return name * (FRAME_BYTES // 5)
+PacketHook = Callable[["Caller", bytes, int], None]
+"""Called with the caller, the payload and the time of every packet of the window."""
 
 
 @dataclass(slots=True, eq=False)
 class Caller:
-    """One call of the load."""
+    """One call of the load, and what it saw in the last window."""
 
     index: int
     sock: socket.socket
+    phase: int
     state: SdpState
-    speaks_tones: bool
+    local: LocalAudio
+    name: bytes
+    tones: tuple[bytes, ...] = ()
+    """Frames to send in turn instead of named ones."""
     invited: int = 0
     answered: int = 0
-    remote: tuple[str, int] | None = None
     number: int = 0
-    returned: int = 0
-    """Frames that came back while the window was open."""
     sent: int = 0
+    returned: int = 0
+    """Frames sent in the window that came back exactly."""
+    altered: int = 0
+    """Frames of other audio than was sent, silence not counted."""
     foreign: int = 0
-    is_over: bool = False
+    """Frames of another call."""
+    packets: int = 0
+    round_trip_ns: int = 0
+    """The last one."""
     refused_status: int = 0
+    is_over: bool = False
+    was_hung_up: bool = False
+    """Whether the far side ended it."""
     sent_at: array[int] = field(default_factory=lambda: array("q"))
+    """When each frame was sent, 0 for those outside a window."""
     heard: bytearray = field(default_factory=bytearray)
-    tones: bytes = b""
 
 
 @dataclass(slots=True)
@@ -68,64 +99,104 @@ class Window:
 
     round_trips_ns: array[int] = field(default_factory=lambda: array("q"))
     arrivals_ns: array[int] = field(default_factory=lambda: array("q"))
-    is_open: bool = False
+    """When each of the round trips ended."""
+    lateness_ns: array[int] = field(default_factory=lambda: array("q"))
+    """How late the load itself sent."""
+
+    def lateness_p99_ms(self) -> float:
+        """Return how late 99 % of the load's own wakes were at most."""
+        return percentile(self.lateness_ns, 99) / 1e6
+
+
+def percentile(values: array[int] | list[float], percent: float) -> float:
+    """Return a percentile; 0 for no values."""
+    return float(np.percentile(np.asarray(values), percent)) if len(values) else 0.0
 
 
 class Load:
-    """Places calls to one number, speaks on all of them, and checks what comes back."""
+    """Places calls to one number, speaks on all of them, and checks what comes back.
 
-    def __init__(self, target: tuple[str, int], number: str, *, speaks_tones: bool = False) -> None:
+    State: `start`, then `place`, `measure` and `hang_up` in any order, `close` last.
+    """
+
+    def __init__(
+        self, target: tuple[str, int], number: str, *, speaks_tones: bool = False, on_packet: PacketHook | None = None
+    ) -> None:
         self.callers: list[Caller] = []
         self.window = Window()
-        self.lateness_ns: array[int] = array("q")
         self._target = target
         self._number = number
         self._speaks_tones = speaks_tones
+        self._on_packet = on_packet
         self._by_invite: dict[InviteId, Caller] = {}
-        self._active: list[list[Caller]] = [[] for _ in range(PHASES)]
+        self._by_descriptor: dict[int, Caller] = {}
+        self._phases: list[list[Caller]] = [[] for _ in range(PHASES)]
+        # The same phases in every run.
+        self._draw = random.Random(1)
+        self._epoll = select.epoll()
         self._sip = SipDriver(
             SipSettings(udp_listeners=((HOST, 0),), tcp_listeners=()),
-            on_event=self._event,
+            on_event=self._handle,
             is_trusted=lambda _host: True,
         )
         self._pacing: asyncio.TimerHandle | None = None
         self._slot = 0
         self._origin = 0
+        self._counts_sent = False
+        self._counts_returned = False
         self._idle = asyncio.Event()
         self._idle.set()
 
     async def start(self) -> None:
         """Open the SIP socket and start to pace."""
         await self._sip.start()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._epoll.fileno(), self._receive)
         self._origin = clock.now() + FRAME_NS
-        self._next_slot()
+        self._wait_for_slot()
 
-    async def place(self, count: int, per_second: float) -> None:
-        """Place `count` further calls at a steady rate; return when each is answered or refused."""
+    async def place(self, count: int, per_second: float, *, hold_s: float = 0.0) -> list[Caller]:
+        """Place `count` further calls at a steady rate and return them when each is answered or refused.
+
+        With `hold_s` each hangs up so long after its answer.
+        """
         loop = asyncio.get_running_loop()
         began = loop.time()
-        first = len(self.callers)
+        placed = []
         for offset in range(count):
             await asyncio.sleep(max(0.0, began + offset / per_second - loop.time()))
-            self._place_one(first + offset)
-        deadline = loop.time() + 10
-        while loop.time() < deadline and any(not (c.answered or c.refused_status) for c in self.callers[first:]):
-            await asyncio.sleep(0.05)
+            placed.append(self._place_one(len(self.callers), hold_s))
+        await until(lambda: all(caller.answered or caller.refused_status for caller in placed), _ANSWER_LIMIT_S)
+        return placed
 
-    async def measure(self, seconds: float) -> Window:
-        """Open the window for `seconds` and return it."""
+    def open_window(self) -> Window:
+        """Start to count and return what counts will be in."""
         self.window = Window()
-        self.lateness_ns = array("q")
         for caller in self.callers:
-            caller.sent = caller.returned = caller.foreign = 0
+            caller.sent = caller.returned = caller.altered = caller.foreign = caller.packets = 0
             caller.heard.clear()
-        self.window.is_open = True
-        await asyncio.sleep(seconds)
-        self.window.is_open = False
+        self._counts_sent = self._counts_returned = True
         return self.window
 
+    async def close_window(self) -> None:
+        """Stop to count what is sent, wait for what is on its way, and stop to count that."""
+        self._counts_sent = False
+        await asyncio.sleep(_TAIL_S)
+        self._counts_returned = False
+
+    async def measure(self, seconds: float) -> Window:
+        """Count for so long and return the result."""
+        window = self.open_window()
+        await asyncio.sleep(seconds)
+        await self.close_window()
+        return window
+
     async def hang_up(self, per_second: float = 100.0) -> None:
-        """End every call and return when all are over."""
+        """End every call and return when all are over.
+
+        Raises:
+            TimeoutError: a call did not end within 15 s.
+        """
         for invite_id, caller in list(self._by_invite.items()):
             if not caller.is_over:
                 self._sip.hangup(invite_id)
@@ -137,149 +208,159 @@ class Load:
         """Free the sockets."""
         if self._pacing is not None:
             self._pacing.cancel()
+        asyncio.get_running_loop().remove_reader(self._epoll.fileno())
+        self._epoll.close()
         await self._sip.close()
-        loop = asyncio.get_running_loop()
         for caller in self.callers:
-            loop.remove_reader(caller.sock.fileno())
             caller.sock.close()
 
-    def good_calls(self) -> int:
-        """Return how many calls of the last window had their audio back: all but 1 % of frames, nobody else's."""
-        return sum(self._is_good(caller) for caller in self.callers)
+    def good_calls(self, share: float = 0.99) -> int:
+        """Return how many calls of the last window had their own audio back, and nobody else's."""
+        return sum(self._is_good(caller, share) for caller in self.callers)
 
     def worst_share(self) -> float:
         """Return the smallest share of returned frames of any call."""
-        return min((caller.returned / caller.sent for caller in self.callers if caller.sent), default=0.0)
+        return min((caller.returned / caller.sent if caller.sent else 0.0 for caller in self.callers), default=0.0)
 
-    def setup_ms(self) -> list[float]:
-        """Return the times from INVITE to 200 of all answered calls, sorted."""
-        return sorted((caller.answered - caller.invited) / 1e6 for caller in self.callers if caller.answered)
-
-    def _is_good(self, caller: Caller) -> bool:
-        if caller.foreign or not caller.sent or caller.refused_status:
+    def _is_good(self, caller: Caller, share: float) -> bool:
+        if caller.foreign or caller.was_hung_up or caller.refused_status or not caller.sent:
             return False
         if self._speaks_tones:
-            samples = _decoded(bytes(caller.heard))
-            return decode_number(samples) == caller.index
-        # The last frames of a window are still on their way when it closes.
-        return caller.returned >= 0.99 * caller.sent - 4
-
-    def _place_one(self, index: int) -> None:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.bind((HOST, 0))
-        sock.setblocking(False)
-        port = sock.getsockname()[1]
-        state, offer = make_offer(SdpState(session_id=str(1000 + index)), LocalAudio(HOST, port, codecs=("PCMU",)))
-        caller = Caller(index, sock, state, self._speaks_tones)
-        if self._speaks_tones:
-            caller.tones = encode_ulaw(encode_number(index).tobytes())
-        self.callers.append(caller)
-        asyncio.get_running_loop().add_reader(sock.fileno(), self._readable, caller)
-        host, own_port = self._sip.listeners[0].advertised_host, self._sip.listeners[0].advertised_port
-        uri = f"sip:{self._number}@{self._target[0]}:{self._target[1]}"
-        caller.invited = clock.now()
-        invite_id = self._sip.invite(
-            OutboundInvite(
-                request_uri=uri,
-                from_=name_addr(f"sip:load{index}@{host}:{own_port}"),
-                to=name_addr(uri),
-                targets=(Target(Transport.UDP, *self._target),),
-                sdp=offer.to_bytes(),
-                contact_user=f"load{index}",
+            half = len(caller.heard) // 2
+            halves = (caller.heard[:half], caller.heard[half:])
+            return caller.packets >= share * caller.sent and all(
+                decode_number(_decoded(bytes(part))) == caller.index for part in halves
             )
+        return caller.returned >= share * caller.sent
+
+    # -- signalling ----------------------------------------------------------------------------------------------
+
+    def _place_one(self, index: int, hold_s: float) -> Caller:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        sock.bind((HOST, 0))
+        local = LocalAudio(HOST, sock.getsockname()[1], codecs=("PCMU",))
+        state, offer = make_offer(SdpState(session_id=str(1000 + index)), local)
+        phase = self._draw.randrange(PHASES)
+        caller = Caller(index, sock, phase, state, local, call_name(index))
+        if self._speaks_tones:
+            spoken = PCMU.encode(encode_number(index).tobytes())
+            caller.tones = tuple(spoken[at : at + FRAME_BYTES] for at in range(0, len(spoken), FRAME_BYTES))
+        self.callers.append(caller)
+        self._by_descriptor[sock.fileno()] = caller
+        self._epoll.register(sock.fileno(), select.EPOLLIN)
+        listener = self._sip.listeners[0]
+        uri = f"sip:{self._number}@{self._target[0]}:{self._target[1]}"
+        outbound = OutboundInvite(
+            request_uri=uri,
+            from_=name_addr(f"sip:load{index}@{listener.advertised_host}:{listener.advertised_port}"),
+            to=name_addr(uri),
+            targets=(Target(Transport.UDP, *self._target),),
+            sdp=offer.to_bytes(),
+            contact_user=f"load{index}",
         )
+        caller.invited = clock.now()
+        invite_id = self._sip.invite(outbound)
         self._by_invite[invite_id] = caller
         self._idle.clear()
+        if hold_s:
+            asyncio.get_running_loop().call_later(hold_s, self._sip.hangup, invite_id)
+        return caller
 
-    def _event(self, event: InviteEvent) -> None:
+    def _handle(self, event: InviteEvent) -> None:
         caller = self._by_invite.get(event.invite_id)
         if caller is None:
             return
-        if isinstance(event, Answered) and not caller.answered and event.sdp is not None:
+        if isinstance(event, Answered) and event.sdp is not None:
             caller.answered = clock.now()
-            outcome = apply_answer(
-                caller.state, LocalAudio(HOST, caller.sock.getsockname()[1], codecs=("PCMU",)), parse_sdp(event.sdp)
-            )
-            caller.remote = (outcome.remote_host, outcome.remote_port)
-            caller.sock.connect(caller.remote)
-            self._active[caller.index % PHASES].append(caller)
+            remote = apply_answer(caller.state, caller.local, parse_sdp(event.sdp)).remote_address
+            if remote is not None:
+                caller.sock.connect(remote)
+                self._phases[caller.phase].append(caller)
         elif isinstance(event, Refused):
             caller.refused_status = event.status
+        elif isinstance(event, HungUp):
+            caller.was_hung_up = True
+            self._silence(caller)
         elif isinstance(event, InviteEnded):
             caller.is_over = True
-            if caller in self._active[caller.index % PHASES]:
-                self._active[caller.index % PHASES].remove(caller)
+            self._silence(caller)
             del self._by_invite[event.invite_id]
             if not self._by_invite:
                 self._idle.set()
 
-    def _next_slot(self) -> None:
-        due = self._origin + self._slot * FRAME_NS // PHASES
-        delay_s = (due - clock.now()) / 1e9
-        self._pacing = asyncio.get_running_loop().call_later(max(0.0, delay_s), self._speak)
+    def _silence(self, caller: Caller) -> None:
+        if caller in self._phases[caller.phase]:
+            self._phases[caller.phase].remove(caller)
+
+    # -- audio ---------------------------------------------------------------------------------------------------
+
+    def _wait_for_slot(self) -> None:
+        due = self._origin + self._slot * _PHASE_NS
+        self._pacing = asyncio.get_running_loop().call_later(max(0, due - clock.now()) / 1e9, self._speak)
 
     def _speak(self) -> None:
-        due = self._origin + self._slot * FRAME_NS // PHASES
         now = clock.now()
-        if now < due:
-            self._next_slot()
+        is_counted = self._counts_sent
+        while (due := self._origin + self._slot * _PHASE_NS) <= now + _EARLY_NS:
+            if is_counted:
+                self.window.lateness_ns.append(max(now - due, 0))
+            for caller in self._phases[self._slot % PHASES]:
+                self._send(caller, is_counted)
+            self._slot += 1
+        self._wait_for_slot()
+
+    def _send(self, caller: Caller, is_counted: bool) -> None:
+        number = caller.number
+        caller.number = number + 1
+        header = _HEADER.pack(0x80, 0 if number else 0x80, number & 0xFFFF, number * FRAME_BYTES, caller.index + 1)
+        frame = caller.tones[number % len(caller.tones)] if caller.tones else frame_of(caller.name, number)
+        caller.sent_at.append(clock.now() if is_counted else 0)
+        caller.sent += is_counted
+        try:
+            caller.sock.send(header + frame)
+        except OSError:
+            # The far port is closed already: its BYE is on the way.
             return
-        is_open = self.window.is_open
-        if is_open:
-            self.lateness_ns.append(now - due)
-        for caller in self._active[self._slot % PHASES]:
-            number = caller.number
-            caller.number = number + 1
-            header = _HEADER.pack(0x80, 0x80 if number == 0 else 0, number & 0xFFFF, number * 160, caller.index + 1)
-            if caller.speaks_tones:
-                at = number * FRAME_BYTES % len(caller.tones)
-                frame = (caller.tones[at : at + FRAME_BYTES] + caller.tones)[:FRAME_BYTES]
-            else:
-                frame = frame_of(caller.index, number)
-            caller.sent_at.append(clock.now() if is_open else 0)
-            caller.sent += is_open
+
+    def _receive(self) -> None:
+        for descriptor, _ in self._epoll.poll(0, _SOCKETS_PER_WAKE):
+            caller = self._by_descriptor[descriptor]
             try:
-                caller.sock.send(header + frame)
+                packet = caller.sock.recv(2_048)
             except OSError:
-                # The far port is closed already: the BYE is on its way.
                 continue
-        self._slot += 1
-        self._next_slot()
+            if self._counts_returned:
+                self._take(caller, packet[12:], clock.now())
 
-    def _readable(self, caller: Caller) -> None:
-        for _ in range(_READS_PER_WAKE):
-            try:
-                packet = caller.sock.recv(2048)
-            except (BlockingIOError, ConnectionError):
-                return
-            if not self.window.is_open:
-                continue
-            if caller.speaks_tones:
-                caller.returned += 1
-                caller.heard += packet[12:]
-                if len(caller.heard) > 2 * _KEPT_BYTES:
-                    del caller.heard[:-_KEPT_BYTES]
-                continue
-            self._take(caller, packet)
+    def _take(self, caller: Caller, audio: bytes, now: int) -> None:
+        caller.packets += 1
+        if self._on_packet is not None:
+            self._on_packet(caller, audio, now)
+        elif caller.tones:
+            caller.heard += audio
+            if len(caller.heard) > 2 * _KEPT_BYTES:
+                del caller.heard[:-_KEPT_BYTES]
+        elif audio != _SILENT:
+            self._match(caller, audio, now)
 
-    def _take(self, caller: Caller, packet: bytes) -> None:
-        high, low, a, b, c = packet[12:17]
-        if high == 0xFF or low == 0xFF:
+    def _match(self, caller: Caller, audio: bytes, now: int) -> None:
+        named = read_frame(audio)
+        if named is None:
+            caller.altered += 1
             return
-        if (high - 1) * 100 + low - 1 != caller.index:
+        call, number = named
+        if call != caller.index:
             caller.foreign += 1
             return
-        number = (a - 1) * 10_000 + (b - 1) * 100 + c - 1
-        if 0 <= number < len(caller.sent_at) and caller.sent_at[number]:
-            now = clock.now()
+        if number < len(caller.sent_at) and caller.sent_at[number]:
+            round_trip_ns = now - caller.sent_at[number]
+            # A frame that comes back twice counts once.
+            caller.sent_at[number] = 0
             caller.returned += 1
-            self.window.round_trips_ns.append(now - caller.sent_at[number])
+            caller.round_trip_ns = round_trip_ns
+            self.window.round_trips_ns.append(round_trip_ns)
             self.window.arrivals_ns.append(now)
 
 
-def _decoded(ulaw: bytes) -> object:
-    import numpy as np
-
-    from ringback.media.codecs.g711 import decode_ulaw
-
-    return np.frombuffer(decode_ulaw(ulaw), dtype=np.int16)
+def _decoded(ulaw: bytes) -> Samples:
+    return np.frombuffer(PCMU.decode(ulaw), dtype=np.int16)

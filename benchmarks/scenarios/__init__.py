@@ -1,0 +1,1 @@
+"""One file per scenario: each starts a platform of its own, loads it, and returns an `Outcome`."""
