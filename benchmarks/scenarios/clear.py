@@ -80,8 +80,11 @@ class Speaker(picows.WSListener):
             transport.disconnect()
         elif frame.msg_type == picows.WSMsgType.TEXT and self._caller is None:
             message = frame.get_payload_as_bytes()
-            start = message.find(_PAYLOAD) + len(_PAYLOAD)
-            named = read_frame(b64decode(message[start : message.index(b'"', start)])) if b"media" in message else None
+            start = message.find(_PAYLOAD)
+            if start < 0:
+                return
+            start += len(_PAYLOAD)
+            named = read_frame(b64decode(message[start : message.index(b'"', start)]))
             if named is not None:
                 self._caller = named[0]
                 self._speaking = asyncio.get_running_loop().create_task(self._speak(transport, self._caller))
