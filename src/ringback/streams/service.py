@@ -6,6 +6,7 @@ its life only.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -45,6 +46,8 @@ from ringback.webhooks.store import OutboundCallback, enqueue
 ResolveUrl = Callable[[str], Awaitable[Sequence[tuple[str, int]]]]
 """Returns the checked addresses of a ws(s) URL, or raises `errors.EgressError`."""
 
+_STOP_PATIENCE_S = 0.5
+"""How long a stop request waits for the stream to be over, so that an immediate look-up finds its end."""
 LOST_DETAIL = "connection disconnected with the remote service"
 """How the `Error` of a DroppedStream callback begins when an open connection was lost (spec 2.5)."""
 
@@ -75,6 +78,8 @@ class LiveStream:
     view: StreamView
     state: State = State.INITIATED
     events_sent: int = field(default=0)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the end is in the database."""
 
 
 class StreamService:
@@ -150,7 +155,7 @@ class StreamService:
         stream = self._live.get(stream_id)
         if stream is None or stream.call.call_uuid != call_uuid or stream.call.account_id != account.auth_id:
             return False
-        await self._stop(stream, StreamEnd.API_REQUEST)
+        await self._stop_and_wait([stream])
         return True
 
     async def stop_all(self, account: Account, call_uuid: CallUuid) -> int:
@@ -163,9 +168,18 @@ class StreamService:
         if call is None:
             raise NotFound("not found")
         streams = self._of(call)
+        await self._stop_and_wait(streams)
+        return len(streams)
+
+    async def _stop_and_wait(self, streams: Sequence[LiveStream]) -> None:
+        """Stop the streams and wait a little: an agent that does not answer the close must not hold the request."""
         for stream in streams:
             await self._stop(stream, StreamEnd.API_REQUEST)
-        return len(streams)
+        if streams:
+            waiting = [asyncio.create_task(stream.over.wait()) for stream in streams]
+            _, pending = await asyncio.wait(waiting, timeout=_STOP_PATIENCE_S)
+            for task in pending:
+                task.cancel()
 
     # ── call flow ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -446,8 +460,14 @@ class StreamService:
             if message is not None:
                 enqueue(session, message)
 
+        is_over = stream.state in (State.COMPLETED, State.FAILED)
+
         async def written() -> None:
-            await self._database.write(work)
+            try:
+                await self._database.write(work)
+            finally:
+                if is_over:
+                    stream.over.set()
             self._wake_outbox()
 
         stream.call.spawn(written())
