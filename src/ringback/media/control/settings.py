@@ -34,6 +34,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     stats_interval_ms: int = 1_000
     stream_send_max_bytes: int = 256 * 1024
     """Bytes waiting on an agent's WebSocket above which the oldest audio is dropped."""
+    stream_kernel_buffer_bytes: int = 64 * 1024
+    """Bytes that the kernel holds besides, for what an agent has not acknowledged yet."""
     stream_messages_per_s: int = 1_000
     stream_messages_burst: int = 4_000
     stream_frame_max_bytes: int = 2 * 1024 * 1024

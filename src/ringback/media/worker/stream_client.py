@@ -311,6 +311,8 @@ class StreamClient:
     async def _connect(self, address: Address) -> WSTransport:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        # The kernel would grow its buffer to megabytes, in which minutes of audio wait for an agent that stalls.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._settings.stream_kernel_buffer_bytes)
         listener = _Listener(self, self._settings)
         is_secure = self.command.url.startswith("wss:")
         try:
