@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, assert_never
 
+import structlog
+
 from ringback import clock, ids
 from ringback.accounts.account import Account
 from ringback.billing.cdr import duration_s
@@ -47,6 +49,7 @@ from ringback.signalling.events import (
     LegRinging,
 )
 from ringback.signalling.sip_leg import SipLeg
+from ringback.storage.database import StorageUnavailable
 from ringback.telemetry.events import EventSink
 from ringback.webhooks.payloads import CallFacts, HangupFacts, answer_params, hangup_params, ring_params
 from ringback.webhooks.signature import SigningKeys
@@ -89,7 +92,10 @@ class CallKeeper(Protocol):
         """Send the ring callback."""
 
     async def store_end(self, call: LiveCall) -> None:
-        """Write the CDR and the hang-up callback in one transaction, and forget the call."""
+        """Write the CDR and the hang-up callback in one transaction."""
+
+    def forget(self, call: LiveCall) -> None:
+        """Let go of a call that is over and stored."""
 
     def stream_event(self, call: LiveCall, event: StreamEvent) -> None:
         """Hand an event of one of the call's streams to their room."""
@@ -128,6 +134,12 @@ class CallTerms:
     custom_headers: tuple[tuple[str, str], ...] = ()
 
 
+_log = structlog.get_logger(__name__)
+
+_STORE_PAUSE_S = 0.1
+_STORE_PAUSE_MAX_S = 5.0
+_STORE_PATIENCE_S = 600
+"""How long a fact is kept for a database that refuses; the next start completes what was not stored."""
 _REJECT_STATUS = {"rejected": (603, "Decline"), "busy": (486, "Busy Here")}
 _UNREACHABLE_CODES = range(7011, 7035)
 _INVALID_XML_CODES = range(8011, 8015)
@@ -155,6 +167,8 @@ class LiveCall:
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _answer: asyncio.Task[None] | None = None
+    _transfer: tuple[str, str] | None = None
+    _retrying: asyncio.Lock = field(default_factory=asyncio.Lock)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     # ── what the document and the API see ──────────────────────────────────────────────────────────────────────────
@@ -249,8 +263,13 @@ class LiveCall:
     def listen(self, listener: CallListener | None) -> None:
         """Set who runs the call's document; one that comes too late is told `hung_up` at once."""
         self._listener = listener
-        if listener is not None and self.state is State.ENDED:
+        if listener is None:
+            return
+        if self.state is State.ENDED:
             listener.hung_up()
+        elif self._transfer is not None:
+            (url, method), self._transfer = self._transfer, None
+            listener.transfer_requested(url, method)
 
     def note(self, kind: str, **fields: object) -> None:
         """Record a fact in the call's event log."""
@@ -313,10 +332,12 @@ class LiveCall:
             self._listener.stream_ended(stream_id, end)
 
     async def transfer(self, url: str, method: str) -> None:
-        """Give the call another document at once."""
+        """Give the call another document at once; one that runs none yet begins with it."""
         self.note("call", state="transferred", url=url, method=method)
         if self._listener is not None:
             self._listener.transfer_requested(url, method)
+        else:
+            self._transfer = (url, method)
 
     async def end(self, cause_code: int, source: HangupSource, sip_reject: str = "", detail: str = "") -> None:
         """Hang up, or refuse an unanswered call, and return when the leg is gone; the first reason stands."""
@@ -370,7 +391,7 @@ class LiveCall:
         if has_early_media and self.terms.send_digits and self.terms.send_on_preanswer:
             self._send_agreed_digits()
         if self._advance(Trigger.RING):
-            self.spawn(self.keeper.store_ringing(self))
+            self.store(partial(self.keeper.store_ringing, self))
             if self.terms.hangup_on_ring_s is not None:
                 self._after("hangup-on-ring", self.terms.hangup_on_ring_s, Code.CANCELED, HangupSource.API)
 
@@ -382,7 +403,7 @@ class LiveCall:
         self.answered_wall_ms = clock.wall_ms()
         self._after("max-duration", self.terms.time_limit_s, Code.SCHEDULED_HANGUP, HangupSource.PLATFORM)
         self.keeper.call_answered(self)
-        self.spawn(self.keeper.store_answer(self))
+        self.store(partial(self.keeper.store_answer, self))
         if self.terms.send_digits:
             # Also with `send_on_preanswer`: a callee without early media has not had them yet.
             self._send_agreed_digits()
@@ -465,11 +486,40 @@ class LiveCall:
 
     async def _finish(self) -> None:
         try:
-            await self.keeper.store_end(self)
+            await self._stored(partial(self.keeper.store_end, self))
         finally:
+            self.keeper.forget(self)
             self._over.set()
 
     # ── small tools ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def store(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write a fact of the call beside it: in order, and again for as long as the database refuses."""
+        self.spawn(self._stored(write))
+
+    async def _stored(self, write: Callable[[], Awaitable[None]]) -> None:
+        if not self._retrying.locked():
+            try:
+                await write()
+            except StorageUnavailable as error:
+                _log.warning("fact of a call not stored yet", call_uuid=self.call_uuid, error=str(error))
+            else:
+                return
+        # Facts queue up here behind the first one that was refused.
+        async with self._retrying:
+            give_up_at = clock.now() + _STORE_PATIENCE_S * SECOND
+            pause_s = _STORE_PAUSE_S
+            while True:
+                try:
+                    await write()
+                except StorageUnavailable:
+                    if clock.now() >= give_up_at:
+                        _log.error("fact of a call lost", call_uuid=self.call_uuid)
+                        raise
+                else:
+                    return
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _STORE_PAUSE_MAX_S)
 
     def spawn(self, work: Coroutine[None, None, None] | Awaitable[None]) -> None:
         """Run `work` beside the call; a refusal of ours is recorded, anything else ends this call alone."""
@@ -483,6 +533,7 @@ class LiveCall:
                 self.note("call", state="problem", code=error.code, detail=str(error))
             except Exception as error:
                 self.note("call", state="problem", code="bug", detail=repr(error))
+                _log.error("step of a call failed", call_uuid=self.call_uuid, exc_info=error)
                 raise
 
         task = asyncio.create_task(guarded(), name=f"call {self.call_uuid}")

@@ -457,7 +457,7 @@ class CallService:
         self._wake_outbox()
 
     async def store_end(self, call: LiveCall) -> None:
-        """Write the CDR and the hang-up callback in one transaction, then forget the call."""
+        """Write the CDR and the hang-up callback in one transaction."""
         reason = call.ending
         assert reason is not None
         params = call.hangup_params()
@@ -481,11 +481,12 @@ class CallService:
                     _callback(CallbackKind.HANGUP, call, call.terms.hangup_url, call.terms.hangup_method, params),
                 )
 
-        try:
-            await self._database.write(work)
-        finally:
-            self._live.pop(call.call_uuid, None)
-            self._wake_outbox()
+        await self._database.write(work)
+        self._wake_outbox()
+
+    def forget(self, call: LiveCall) -> None:
+        """Let go of a call that is over and stored."""
+        self._live.pop(call.call_uuid, None)
 
     def stream_event(self, call: LiveCall, event: StreamEvent) -> None:
         """Hand a stream's event to its room."""

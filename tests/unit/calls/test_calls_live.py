@@ -7,6 +7,7 @@ import pytest
 from tests.support.fake_leg import FakeLeg
 
 from ringback.accounts.account import Account
+from ringback.calls import live
 from ringback.calls.hangup import Code, HangupSource
 from ringback.calls.live import CallTerms, LiveCall
 from ringback.calls.state import State
@@ -15,6 +16,7 @@ from ringback.ids import AccountId, CallUuid
 from ringback.media.control.commands import SendDigits
 from ringback.media.control.events import DigitReceived, MediaTimedOut
 from ringback.signalling.events import LegEnd, LegEndKind, LegMedia, LegRinging
+from ringback.storage.database import StorageUnavailable
 
 
 class Keeper:
@@ -37,6 +39,9 @@ class Keeper:
 
     async def store_end(self, call: LiveCall) -> None:
         self.calls.append("store end")
+
+    def forget(self, call: LiveCall) -> None:
+        self.calls.append("forget")
 
     def stream_event(self, call: LiveCall, event: Any) -> None:
         self.calls.append("stream")
@@ -142,7 +147,7 @@ async def test_the_far_partys_end_stands_although_its_report_comes_later():
     assert (call.ending.code, call.ending.source) == (Code.NETWORK_ERROR, HangupSource.ERROR)
     assert leg.asked == []
     await call.wait_over()
-    assert keeper.calls[-1] == "store end"
+    assert keeper.calls[-2:] == ["store end", "forget"]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +235,7 @@ async def test_silence_on_rtp_ends_the_call_with_its_own_cause():
     leg.report(LegMedia(MediaTimedOut(session_id=leg.session_id, idle_ms=60_000)))
     await call.wait_over()
     assert call.hangup_params()["HangupCauseCode"] == "6020"
-    assert keeper.calls[-1] == "store end"
+    assert keeper.calls[-2:] == ["store end", "forget"]
 
 
 async def test_the_time_limit_ends_the_call_as_scheduled():
@@ -257,5 +262,73 @@ async def test_the_cdr_is_written_after_the_streams_and_the_document_know():
     await call.answer()
     leg.ended()
     await call.wait_over()
-    assert keeper.calls[-2:] == ["streams gone", "store end"]
+    assert keeper.calls[-3:] == ["streams gone", "store end", "forget"]
     assert not call._timers
+
+
+class RefusingKeeper(Keeper):
+    """Its database refuses the first writes."""
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__()
+        self.refusals = refusals
+
+    async def _write(self, what: str) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise StorageUnavailable("the database could not commit")
+        self.calls.append(what)
+
+    async def store_answer(self, call: LiveCall) -> None:
+        await self._write("store answer")
+
+    async def store_end(self, call: LiveCall) -> None:
+        await self._write("store end")
+
+
+@pytest.mark.parametrize("refusals", [1, 2, 4])
+async def test_facts_wait_in_order_for_a_database_that_refuses(refusals: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(live, "_STORE_PAUSE_S", 0.001)
+    call, leg, _ = make_call()
+    call.keeper = keeper = RefusingKeeper(refusals)
+    await call.answer()
+    leg.ended()
+    await call.wait_over()
+    assert keeper.calls == ["answered", "streams gone", "store answer", "store end", "forget"]
+
+
+async def test_a_call_is_forgotten_although_its_end_can_never_be_stored(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(live, "_STORE_PAUSE_S", 0.001)
+    monkeypatch.setattr(live, "_STORE_PATIENCE_S", 0)
+    call, leg, _ = make_call()
+    call.keeper = keeper = RefusingKeeper(1_000)
+    leg.ended()
+    await call.wait_over()
+    assert keeper.calls == ["streams gone", "forget"]
+
+
+async def test_a_transfer_waits_for_the_document_to_begin():
+    call, leg, _ = make_call(CallDirection.OUTBOUND)
+    leg.report(LegRinging(180, has_early_media=False))
+    await call.transfer("http://old/", "POST")
+    await call.transfer("http://new/", "GET")
+    leg.answered_by_peer()
+    listener = Listener()
+    call.listen(listener)
+    assert listener.heard == [("http://new/", "GET")]
+    call.listen(again := Listener())
+    assert again.heard == []
+
+
+async def test_a_step_that_fails_by_a_fault_of_ours_ends_the_call_and_is_logged(capsys: pytest.CaptureFixture[str]):
+    call, _, keeper = make_call()
+
+    async def broken() -> None:
+        raise KeyError("no such thing")
+
+    call.spawn(broken())
+    await call.wait_over()
+    assert call.ending is not None
+    assert call.ending.code == Code.INTERNAL_ERROR
+    assert "step of a call failed" in "".join(capsys.readouterr())
+    assert ("call", {"state": "problem", "code": "bug", "detail": "KeyError('no such thing')"}) in keeper.facts
