@@ -31,11 +31,16 @@ class FakeLeg:
         self.asked: list[tuple[Any, ...]] = []
         self.commands: list[SessionCommand] = []
         self.is_answered = False
-        self.has_ended = False
+        self._ended = asyncio.Event()
         self.end: LegEnd | None = None
         self.answer_error: Exception | None = None
         self.hangs = False
         """Whether a hang-up gets no answer from the far party."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the end was reported."""
+        return self._ended.is_set()
 
     def report(self, event: LegEvent) -> None:
         """Tell the leg's owner."""
@@ -49,13 +54,12 @@ class FakeLeg:
     def ended(self, kind: LegEndKind = LegEndKind.REMOTE_HANGUP, status: int = 0, reason: str = "") -> None:
         """Report the end, once."""
         if not self.has_ended:
-            self.has_ended = True
+            self._ended.set()
             self.end = self.end or LegEnd(kind, status, reason)
             self.report(LegEnded(self.end))
 
     async def wait_ended(self) -> None:
-        while not self.has_ended:
-            await asyncio.sleep(0)
+        await self._ended.wait()
 
     async def ring(self) -> None:
         self.asked.append(("ring",))

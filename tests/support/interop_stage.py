@@ -1,9 +1,11 @@
-"""The stage of the interop scenes: a platform with trunks, a customer's application, numbers that behave differently."""
+"""The stage of the interop scenes: a platform with trunks, a customer's application, numbers with manners of their own."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +13,9 @@ from typing import Any
 
 from ringback.testing.answer_server import AppReply
 from ringback.testing.platform import Platform
-from tests.support.customer import Customer, customer_of, response, stream
+from tests.support.customer import Customer, customer_of, response
 from tests.support.rtp_party import RtpParty, rtp_party
 from tests.support.sipp import Sipp, free_port, sipp
-from tests.support.stream_agent import StreamAgent, stream_agent
 
 SCENARIOS = Path(__file__).parent.parent / "interop" / "scenarios"
 ECHO = "15550001000"
@@ -67,7 +68,6 @@ class Stage:
     platform: Platform
     carriers: Carriers
     customer: Customer
-    agent: StreamAgent
     sink: RtpParty
     """Takes the audio of calls in which nobody listens."""
     slow_number: str
@@ -92,12 +92,18 @@ class Stage:
 
     @asynccontextmanager
     async def callee(
-        self, scenario: str, *options: str, transport: str = "udp", port: int = 0, **keys: object
+        self,
+        scenario: str,
+        *options: str,
+        transport: str = "udp",
+        port: int = 0,
+        swap: Mapping[str, str] | None = None,
+        **keys: object,
     ) -> AsyncIterator[Sipp]:
         """Run a callee's scenario."""
         path = SCENARIOS / f"{scenario}.xml"
         words = {"rtp_port": self.sink.port, "formats": "0 8", **keys}
-        async with sipp(path, *options, transport=transport, port=port, keys=words) as running:
+        async with sipp(path, *options, transport=transport, port=port, keys=words, swap=swap) as running:
             yield running
 
     async def dial(self, to: str, **more: Any) -> str:
@@ -119,12 +125,24 @@ class Stage:
 @asynccontextmanager
 async def stage_on(platform: Platform, carriers: Carriers) -> AsyncIterator[Stage]:
     """Build the stage in the running loop."""
-    async with customer_of(platform) as customer, stream_agent() as agent, rtp_party(sings=False) as sink:
-        echo = response(stream(agent.url))
+    async with customer_of(platform) as customer, rtp_party(sings=False) as sink:
+        echo = await _document_of_the_echo_agent(customer)
         customer.serve("/echo", echo)
         hangup_url = customer.url("/hangup")
         slow = await customer.number(
-            customer.serve("/slow", AppReply(echo.encode(), delay_ms=_SLOW_MS)), hangup_url=hangup_url
+            customer.serve("/slow", AppReply(echo, delay_ms=_SLOW_MS)), hangup_url=hangup_url
         )
         brief = await customer.number(customer.serve("/brief", response('<Wait length="1"/>')), hangup_url=hangup_url)
-        yield Stage(platform, carriers, customer, agent, sink, slow, brief)
+        yield Stage(platform, carriers, customer, sink, slow, brief)
+
+
+async def _document_of_the_echo_agent(customer: Customer) -> bytes:
+    """Return what the platform's own echo agent answers: a process of its own, hence in time on a loaded machine."""
+    apps = await customer.sdk(lambda sdk: sdk.applications.list())
+    (url,) = (app["answer_url"] for app in apps["objects"] if app["app_name"] == "ringback-echo")
+
+    def fetch() -> bytes:
+        with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=10) as reply:
+            return bytes(reply.read())
+
+    return await asyncio.to_thread(fetch)

@@ -1,6 +1,7 @@
 """Scenes: tests of one module that play at once, in one loop in a thread, and are judged one by one.
 
-A scene mostly waits for timers of the protocol; a dozen of them in turn would take a minute, together they take seconds.
+A scene mostly waits for timers of the protocol: a dozen of them in turn would take a minute, together they take
+seconds.
 """
 
 from __future__ import annotations

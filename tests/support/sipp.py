@@ -95,6 +95,10 @@ class Sipp:
         errors = self._read("errors.log") or output.decode("utf-8", "replace")[-2_000:]
         return SippRun(self.process.returncode or 0, self._read("messages.log"), errors)
 
+    def seen(self, text: str) -> bool:
+        """Return whether a message so far, sent or received, begins with `text`."""
+        return f"\n\n{text}" in self._read("messages.log")
+
     def _read(self, name: str) -> str:
         try:
             return (self.folder / name).read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n")
@@ -102,8 +106,14 @@ class Sipp:
             return ""
 
     async def until_listening(self) -> None:
-        """Return when the SIP port is bound."""
+        """Return when the SIP port is bound.
+
+        Raises:
+            AssertionError: SIPp ended instead.
+        """
         await until(lambda: self.process.returncode is not None or self._is_bound(), "SIPp to listen")
+        if self.process.returncode is not None:
+            (await self.finish()).check()
 
     def _is_bound(self) -> bool:
         try:
@@ -122,6 +132,7 @@ async def sipp(
     calls: int = 1,
     port: int = 0,
     keys: Mapping[str, object] | None = None,
+    swap: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Sipp]:
     """Run SIPp for the time of the block; await `finish` inside it.
 
@@ -129,16 +140,23 @@ async def sipp(
         options: Further command line options.
         remote: Whom it calls; without it SIPp waits for calls, and the block begins when it listens.
         port: Its own SIP port; 0 takes a free one.
-        keys: Words that replace `[name]` in the scenario.
+        keys: Words that replace `[name]` in the messages of the scenario; `[media_port]` in them is SIPp's own.
+        swap: Texts of the scenario file and what stands there instead: SIPp takes no keys for status codes.
     """
     port, media_port = port or free_port(), _free_media_port()
     with tempfile.TemporaryDirectory(prefix="sipp-") as folder:
+        text = scenario.read_text(encoding="utf-8")
+        for found, instead in (swap or {}).items():
+            assert found in text, f"{scenario.name} has no {found!r}"
+            text = text.replace(found, instead)
+        (Path(folder) / scenario.name).write_text(text, encoding="utf-8")
+        words = {name: str(value).replace("[media_port]", str(media_port)) for name, value in (keys or {}).items()}
         command = [
-            *("sipp", "-sf", str(scenario), "-i", _HOST, "-p", str(port), "-mi", _HOST, "-mp", str(media_port)),
+            *("sipp", "-sf", scenario.name, "-i", _HOST, "-p", str(port), "-mi", _HOST, "-mp", str(media_port)),
             *("-m", str(calls), "-t", "t1" if transport == "tcp" else "u1", "-nostdin", "-recv_timeout", "40000"),
             *("-trace_err", "-error_file", f"{folder}/errors.log", "-error_overwrite", "true"),
             *("-trace_msg", "-message_file", f"{folder}/messages.log", "-message_overwrite", "true"),
-            *(word for name, value in (keys or {}).items() for word in ("-key", name, str(value))),
+            *(word for name, value in words.items() for word in ("-key", name, value)),
             *options,
             *([f"{remote[0]}:{remote[1]}"] if remote else []),
         ]
@@ -176,18 +194,16 @@ def free_port() -> int:
 
 def _free_media_port() -> int:
     """Return a port that is free together with the second one above it: SIPp binds both."""
-    while True:
-        port = next(_media_ports)
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as two,
-        ):
-            try:
-                one.bind((_HOST, port))
-                two.bind((_HOST, port + 2))
-            except OSError:
-                continue
-            return port
+    return next(port for port in _media_ports if _is_free(port) and _is_free(port + 2))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        try:
+            udp.bind((_HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def header(message: str, name: str) -> str:
