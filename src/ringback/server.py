@@ -54,7 +54,6 @@ from ringback.webhooks.store import OutboundCallback, enqueue, waiting_callbacks
 _log = structlog.get_logger(__name__)
 
 _DEFAULT_CALLS = 1_000
-_GAUGE_INTERVAL_S = 1.0
 _GATEWAY_INTERVAL_S = 300.0
 """How often the names of trunk gateways are looked up again."""
 
@@ -124,8 +123,7 @@ class Node:
         await self.calls.close_orphans()
         await self.database.write(lambda session: close_orphaned_streams(session, clock.wall_ms()))
         await self._start_http()
-        for work in (self._refresh_gauges(), self._refresh_gateways()):
-            stack.callback(asyncio.create_task(work).cancel)
+        stack.callback(asyncio.create_task(self._refresh_gateways()).cancel)
         self._is_ready = True
         _log.info("server ready", http=f"{config.http.host}:{self.http_port}", sip=config.sip.host)
 
@@ -318,25 +316,24 @@ class Node:
             return ("no media worker runs",)
         return ()
 
-    async def _refresh_gauges(self) -> None:
-        while True:
-            self.metrics.webhook_outbox_depth.set(await self.database.read(waiting_callbacks))
-            await asyncio.sleep(_GAUGE_INTERVAL_S)
-
     async def _refresh_gateways(self) -> None:
         while True:
             await asyncio.sleep(_GATEWAY_INTERVAL_S)
             await self.legs.learn_gateways()
 
-    def set_gauges(self) -> None:
-        """Bring the gauges that cost nothing to read up to date; the others follow once a second."""
+    async def set_gauges(self) -> None:
+        """Bring every gauge up to date; what workers count is up to a second old."""
         metrics = self.metrics
+        metrics.webhook_outbox_depth.set(await self.database.read(waiting_callbacks))
         live = self.calls.live()
         inbound = sum(call.is_inbound for call in live)
         metrics.calls_active.labels(direction="inbound").set(inbound)
         metrics.calls_active.labels(direction="outbound").set(len(live) - inbound)
         metrics.stream_active.set(self.streams.live_count)
         metrics.sip_invites_active.set(self.legs.live_count)
+        metrics.sip_table_entries.labels(table="calls").set(self.sip.call_count)
+        metrics.sip_table_entries.labels(table="transactions").set(self.sip.transaction_count)
+        metrics.sip_table_entries.labels(table="connections").set(self.sip.connection_count)
         metrics.event_log_queue.set(self.event_log.waiting_events)
         metrics.event_log_dropped.set(self.event_log.counters.dropped)
         metrics.admission_limit_calls.set(self.calls.settings.maximum_calls)
@@ -368,9 +365,9 @@ class _LiveMetrics:
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    def render(self) -> bytes:
+    async def render(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
-        self._node.set_gauges()
+        await self._node.set_gauges()
         return self._node.metrics.render()
 
 

@@ -63,6 +63,8 @@ class Metrics:
         self.media_worker_restarts = gauge("media_worker_restarts", "Workers of this slot that died.", "worker")
         self.sip_messages_total = counter("sip_messages_total", "SIP messages of calls.", "direction")
         self.sip_invites_active = gauge("sip_invites_active", "INVITE usages that are not over.")
+        # Not among the idle gauges: transactions outlive their call by up to 32 s (RFC 3261 timers D, J, L, M).
+        self.sip_table_entries = gauge("sip_table_entries", "Rows of the SIP endpoint's tables.", "table")
         self.admission_limit_calls = gauge("admission_limit_calls", "Live calls allowed.")
         self.event_log_queue = gauge("event_log_queue_rows", "Facts that wait to be written.")
         self.event_log_dropped = gauge("event_log_dropped_rows", "Facts that found the queue full.")
