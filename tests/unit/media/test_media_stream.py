@@ -469,6 +469,8 @@ def test_answers_waiting_for_a_socket_are_bounded() -> None:
     for _ in range(3000):
         leg.stream.feed_text(Instant(0), b'{"event":"clearAudio"}')
     assert len(leg.stream.outbox) == 1100
+    leg.slots(50)
+    assert [event.count for event in leg.of(StreamFaulted) if event.reason == "answers_dropped"] == [1900]
 
 
 def test_an_unattached_stream_refuses_and_plays_nothing() -> None:

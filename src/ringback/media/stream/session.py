@@ -34,8 +34,9 @@ from ringback.media.stream import messages
 CLOSE_INVALID_TEXT = 1007
 CLOSE_TOO_BIG = 1009
 UPLINK_DROPPED = "uplink_dropped"
+ANSWERS_DROPPED = "answers_dropped"
 
-_ANSWERS_MAX = 1000
+ANSWERS_MAX = 1000
 """Answers that may wait in the outbox besides audio; one more is dropped and counted."""
 _REPORT_NS = SECOND
 """Faults of one reason are answered and reported at most once in this time (spec 1.4.6)."""
@@ -398,11 +399,14 @@ class StreamSession:
         self._answer(lambda sequence: messages.cleared_message(sequence, self.stream_id))
 
     def report_dropped(self, now: Instant) -> None:
-        """Report uplink frames that were dropped since the last report; called about once a second."""
+        """Report audio and answers that were dropped since the last report; called about once a second."""
         dropped = self.dropped_frames - self._dropped_reported
         if dropped:
             self._dropped_reported = self.dropped_frames
             self._player.stream_fault(now, self.stream_id, UPLINK_DROPPED, dropped, "")
+        if self._answers_dropped:
+            count, self._answers_dropped = self._answers_dropped, 0
+            self._player.stream_fault(now, self.stream_id, ANSWERS_DROPPED, count, "")
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -420,7 +424,7 @@ class StreamSession:
     def _answer(self, build: messages.Build) -> None:
         if not self._is_open:
             return
-        if len(self.outbox) >= self._outbox_max + _ANSWERS_MAX:
+        if len(self.outbox) >= self._outbox_max + ANSWERS_MAX:
             self._answers_dropped += 1
             return
         self.outbox.append(build(self._next_sequence()))
