@@ -207,7 +207,8 @@ class TrunkSection(Section):
     codecs: tuple[Literal["PCMU", "PCMA"], ...] = ("PCMU", "PCMA")
     e164_plus: bool = True
     tech_prefix: str = ""
-    ringing_timeout_s: Annotated[int, Field(ge=1, le=600)] = 60
+    ringing_timeout_s: Annotated[int, Field(ge=0, le=600)] = 0
+    """The longest that a call by this trunk may ring; 0 leaves it to the `ring_timeout` of the call."""
     max_calls: Annotated[int, Field(ge=0)] = 0
     nat: Literal["auto", "always", "never"] = "auto"
     """Whether RTP may come from elsewhere than the SDP says."""

@@ -15,7 +15,7 @@ import structlog
 
 from ringback import clock, ids
 from ringback.accounts.account import Account
-from ringback.billing.cdr import duration_s
+from ringback.billing.cdr import billed_duration_s, duration_s
 from ringback.calls.hangup import Code, Hangup, HangupSource, hangup, hangup_of_leg
 from ringback.calls.state import STATUS, State, Trigger, advance
 from ringback.calls.views import CallDirection
@@ -244,7 +244,7 @@ class LiveCall:
                 source=self.ending.source.value,
                 call_status=self.final_status,
                 duration_s=seconds,
-                bill_duration_s=seconds,
+                bill_duration_s=billed_duration_s(seconds),
                 start_wall_ms=self.terms.initiated_wall_ms,
                 end_wall_ms=self.ended_wall_ms,
                 answer_wall_ms=self.answered_wall_ms,

@@ -34,7 +34,9 @@ from ringback.ids import AccountId, AppId, CallUuid
 from ringback.media.control.events import StreamEvent
 from ringback.numbers.routing import application_for
 from ringback.numbers.trunks import Trunk, route_outbound
+from ringback.signalling.errors import TooManyLegs
 from ringback.signalling.events import DialRequest
+from ringback.signalling.identity import check_address
 from ringback.signalling.legs import Legs
 from ringback.signalling.sip_leg import SipLeg
 from ringback.storage.database import Database, Session
@@ -101,6 +103,7 @@ class CallService:
         self._legs = legs
         self._wake_outbox = wake_outbox
         self._live: dict[CallUuid, LiveCall] = {}
+        self._beginning = 0
         self._arrivals: set[asyncio.Task[None]] = set()
 
     # ── look-up ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -109,6 +112,10 @@ class CallService:
     def live_count(self) -> int:
         """Return how many calls have not been completed."""
         return len(self._live)
+
+    @property
+    def _is_full(self) -> bool:
+        return self.live_count + self._beginning >= self.settings.maximum_calls
 
     def live(self) -> tuple[LiveCall, ...]:
         """Return all calls that have not been completed, oldest first."""
@@ -174,8 +181,16 @@ class CallService:
             InvalidParameter: no trunk takes the number, or the parent call is unknown.
             LimitReached: the node has all the calls it may have.
         """
-        if self.live_count >= self.settings.maximum_calls:
+        if self._is_full:
             raise LimitReached(f"{self.live_count} calls are live, at most {self.settings.maximum_calls}")
+        # What is being made counts too: requests that arrive together must not pass the bound together.
+        self._beginning += 1
+        try:
+            return await self._make_call(account, request)
+        finally:
+            self._beginning -= 1
+
+    async def _make_call(self, account: Account, request: MakeCall) -> MadeCall:
         call_uuid = CallUuid(ids.new_uuid())
         dial = await self._route(account, request, call_uuid)
         parent = CallUuid(request.parent_call_uuid)
@@ -208,9 +223,12 @@ class CallService:
         self._note(call_uuid, terms, State.DIALLING)
         try:
             leg = self._legs.dial(dial)
-        except RingbackError as error:
-            await self._complete_undialled(call_uuid, str(error))
+        except TooManyLegs as error:
+            await self._complete_undialled(call_uuid, Code.CONCURRENCY_LIMIT, str(error))
             raise LimitReached(str(error)) from error
+        except Exception as error:
+            await self._complete_undialled(call_uuid, Code.INTERNAL_ERROR, str(error))
+            raise
         call = LiveCall(call_uuid, terms, leg, self, State.DIALLING)
         self._live[call_uuid] = call
         leg.listener = call.handle_leg_event
@@ -218,6 +236,8 @@ class CallService:
 
     async def _route(self, account: Account, request: MakeCall, call_uuid: CallUuid) -> DialRequest:
         """Return how to reach `request.to`: a SIP URI directly, an own number through our own door, else a trunk."""
+        if ":" in request.from_number:
+            check_address("from", request.from_number, ("sip", "sips", "tel"))
         common = DialRequest(
             call_uuid=call_uuid,
             request_uri=request.to,
@@ -233,6 +253,7 @@ class CallService:
                 field="to",
             )
         if request.to.lower().startswith("sip:"):
+            check_address("to", request.to, ("sip",))
             return common
         if self.settings.allowed_prefixes and not request.to.startswith(self.settings.allowed_prefixes):
             raise InvalidParameter(
@@ -252,6 +273,7 @@ class CallService:
                 trunk_name=route.trunk.name,
                 codecs=route.trunk.codecs,
                 nat=route.trunk.nat,
+                ring_timeout_ms=min(common.ring_timeout_ms, route.trunk.ringing_timeout_ms or common.ring_timeout_ms),
             )
         owned = await self._database.read(lambda session: application_for(session, request.to, self.settings.catch_all))
         if owned is not None:
@@ -262,8 +284,8 @@ class CallService:
             field="to",
         )
 
-    async def _complete_undialled(self, call_uuid: CallUuid, detail: str) -> None:
-        reason = hangup(Code.CONCURRENCY_LIMIT, HangupSource.PLATFORM, detail)
+    async def _complete_undialled(self, call_uuid: CallUuid, code: Code, detail: str) -> None:
+        reason = hangup(code, HangupSource.PLATFORM, detail)
         ended_wall_ms = clock.wall_ms()
         await self._database.write(
             lambda session: store.complete_call(
@@ -315,7 +337,7 @@ class CallService:
             await leg.reject(404, "Not Found")
             return
         account, application = found
-        if self.live_count >= self.settings.maximum_calls or not application.is_enabled:
+        if self._is_full or not application.is_enabled:
             self.timeline.record(call_uuid, "call", {"state": "refused", "detail": "no capacity or application off"})
             await leg.reject(503, "Service Unavailable", (("Retry-After", "5"),))
             return

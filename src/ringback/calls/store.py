@@ -152,7 +152,7 @@ def _orphan_callback(row: CallRow, reason: Hangup, status: str, seconds: int, no
         source=reason.source.value,
         call_status=status,
         duration_s=seconds,
-        bill_duration_s=seconds,
+        bill_duration_s=billed_duration_s(seconds),
         start_wall_ms=row.initiated_wall_ms,
         end_wall_ms=now_wall_ms,
         answer_wall_ms=row.answered_wall_ms,

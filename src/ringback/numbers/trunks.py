@@ -60,6 +60,7 @@ class Trunk:
     """A carrier or a PBX, as `[[trunk]]` describes it.
 
     `numbers`: prefixes of dialled numbers that leave here, `+` optional; empty takes every number.
+    `ringing_timeout_ms`: the longest that a call by this trunk may ring; 0 leaves it to the call.
     `priority`: among trunks with an equally long matching prefix the lower one is tried first.
 
     Raises:
@@ -78,7 +79,7 @@ class Trunk:
     max_cps: int = 0
     e164_plus: bool = True
     tech_prefix: str = ""
-    ringing_timeout_ms: int = 60_000
+    ringing_timeout_ms: int = 0
     headers: tuple[tuple[str, str], ...] = ()
     priority: int = 10
     nat: NatMode = NatMode.AUTO

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ringback.errors import InvalidParameter
 from ringback.sip.address import NameAddr
+from ringback.sip.errors import MalformedSip
 from ringback.sip.message import SipRequest
-from ringback.sip.uri import OpaqueUri, SipUri, TelUri, Uri
+from ringback.sip.uri import OpaqueUri, SipUri, TelUri, Uri, parse_uri
 
 ANONYMOUS: Final = "anonymous"
 _MAXIMUM_CHARACTERS: Final = 255
@@ -92,3 +94,25 @@ def _diverter(request: SipRequest) -> str:
 
 def _has_cause(entry: NameAddr) -> bool:
     return isinstance(entry.uri, SipUri | TelUri) and "cause" in entry.uri.params
+
+
+def check_address(field: str, text: str, schemes: tuple[str, ...]) -> None:
+    """Refuse a URI that cannot stand in an INVITE of ours.
+
+    Raises:
+        InvalidParameter: it cannot be read, has another scheme, or carries headers (RFC 3261 §19.1.1).
+    """
+    try:
+        uri = parse_uri(text)
+    except MalformedSip as error:
+        raise InvalidParameter(f"{field} parameter is invalid: {error.message}", field=field) from None
+    if not isinstance(uri, SipUri | TelUri) or uri.scheme not in schemes:
+        raise InvalidParameter(
+            f"{field} parameter is invalid: found {text[:80]}, expected a number or a sip: URI", field=field
+        )
+    if isinstance(uri, SipUri) and uri.headers:
+        raise InvalidParameter(
+            f"{field} parameter is invalid: found headers behind ? in the URI",
+            hint="send headers by sip_headers",
+            field=field,
+        )

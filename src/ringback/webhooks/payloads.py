@@ -52,6 +52,7 @@ class HangupFacts:
     duration_s: int
     """Since the answer; 0 when there was none."""
     bill_duration_s: int
+    """Rounded up to the billing step."""
     start_wall_ms: int
     end_wall_ms: int
     answer_wall_ms: int | None = None

@@ -13,6 +13,7 @@ from ringback.calls.live import CallTerms, LiveCall
 from ringback.calls.state import State
 from ringback.calls.views import CallDirection
 from ringback.ids import AccountId, CallUuid
+from ringback.machine import SECOND, Instant
 from ringback.media.control.commands import SendDigits
 from ringback.media.control.events import DigitReceived, MediaTimedOut
 from ringback.signalling.events import LegEnd, LegEndKind, LegMedia, LegRinging
@@ -334,3 +335,13 @@ async def test_a_step_that_fails_by_a_fault_of_ours_ends_the_call_and_is_logged(
     assert call.ending.code == Code.INTERNAL_ERROR
     assert "step of a call failed" in "".join(capsys.readouterr())
     assert ("call", {"state": "problem", "code": "bug", "detail": "KeyError('no such thing')"}) in keeper.facts
+
+
+async def test_billed_seconds_are_rounded_up_to_minutes():
+    call, leg, _ = make_call()
+    await call.answer()
+    assert call.answered_at is not None
+    call.answered_at = Instant(call.answered_at - 61 * SECOND)
+    leg.ended()
+    params = call.hangup_params()
+    assert (params["Duration"], params["BillDuration"]) == ("61", "120")

@@ -96,6 +96,7 @@ async def world() -> AsyncIterator[World]:
         numbers=("44",),
         credentials=(GatewayCredentials("u", "p"),),
         caller_id="4930123",
+        ringing_timeout_ms=30_000,
     )
     calls = CallService(database, legs, timeline, CallSettings(maximum_calls=2), (trunk,))  # type: ignore[arg-type]
     found = World(calls, legs, timeline, database)
@@ -181,6 +182,10 @@ async def test_numbers_leave_by_the_trunk_with_its_caller_id_and_credentials(wor
     assert dial.request_uri == "sip:+447700900123@203.0.113.5"
     assert (dial.from_uri, dial.trunk_name) == ("4930123", "carrier")
     assert dial.credentials[0].username == "u"
+    assert dial.ring_timeout_ms == 30_000
+    request = MakeCall("15550009999", "447700900123", "http://app/", ring_timeout_s=7)
+    await world.calls.make_call(ACCOUNT, request)
+    assert world.legs.dialled[-1].ring_timeout_ms == 7_000
 
 
 async def test_own_numbers_are_called_through_our_own_door(world: World):
@@ -188,12 +193,38 @@ async def test_own_numbers_are_called_through_our_own_door(world: World):
     assert world.legs.dialled[0].request_uri == "sip:15550001000@127.0.0.1:5060"
 
 
-@pytest.mark.parametrize("to", ["15551234567", "sips:a@example.com"])
+@pytest.mark.parametrize(
+    "to", ["15551234567", "sips:a@example.com", "sip:@", "sip:a@[zz", "sip:a@h:99999", "sip:a@127.0.0.1?Subject=x"]
+)
 async def test_unreachable_destinations_are_refused_before_anything_is_stored(world: World, to: str):
     with pytest.raises(InvalidParameter, match="to parameter is invalid"):
         await world.calls.make_call(ACCOUNT, MakeCall("15550009999", to, "http://app/"))
     assert world.legs.dialled == []
     assert (await world.calls.cdrs(ACCOUNT, CdrFilters(), 20, 0))[1] == 0
+
+
+@pytest.mark.parametrize("caller", ["a:b", "a@@b:c", "http://x", "sip:@", "sip:a@h?x=y"])
+async def test_a_caller_that_cannot_stand_in_an_invite_is_refused_before_anything_is_stored(world: World, caller: str):
+    with pytest.raises(InvalidParameter, match="from parameter is invalid"):
+        await world.calls.make_call(ACCOUNT, MakeCall(caller, "sip:a@127.0.0.1", "http://app/"))
+    assert world.legs.dialled == []
+    assert (await world.calls.cdrs(ACCOUNT, CdrFilters(), 20, 0))[1] == 0
+
+
+async def test_requests_that_arrive_together_do_not_pass_the_bound_together(world: World):
+    wanted = MakeCall("1555", "sip:a@127.0.0.1", "http://app/")
+    made = await asyncio.gather(*(world.calls.make_call(ACCOUNT, wanted) for _ in range(5)), return_exceptions=True)
+    assert sum(isinstance(each, LimitReached) for each in made) == 3
+    assert len(world.legs.dialled) == 2
+
+
+async def test_a_dial_that_fails_by_a_fault_of_ours_leaves_a_record(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(world.legs, "dial", lambda request: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        await world.calls.make_call(ACCOUNT, MakeCall("1", "sip:a@127.0.0.1", "http://app/"))
+    (record,), _ = await world.calls.cdrs(ACCOUNT, CdrFilters(), 20, 0)
+    assert record.hangup_cause_code == 5010
+    assert world.calls.live_count == 0
 
 
 async def test_an_unknown_parent_is_refused_only_when_asked(world: World):
