@@ -125,11 +125,11 @@ def routed(target: str, route_set: tuple[str, ...]) -> tuple[str, tuple[str, ...
 def dialog_of_uas(request: SipRequest, local_tag: str, contact: str, flow: Flow) -> Dialog:
     """Return the dialog that our response to a received INVITE founds.
 
+    Leniency: without a Contact, as RFC 2543 allows (RFC 4475 §3.4.1), the From URI is the target.
+
     Raises:
-        MalformedDialog: the INVITE has no Contact, or too many Record-Routes.
+        MalformedDialog: too many Record-Routes.
     """
-    if not request.contacts:
-        raise MalformedDialog("found no Contact, expected one")
     route_set = _bounded(request.headers.all("record-route"))
     return Dialog(
         dialog_id=DialogId(request.call_id, local_tag, request.from_.tag or ""),
@@ -137,7 +137,7 @@ def dialog_of_uas(request: SipRequest, local_tag: str, contact: str, flow: Flow)
         remote_address=request.headers.get("from") or "",
         local_cseq=0,
         remote_cseq=request.cseq.number,
-        remote_target=request.contacts[0].uri_text,
+        remote_target=(request.contacts or (request.from_,))[0].uri_text,
         route_set=route_set,
         contact=contact,
         owns_call_id=False,

@@ -84,9 +84,11 @@ def test_dialogs_of_rfc_2543_peers_have_no_remote_tag() -> None:
     assert dialog_id_of(bye) == dialog.dialog_id
 
 
-def test_an_invite_without_contact_or_with_too_many_routes_founds_no_dialog() -> None:
-    with pytest.raises(MalformedDialog):
-        dialog_of_uas(invite(contact=None), "ours", "", UDP)
+def test_an_invite_without_contact_is_answered_towards_its_from() -> None:
+    assert dialog_of_uas(invite(contact=None), "ours", "", UDP).remote_target == "sip:peer@192.0.2.1"
+
+
+def test_an_invite_with_too_many_routes_founds_no_dialog() -> None:
     routes = [f"<sip:p{number};lr>" for number in range(MAX_ROUTES)]
     assert len(dialog_of_uas(invite(*routes), "ours", "", UDP).route_set) == MAX_ROUTES
     with pytest.raises(MalformedDialog):

@@ -118,12 +118,17 @@ def test_tel_uris_ring() -> None:
     assert node.last(InviteReceived).request.uri_text == "tel:+15550001000"
 
 
-def test_an_invite_without_contact_is_400() -> None:
+def test_an_invite_without_contact_rings_and_is_hung_up_at_its_from() -> None:
     network, node = bench()
     caller = Caller(network, node)
     caller.send(caller.request("INVITE", body=OFFER, to_tag="", contact=None))
-    response = caller.responses("INVITE")[0]
-    assert (response.status, response.reason) == (400, "Bad Request: found no Contact, expected one")
+    invite_id = node.last(InviteReceived).invite_id
+    node.endpoint.answer(node.now, invite_id, ANSWER)
+    network.run(2)
+    caller.ack()
+    node.endpoint.hangup(node.now, invite_id)
+    network.run(2)
+    assert caller.requests("BYE")[0].uri_text == f"sip:peer@{caller.host}"
 
 
 def test_a_copy_over_another_path_is_482_and_rings_once() -> None:
