@@ -190,7 +190,7 @@ class StreamService:
             RingbackError: the call is gone, or a rule or bound forbids the stream.
         """
         call = self._calls.find(call_uuid)
-        if call is None or call.is_over:
+        if call is None:
             raise NotFound("the call is over")
         return await self._start(call, spec)
 
@@ -224,6 +224,9 @@ class StreamService:
             raise LimitReached(f"the call has {same_kind} one-way streams, at most {self.settings.one_way_max}")
 
     async def _start(self, call: LiveCall, spec: StreamSpec) -> StreamId:
+        if call.is_over:
+            # It ended while the URL was looked up: its hang-up callback is the last one.
+            raise NotFound("not found", hint="the call has ended")
         self._check(call, spec)
         stream_id = StreamId(ids.new_uuid())
         view = StreamView(
@@ -250,8 +253,9 @@ class StreamService:
         )
         try:
             await self._database.write(lambda session: store.insert_stream(session, call.account_id, view))
-        except RingbackError:
-            del self._live[stream_id]
+        except BaseException:
+            # The call may have ended meanwhile and taken its streams along.
+            self._live.pop(stream_id, None)
             raise
         call.spawn(self._open(stream))
         return stream_id
@@ -470,7 +474,7 @@ class StreamService:
                     stream.over.set()
             self._wake_outbox()
 
-        stream.call.spawn(written())
+        stream.call.store(written)
 
     def _note(self, call: LiveCall, event: StreamEvent, name: str, **fields: object) -> None:
         call.note("stream", event=name, stream_id=event.stream_id, **fields)

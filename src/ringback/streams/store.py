@@ -34,8 +34,10 @@ def insert_stream(session: Session, account_id: str, view: StreamView) -> None:
 
 
 def update_stream(session: Session, stream_id: str, **columns: object) -> None:
-    """Set columns of one stream."""
-    session.execute(update(StreamRow).where(StreamRow.stream_id == stream_id).values(**columns))
+    """Set columns of one stream, unless it is over."""
+    session.execute(
+        update(StreamRow).where(StreamRow.stream_id == stream_id, StreamRow.ended_wall_ms.is_(None)).values(**columns)
+    )
 
 
 def find_stream(session: Session, account_id: str, call_uuid: str, stream_id: str) -> StreamView | None:

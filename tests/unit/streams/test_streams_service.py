@@ -12,6 +12,8 @@ from tests.support.fake_leg import FakeLeg
 
 from ringback.accounts.account import Account
 from ringback.accounts.store import ensure_account
+from ringback.calls import live
+from ringback.calls.hangup import HangupSource, hangup
 from ringback.calls.live import CallTerms, LiveCall
 from ringback.calls.models import CallRow
 from ringback.calls.state import State as CallState
@@ -24,7 +26,7 @@ from ringback.media.control.events import StreamClosed, StreamDegraded, StreamDr
 from ringback.media.control.port import CommandRejected
 from ringback.media.control.values import Encoding, RejectCode, StreamEnd, Track
 from ringback.signalling.errors import LegOver
-from ringback.storage.database import Database, Session
+from ringback.storage.database import Database, Session, StorageUnavailable
 from ringback.streams.service import LOST_DETAIL, StreamService, StreamSettings
 from ringback.streams.spec import StreamSpec
 from ringback.streams.state import State
@@ -310,3 +312,49 @@ async def test_a_connection_that_comes_back_is_dropped_and_started_again(world: 
     assert await world.status(stream_id) is State.IN_PROGRESS
     assert [params["Event"] for params in await world.callbacks()] == ["StartStream", "DroppedStream", "StartStream"]
     assert world.listener.ended == []
+
+
+async def test_a_call_that_ends_while_the_url_is_looked_up_gets_no_stream(world: World):
+    async def resolve(url: str) -> Sequence[tuple[str, int]]:
+        world.call.ending = hangup(4000, HangupSource.CALLER)
+        return (("192.0.2.1", 80),)
+
+    world.streams._resolve = resolve
+    with pytest.raises(NotFound):
+        await world.start(status_callback_url=CALLBACK)
+    assert world.streams.live_count == 0
+    assert await world.callbacks() == []
+
+
+async def test_a_stream_that_cannot_be_stored_is_forgotten(world: World, monkeypatch: pytest.MonkeyPatch):
+    async def refuse(work: Any) -> None:
+        world.streams.call_gone(world.call)
+        raise RuntimeError("constraint")
+
+    monkeypatch.setattr(world.database, "write", refuse)
+    with pytest.raises(RuntimeError):
+        await world.streams.start(ACCOUNT, CALL, StreamSpec(URL))
+    assert world.streams.live_count == 0
+    monkeypatch.undo()
+
+
+async def test_callbacks_keep_their_order_while_the_database_refuses(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(live, "_STORE_PAUSE_S", 0.001)
+    stream_id = await world.start(status_callback_url=CALLBACK)
+    write, refusals = world.database.write, 3
+
+    async def refusing(work: Any) -> Any:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise StorageUnavailable("the database could not commit")
+        return await write(work)
+
+    monkeypatch.setattr(world.database, "write", refusing)
+    opened = StreamOpened(session_id=world.leg.session_id, stream_id=stream_id, wall_ms=1_700_000_000_000, connect_ms=3)
+    world.streams.handle(world.call, opened)
+    await asyncio.sleep(0)
+    world.close(stream_id, StreamEnd.TIMEOUT)
+    await world.settle()
+    assert [each["Event"] for each in await world.callbacks()] == ["StartStream", "StopStream"]
+    assert await world.status(stream_id) is State.COMPLETED
