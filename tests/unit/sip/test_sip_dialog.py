@@ -85,7 +85,7 @@ def test_dialogs_of_rfc_2543_peers_have_no_remote_tag() -> None:
 
 
 def test_an_invite_without_contact_is_answered_towards_its_from() -> None:
-    assert dialog_of_uas(invite(contact=None), "ours", "", UDP).remote_target == "sip:peer@192.0.2.1"
+    assert dialog_of_uas(invite(contact=None), "ours", "", UDP).remote_target == "sip:a@192.0.2.1"
 
 
 def test_an_invite_with_too_many_routes_founds_no_dialog() -> None:
