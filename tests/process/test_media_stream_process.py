@@ -281,22 +281,27 @@ def too_long(agent: AgentConnection) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
-async def test_a_protocol_error_ends_the_stream_and_not_the_call(
+async def test_a_protocol_error_costs_the_connection_and_not_the_call(
     pool: MediaPool, misbehave: Callable[[AgentConnection], None], code: int
 ) -> None:
     async with rtp_caller() as caller, stream_agent() as agent:
         leg = await open_leg(pool)
         await leg.connect(caller.port)
-        await leg.stream(agent.port, reconnects=2)
+        await leg.stream(agent.port, reconnects=1)
         await leg.one(StreamOpened)
         misbehave(agent.connections[0])
-        closed = await leg.one(StreamClosed)
-        assert (closed.reason, closed.close_code) == (StreamEnd.CONNECTION_LOST, code)
-        await until(lambda: agent.connections[0].close_code == code)
+        dropped = await leg.one(StreamDropped)
+        assert dropped.close_code == code
+        assert dropped.detail
+        assert agent.connections[0].close_code == code
         heard = len(caller.packets)
         await until(lambda: len(caller.packets) > heard + 10, "the call's audio")
+        await until(lambda: len(agent.connections) == 2 and agent.connections[1].messages, "a fresh start")
+        misbehave(agent.connections[1])
+        closed = await leg.one(StreamClosed)
+        assert (closed.reason, closed.close_code) == (StreamEnd.CONNECTION_LOST, code)
         await finish(leg)
-        assert len(agent.connections) == 1
+        assert len(agent.connections) == 2
 
 
 async def test_fragments_are_joined_and_rubbish_is_answered(pool: MediaPool) -> None:

@@ -183,13 +183,12 @@ class StreamClient:
             self._task.cancel()
 
     def fail(self, code: int, detail: str) -> None:
-        """End the stream over something the agent did wrong."""
-        transport = self._transport
-        if self._has_ended or transport is None:
+        """Close the connection over something the agent did wrong; it is dialled again like one that dropped."""
+        transport, listener = self._transport, self._listener
+        if self._has_ended or transport is None or listener is None:
             return
-        self.close_code = code
+        listener.fault_code, listener.detail = code, detail
         self._say_goodbye(transport, code)
-        self._end(StreamEnd.CONNECTION_LOST, code, detail)
 
     def connected(self, listener: _Listener, transport: WSTransport) -> None:
         """Take over an upgraded connection; called by the listener before any frame arrives."""
@@ -268,12 +267,13 @@ class StreamClient:
             if self._has_ended:
                 return
             assert listener is not None
-            self.close_code = listener.close_code or refused or CLOSE_ABNORMAL
-            detail = listener.detail or "connection dropped"
-            if listener.close_code in _ORDERLY_CODES:
+            fault_code = listener.fault_code or refused
+            self.close_code = fault_code or listener.close_code or CLOSE_ABNORMAL
+            detail = listener.detail or ("protocol error" if refused else "connection dropped")
+            if not fault_code and listener.close_code in _ORDERLY_CODES:
                 self._end(StreamEnd.AGENT_CLOSED, self.close_code, listener.detail)
-            elif refused or self._reconnects_left <= 0:
-                self._end(StreamEnd.CONNECTION_LOST, self.close_code, "protocol error" if refused else detail)
+            elif self._reconnects_left <= 0:
+                self._end(StreamEnd.CONNECTION_LOST, self.close_code, detail)
             else:
                 if self._cut_timer is not None:
                     self._cut_timer.cancel()
@@ -360,12 +360,15 @@ class _Listener(WSListener):
         "client",
         "close_code",
         "detail",
+        "fault_code",
         "heard_at",
     )
 
     def __init__(self, client: StreamClient, settings: WorkerSettings) -> None:
         self.client = client
         self.close_code = 0
+        self.fault_code = 0
+        """The code with which we refused what the agent sent, 0 if we did not."""
         self.detail = ""
         self.heard_at = clock.now()
         self._feed_text = client.session.feed_text
@@ -465,7 +468,7 @@ class _Listener(WSListener):
         elif kind == WSMsgType.CLOSE:
             # A close without a code gives 0; the enumeration counts as an integer at run time only.
             self.close_code = int(frame.get_close_code()) or CLOSE_NO_STATUS  # type: ignore[call-overload]
-            self.detail = _printable(frame.get_close_reason() or "")
+            self.detail = self.detail or _printable(frame.get_close_reason() or "")
             self.client.agent_closed(transport)
         elif kind == WSMsgType.CONTINUATION:
             if not self._fragments:
