@@ -108,6 +108,11 @@ class AgentConnection(WSListener):
         assert self.transport is not None
         self.transport.send(WSMsgType.TEXT, text, fin, rsv1)
 
+    def send_binary(self, data: bytes) -> None:
+        """Send one binary frame."""
+        assert self.transport is not None
+        self.transport.send(WSMsgType.BINARY, data)
+
     def send_continuation(self, text: bytes, *, fin: bool) -> None:
         """Send one raw continuation frame."""
         assert self.transport is not None
