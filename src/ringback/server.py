@@ -114,14 +114,15 @@ class Node:
         self.pool = await self._start_pool()
         self._build_signalling(trunks)
         self._build_calls(trunks, catch_all)
+        # Before the first call can come: every open row belongs to an earlier server.
+        await self.calls.close_orphans()
+        await self.database.write(lambda session: close_orphaned_streams(session, clock.wall_ms()))
         await self.sip.start()
         stack.push_async_callback(self.sip.close)
         await self.legs.learn_gateways()
         stack.push_async_callback(self.legs.close)
         stack.push_async_callback(self.calls.close)
         stack.push_async_callback(self.flows.close)
-        await self.calls.close_orphans()
-        await self.database.write(lambda session: close_orphaned_streams(session, clock.wall_ms()))
         await self._start_http()
         stack.callback(asyncio.create_task(self._refresh_gateways()).cancel)
         self._is_ready = True

@@ -219,5 +219,5 @@ class FakeReadiness:
 class FakeMetrics:
     """One metric."""
 
-    def render(self) -> bytes:
+    async def render(self) -> bytes:
         return f"ringback_now_ms {clock.wall_ms()}\n".encode()

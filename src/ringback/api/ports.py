@@ -134,7 +134,7 @@ class CallbacksPort(Protocol):
 
 
 class MetricsPort(Protocol):
-    """The metrics of the process; `telemetry.metrics.Metrics` fulfils it."""
+    """The metrics of the process."""
 
-    def render(self) -> bytes:
-        """Return all metrics in the Prometheus text format."""
+    async def render(self) -> bytes:
+        """Return all metrics as they are now, in the Prometheus text format."""

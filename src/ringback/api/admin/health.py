@@ -30,7 +30,7 @@ async def readiness(services: ServicesOf) -> Response:
 @router.get("/metrics", summary="Metrics in the Prometheus text format")
 async def metrics(services: ServicesOf) -> Response:
     """Return all metrics."""
-    return Response(services.metrics.render(), media_type=METRICS_TYPE)
+    return Response(await services.metrics.render(), media_type=METRICS_TYPE)
 
 
 @router.get("/ringback/v1/version", summary="Version")
