@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator
 from typing import Any
@@ -43,19 +45,35 @@ def busy_gauges(platform: Platform) -> dict[str, float]:
 
 def assert_nothing_new_left(platform: Platform, known: Container[str]) -> None:
     """Check that every gauge is idle but the `known` ones; if not, hang all calls up, for the sake of later tests."""
-    deadline = clock.now() + 8 * SECOND
+    try:
+        wait_idle(platform, known, 8)
+    except TimeoutError as error:
+        platform.sdk().request("DELETE", ("Call",), is_voice_request=True)
+        raise PlatformFailed(f"not idle: {error}\n{platform.log_tail()}") from None
+
+
+def wait_idle(platform: Platform, known: Container[str], seconds: int) -> None:
+    """Return when every gauge but the `known` ones is idle.
+
+    Raises:
+        TimeoutError: one still is not; it names them.
+    """
+    deadline = clock.now() + seconds * SECOND
     while left := {name: value for name, value in busy_gauges(platform).items() if name not in known}:
         if clock.now() > deadline:
-            platform.sdk().request("DELETE", ("Call",), is_voice_request=True)
-            raise PlatformFailed(f"not idle: {left}\n{platform.log_tail()}")
+            raise TimeoutError(left)
         threading.Event().wait(0.02)
 
 
 @pytest_asyncio.fixture
 async def customer(platform: Platform) -> AsyncIterator[Customer]:
     """A customer's application with SDK, in the test's loop."""
+    known = busy_gauges(platform)
     async with customer_of(platform) as customer:
         yield customer
+        # A customer who leaves too early would turn callbacks on their way into retries.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.to_thread(wait_idle, platform, known, 3)
 
 
 @pytest_asyncio.fixture
