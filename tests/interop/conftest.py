@@ -40,6 +40,26 @@ def platform(carriers: Carriers) -> Iterator[Platform]:
         yield it
 
 
+@pytest.fixture(scope="session")
+def load_platform() -> Iterator[Platform]:
+    """A platform of its own for the load; it stays to show that its tables empty."""
+    with Platform.start(settings={"RINGBACK_LIMITS__API_PER_5S": "0"}) as it:
+        yield it
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience(request: pytest.FixtureRequest) -> Iterator[Mapping[str, Future[None]]]:
+    """The selected scenes that take half a minute, playing from the first test on."""
+    items = [item for item in request.session.items if item.path.name == "test_interop_sipp_waits.py"]
+    names = [item.callspec.params["name"] for item in items if hasattr(item, "callspec")]
+    if not names or shutil.which("sipp") is None:
+        yield {}
+        return
+    platform, carriers = (request.getfixturevalue(name) for name in ("platform", "carriers"))
+    with items[0].module.scene.play(names, lambda: stage_on(platform, carriers)) as outcomes:
+        yield outcomes
+
+
 @pytest.fixture(scope="module")
 def playing(
     request: pytest.FixtureRequest, platform: Platform, carriers: Carriers

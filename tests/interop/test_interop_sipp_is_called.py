@@ -43,25 +43,6 @@ async def talk(
 
 
 @scene
-async def silence_is_given_up_when_no_target_is_left(stage: Stage) -> None:
-    # First of all, because the call takes 32 s: Timer B of RFC 3261.
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        deaf.setblocking(False)
-        call_uuid = await stage.dial(f"sip:nobody@127.0.0.1:{deaf.getsockname()[1]}")
-        assert await stage.cause(call_uuid, 45) == (3070, "RECOVERY_ON_TIMER_EXPIRE", "failed")
-        invites = []
-        while True:
-            try:
-                invites.append(deaf.recv(65_535))
-            except BlockingIOError:
-                break
-    # After 0, 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s, each the same.
-    assert len(invites) == 7
-    assert len(set(invites)) == 1
-
-
-@scene
 async def silent_gateway_is_given_up_for_the_next(stage: Stage) -> None:
     dead, live = stage.carriers.ports["silent-first"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:

@@ -129,9 +129,7 @@ async def stage_on(platform: Platform, carriers: Carriers) -> AsyncIterator[Stag
         echo = await _document_of_the_echo_agent(customer)
         customer.serve("/echo", echo)
         hangup_url = customer.url("/hangup")
-        slow = await customer.number(
-            customer.serve("/slow", AppReply(echo, delay_ms=_SLOW_MS)), hangup_url=hangup_url
-        )
+        slow = await customer.number(customer.serve("/slow", AppReply(echo, delay_ms=_SLOW_MS)), hangup_url=hangup_url)
         brief = await customer.number(customer.serve("/brief", response('<Wait length="1"/>')), hangup_url=hangup_url)
         yield Stage(platform, carriers, customer, sink, slow, brief)
 
