@@ -34,6 +34,37 @@ async def test_migrated_schema_equals_the_models(database: Database) -> None:
     assert await database.read(differences) == []
 
 
+def described(path: Path) -> dict[str, object]:
+    """Every table's columns, keys and indexes as SQLite knows them."""
+    with sqlite3.connect(path) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        result: dict[str, object] = {}
+        for name in sorted(names):
+            indexes = [row[1:4] for row in connection.execute(f"PRAGMA index_list({name})")]
+            result[name] = (
+                [row[1:] for row in connection.execute(f"PRAGMA table_info({name})")],
+                sorted(row[2:] for row in connection.execute(f"PRAGMA foreign_key_list({name})")),
+                sorted((*index, tuple(connection.execute(f"PRAGMA index_info({index[0]})"))) for index in indexes),
+            )
+        result["version"] = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    connection.close()
+    return result
+
+
+def test_new_database_equals_a_migrated_one(tmp_path: Path) -> None:
+    engines = {name: create_engine(f"sqlite:///{tmp_path}/{name}.db") for name in ("created", "migrated")}
+    for name, engine in engines.items():
+        with engine.connect() as connection:
+            if name == "migrated":
+                schema.upgrade(connection, "", "0001")
+                schema.upgrade(connection, "0001")
+            else:
+                schema.upgrade(connection, "")
+            connection.commit()
+        engine.dispose()
+    assert described(tmp_path / "created.db") == described(tmp_path / "migrated.db")
+
+
 def test_head_is_the_last_migration_and_revisions_grow() -> None:
     assert scripts().get_heads() == [schema.HEAD]
     revisions = [script.revision for script in scripts().walk_revisions()]
