@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-
-import dns.asyncresolver
-import dns.exception
-import dns.resolver
-from dns.nameserver import Do53Nameserver
+from typing import TYPE_CHECKING
 
 from ringback import clock
 from ringback.sip.flow import Target, Transport
-from ringback.sip.resolve import AnswerCache, DnsAnswer, DnsKind, DnsQuestion, NaptrRecord, SrvRecord, locate
+from ringback.sip.resolve import AnswerCache, DnsAnswer, DnsKind, DnsQuestion, locate
 from ringback.sip.settings import SipSettings
 from ringback.sip.uri import parse_uri
 
+if TYPE_CHECKING:
+    from ringback.sip.transport.name_servers import NameServers
+
 ADDRESS_TTL_MS = 30_000
-"""How long an address from the system's resolver is kept: it tells no time to live."""
+"""How long an answer that tells no time to live is kept."""
 _MAX_QUERIES = 64
 
 
@@ -34,7 +33,7 @@ class Resolver:
         self._chance = chance
         self._cache = AnswerCache()
         self._slots = asyncio.Semaphore(_MAX_QUERIES)
-        self._dns: dns.asyncresolver.Resolver | None = None
+        self._name_servers: NameServers | None = None
 
     async def resolve(
         self, uri_text: str, transports: Sequence[Transport], kinds: Sequence[DnsKind]
@@ -85,40 +84,9 @@ class Resolver:
         return DnsAnswer(addresses=addresses, ttl_ms=ADDRESS_TTL_MS)
 
     async def _ask_dns(self, question: DnsQuestion) -> DnsAnswer:
-        timeout_s = self._settings.dns_timeout_ms / 1_000
-        try:
-            answer = await self._resolver().resolve(question.name, question.kind.value, lifetime=timeout_s)
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            return DnsAnswer(ttl_ms=ADDRESS_TTL_MS)
-        except (dns.exception.DNSException, OSError):
-            return DnsAnswer(has_failed=True)
-        ttl_ms = (answer.rrset.ttl if answer.rrset is not None else 0) * 1_000
-        if question.kind is DnsKind.SRV:
-            services = tuple(
-                SrvRecord(record.priority, record.weight, record.port, str(record.target)) for record in answer
-            )
-            return DnsAnswer(srv=services, ttl_ms=ttl_ms)
-        if question.kind is DnsKind.NAPTR:
-            pointers = tuple(
-                NaptrRecord(
-                    record.order,
-                    record.preference,
-                    record.flags.decode("latin-1"),
-                    record.service.decode("latin-1"),
-                    str(record.replacement),
-                )
-                for record in answer
-            )
-            return DnsAnswer(naptr=pointers, ttl_ms=ttl_ms)
-        return DnsAnswer(addresses=tuple(record.address for record in answer), ttl_ms=ttl_ms)
+        if self._name_servers is None:
+            # Imported here: 2 MB of memory that a server without trunks by name never needs.
+            from ringback.sip.transport.name_servers import NameServers
 
-    def _resolver(self) -> dns.asyncresolver.Resolver:
-        if self._dns is None:
-            servers = self._settings.dns_servers
-            try:
-                self._dns = dns.asyncresolver.Resolver(configure=not servers)
-            except dns.resolver.NoResolverConfiguration:
-                self._dns = dns.asyncresolver.Resolver(configure=False)
-            if servers:
-                self._dns.nameservers = [Do53Nameserver(host, port) for host, port in servers]
-        return self._dns
+            self._name_servers = NameServers(self._settings.dns_servers)
+        return await self._name_servers.ask(question, self._settings.dns_timeout_ms / 1_000)
