@@ -26,9 +26,9 @@ from ringback.config import AppSection, Config, TrunkSection
 from ringback.egress.download import MediaCache, MediaSettings
 from ringback.egress.http import HttpClient, HttpSettings
 from ringback.egress.own_addresses import own_addresses
-from ringback.egress.policy import Mode, Policy, parse_allow
+from ringback.egress.policy import AllowRule, Mode, Policy, parse_allow
 from ringback.egress.resolve import Resolver, resolve_url
-from ringback.errors import ConfigError
+from ringback.errors import ConfigError, EgressError
 from ringback.ids import AccountId, AppId
 from ringback.media.control.settings import PoolSettings, WorkerSettings
 from ringback.media.pool.pool import MediaPool
@@ -121,8 +121,10 @@ class Node:
         stack.push_async_callback(self.sip.close)
         await self.legs.learn_gateways()
         stack.push_async_callback(self.legs.close)
-        stack.push_async_callback(self.calls.close)
         stack.push_async_callback(self.flows.close)
+        stack.push_async_callback(self.calls.close)
+        # Done first at the end, so that no call begins while the others are hung up.
+        stack.callback(self.legs.drain)
         await self._start_http()
         stack.callback(asyncio.create_task(self._refresh_gateways()).cancel)
         self._is_ready = True
@@ -149,14 +151,20 @@ class Node:
         config = self.config
         policy = Policy(
             mode=Mode(config.egress.mode),
-            allow=tuple(parse_allow(text) for text in config.egress.allow),
+            allow=tuple(map(_allow_rule, config.egress.allow)),
             own_addresses=own_addresses(),
             own_ports=frozenset({config.http.port, config.sip.port}),
             is_plain_allowed=config.stream.allow_insecure == "always",
         )
         self.resolver = Resolver(policy)
         self._stack.callback(self.resolver.close)
-        self.http = HttpClient(self.resolver, HttpSettings(ca_file=config.egress.ca_file))
+        try:
+            self.http = HttpClient(self.resolver, HttpSettings(ca_file=config.egress.ca_file))
+        except OSError as error:
+            raise ConfigError(
+                f"egress.ca_file {config.egress.ca_file} cannot be used: {error.strerror or error}",
+                hint="name a PEM file of certificates that this user may read",
+            ) from error
         self._stack.push_async_callback(self.http.close)
         rules = RetryRules(
             connect_ms=config.webhooks.connect_ms,
@@ -190,7 +198,13 @@ class Node:
         )
         epoch = await self.database.write(lambda session: next_epoch(session, clock.wall_ms()))
         pool = MediaPool(settings, epoch, commit=self._commit)
-        await pool.start()
+        try:
+            await pool.start()
+        except OSError as error:
+            raise ConfigError(
+                f"media.runtime_dir {settings.runtime_dir} cannot be used: {error.strerror or error}",
+                hint="name a folder that this user may write",
+            ) from error
         self._stack.push_async_callback(pool.close)
         return pool
 
@@ -224,15 +238,21 @@ class Node:
                 media_host=host,
                 advertised_media_host=config.media.advertised_address,
                 trust_loopback=config.sip.trust_loopback,
+                own_address=(self._own_sip_host, config.sip.port),
                 maximum_legs=2 * (config.limits.calls or _DEFAULT_CALLS),
                 media_idle_ms=config.media.idle_ms,
             ),
             trunks,
         )
 
+    @property
+    def _own_sip_host(self) -> str:
+        """Return the address by which we reach our own SIP listener."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.config.sip.host, self.config.sip.host)
+
     def _build_calls(self, trunks: Sequence[Trunk], catch_all: tuple[AccountId, AppId] | None) -> None:
         config = self.config
-        own_host = "127.0.0.1" if config.sip.host in ("0.0.0.0", "::") else config.sip.host
+        own_host = f"[{self._own_sip_host}]" if ":" in self._own_sip_host else self._own_sip_host
         self.calls = CallService(
             self.database,
             self.legs,
@@ -320,7 +340,11 @@ class Node:
     async def _refresh_gateways(self) -> None:
         while True:
             await asyncio.sleep(_GATEWAY_INTERVAL_S)
-            await self.legs.learn_gateways()
+            try:
+                await self.legs.learn_gateways()
+            except Exception as error:
+                # The next turn comes; a task that dies here would leave every gateway at its old addresses.
+                _log.warning("gateways not looked up", error=repr(error))
 
     async def set_gauges(self) -> None:
         """Bring every gauge up to date; what workers count is up to a second old."""
@@ -399,6 +423,13 @@ def _nothing(_session: Session) -> None:
 
 def _runtime_dir(config: Config) -> str:
     return os.path.abspath(config.media.runtime_dir or config.data_dir / "run")
+
+
+def _allow_rule(text: str) -> AllowRule:
+    try:
+        return parse_allow(text)
+    except EgressError as error:
+        raise ConfigError(f"egress.allow: {error.message}", hint=error.hint) from error
 
 
 def _ensure_app(session: Session, account: Account, section: AppSection) -> AppId:

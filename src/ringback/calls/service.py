@@ -429,6 +429,9 @@ class CallService:
 
     async def close(self) -> None:
         """End every call and return when all CDRs are written."""
+        if self._arrivals:
+            # A call that is being taken in gets its record first.
+            await asyncio.wait(self._arrivals, timeout=1)
         for task in tuple(self._arrivals):
             task.cancel()
         calls = self.live()

@@ -38,6 +38,7 @@ FAILURES: dict[str, tuple[str, ExitCode]] = {
     "RB5007": ("the data folder cannot be used", ExitCode.USAGE),
     "RB5008": ("the built-in agent did not start", ExitCode.FAILED),
     "RB5009": ("the server answered something unexpected", ExitCode.FAILED),
+    "RB5010": ("the server did not start", ExitCode.FAILED),
     "RB5011": ("this installation cannot run Ringback well", ExitCode.FAILED),
     "RB6001": ("the credentials were refused", ExitCode.REFUSED),
     "RB6002": ("no such call", ExitCode.FAILED),

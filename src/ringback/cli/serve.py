@@ -19,9 +19,9 @@ def serve(config: Config) -> int:
     """Return the server's exit code when it has stopped.
 
     Raises:
-        Failure: RB5003 or RB5001 when the settings do not fit this machine.
+        Failure: RB5003 or RB5001 when the settings do not fit this machine, RB5010 when something else did not start.
     """
-    from ringback.errors import ConfigError
+    from ringback.errors import ConfigError, RingbackError
     from ringback.server import main
 
     try:
@@ -29,3 +29,5 @@ def serve(config: Config) -> int:
     except ConfigError as error:
         code = "RB5003" if "bind" in error.code else "RB5001"
         raise Failure(code, error.message, fix=error.hint or "see `ringback config show`") from None
+    except RingbackError as error:
+        raise Failure("RB5010", error.message, fix=error.hint) from None

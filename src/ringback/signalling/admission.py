@@ -51,10 +51,12 @@ def admit_inbound(
     source_host: str,
     load: Load,
     learned: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    *,
+    is_own: bool = False,
 ) -> Admission:
-    """Return whether an INVITE from `source_host` becomes a leg."""
+    """Return whether an INVITE from `source_host` becomes a leg; `is_own` says that we sent it ourselves."""
     trunk = match_inbound(trunks, source_host, learned)
-    if trunk is None and not (settings.trust_loopback and is_loopback(source_host)):
+    if trunk is None and not is_own and not (settings.trust_loopback and is_loopback(source_host)):
         return Admission(Verdict.DROP if settings.strangers is StrangerPolicy.DROP else Verdict.FORBID)
     return Admission(_room_for(settings, trunk, load), trunk)
 

@@ -35,6 +35,7 @@ from ringback.signalling.sip_timeline import SipTimeline
 from ringback.sip.address import name_addr
 from ringback.sip.digest import Credentials
 from ringback.sip.endpoint import InviteEnded, InviteEvent, InviteId, InviteReceived, OutboundInvite
+from ringback.sip.flow import Transport
 from ringback.sip.message import application_header
 from ringback.sip.trace import SipTrace
 from ringback.sip.uri import escape_user, parse_uri
@@ -109,8 +110,12 @@ class Legs:
         return self._sip_timeline.call_uuid_of(invite_id)
 
     def may_call(self, source_host: str) -> bool:
-        """Return whether a source may call in at all: on loopback, or on a trunk."""
-        verdict = admit_inbound(self._settings, self.trunks, source_host, Load(0, {}), self._learned).verdict
+        """Return whether a source may call in at all: on loopback, on a trunk, or because we are it."""
+        own = self._settings.own_address
+        is_own = own is not None and own[0] == source_host
+        verdict = admit_inbound(
+            self._settings, self.trunks, source_host, Load(0, {}), self._learned, is_own=is_own
+        ).verdict
         return verdict not in (Verdict.DROP, Verdict.FORBID)
 
     async def learn_gateways(self) -> None:
@@ -204,7 +209,8 @@ class Legs:
 
     def _receive(self, event: InviteReceived) -> None:
         invite_id, source_host = event.invite_id, event.flow.remote[0]
-        admission = admit_inbound(self._settings, self.trunks, source_host, self._load(), self._learned)
+        is_own = event.flow.transport is Transport.UDP and event.flow.remote == self._settings.own_address
+        admission = admit_inbound(self._settings, self.trunks, source_host, self._load(), self._learned, is_own=is_own)
         if admission.verdict is not Verdict.ADMIT:
             self._turn_away(invite_id, admission.verdict)
             return

@@ -41,6 +41,8 @@ class SignallingSettings:
     """Packet length when the peer names none."""
     trust_loopback: bool = True
     """Whether callers on 127.0.0.0/8 and ::1 need no trunk."""
+    own_address: tuple[str, int] | None = None
+    """Where our own calls to our own numbers come from: the UDP listener, which no other process can send from."""
     strangers: StrangerPolicy = StrangerPolicy.DROP
     maximum_legs: int = 1_000
     """Legs in any state; one more INVITE gets 503 with Retry-After, one more dialling attempt fails."""

@@ -311,3 +311,14 @@ async def test_a_late_answer_changes_nothing_about_a_finished_record(world: Worl
         return [row.state for row in session.query(CallRow)]
 
     assert await world.database.read(states) == ["ended"]
+
+
+async def test_a_call_that_is_being_taken_in_gets_its_record_before_the_server_ends(world: World):
+    leg = FakeLeg("call-1")
+    world.calls.incoming(leg)  # type: ignore[arg-type]  # the fake has its methods
+    await world.calls.close()
+    assert ("reject", 480, "Temporarily Unavailable") in leg.asked
+    record = await world.calls.cdr(ACCOUNT, CallUuid("call-1"))
+    assert record is not None
+    assert record.hangup_cause_code == 5010
+    assert world.calls.live_count == 0

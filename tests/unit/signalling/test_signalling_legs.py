@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tests.support.fake_sip import ANSWER, OFFER, invite_request, received, response
@@ -29,6 +30,7 @@ from ringback.sip.endpoint import (
     Target,
     Transport,
 )
+from ringback.sip.flow import Flow
 
 TRUNK = Trunk("acme", allowed_addresses=("203.0.113.0/24",), codecs=("PCMU",), max_calls=1, nat=NatMode.ALWAYS)
 
@@ -254,3 +256,18 @@ async def test_draining_is_told() -> None:
     assert not world.legs.is_draining
     world.legs.drain()
     assert world.legs.is_draining
+
+
+async def test_our_own_calls_come_in_although_loopback_is_not_trusted() -> None:
+    strict = SignallingSettings(trust_loopback=False, own_address=("127.0.0.1", 5060))
+    world = LegsOnFakes(strict)
+    assert world.legs.may_call("127.0.0.1")
+    stranger = received()
+    world.legs.handle_sip_event(stranger)
+    assert world.incoming == []
+    for transport, admitted in ((Transport.TCP, 0), (Transport.UDP, 1)):
+        flow = Flow(transport, ("127.0.0.1", 5060), ("127.0.0.1", 5060))
+        world.legs.handle_sip_event(replace(stranger, invite_id=InviteId(transport.value), flow=flow))
+        assert len(world.incoming) == admitted
+    await world.incoming[0].hangup()
+    await world.assert_nothing_left()
