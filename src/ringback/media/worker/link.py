@@ -15,7 +15,7 @@ import structlog
 
 from ringback import clock
 from ringback.errors import ConfigError
-from ringback.ids import CommandId, Epoch, Incarnation
+from ringback.ids import CommandId, Epoch, Incarnation, SessionId
 from ringback.machine import Instant
 from ringback.media.control.commands import (
     PROTOCOL_MAJOR,
@@ -68,6 +68,7 @@ class ControlServer:
         self._driver: _Connection | None = None
         self._connections: set[_Connection] = set()
         self._answers: OrderedDict[CommandId, bytes] = OrderedDict()
+        self._session_stats: dict[SessionId, SessionStats] = {}
         self._server: asyncio.AbstractServer | None = None
         self._path: Path | None = None
         self._flush_is_due = False
@@ -117,9 +118,13 @@ class ControlServer:
             self._loop.call_soon(self._flush)
 
     def send_statistics(self, event: AnyEvent) -> None:
-        """Send figures now or never: newer ones follow within a second."""
+        """Send the worker's figures and its sessions' latest, now or never: newer ones follow within a second.
+
+        They leave together: one write per session would wake the server as often as there are calls.
+        """
         if self._driver is not None and self._driver.is_writable:
-            self._driver.write(encode(event))
+            self._driver.write(b"".join(map(encode, (*self._session_stats.values(), event))))
+        self._session_stats.clear()
 
     def admit(self, connection: _Connection, transport: asyncio.Transport) -> bool:
         """Return whether a fresh connection may stay: same user, and not one too many."""
@@ -220,7 +225,7 @@ class ControlServer:
             former.cut()
         self._epoch = command.epoch
         self.detached_since = None
-        self._engine.on_stats = self._send_session_stats
+        self._engine.on_stats = self._keep_session_stats
         self._send_snapshot(connection, command)
         self._engine.ledger.rewind()
         self.news()
@@ -246,8 +251,8 @@ class ControlServer:
         for number, page in enumerate(pages[1:], start=2):
             connection.write(encode(SessionsListed(sessions=page, more=number < len(pages))))
 
-    def _send_session_stats(self, event: SessionStats) -> None:
-        self.send_statistics(event)
+    def _keep_session_stats(self, event: SessionStats) -> None:
+        self._session_stats[event.session_id] = event
 
     def _flush(self) -> None:
         self._flush_is_due = False
