@@ -38,7 +38,7 @@ from ringback.signalling.legs import Legs
 from ringback.signalling.settings import SignallingSettings
 from ringback.signalling.store import next_epoch
 from ringback.sip.settings import SipSettings
-from ringback.sip.transport.driver import SipDriver
+from ringback.sip.transport.driver import SipDriver, interface_host
 from ringback.storage.database import Database, Session
 from ringback.storage.event_log import EventLog
 from ringback.streams.service import StreamService, StreamSettings
@@ -234,8 +234,9 @@ class Node:
             self.pool,
             self.timeline,
             SignallingSettings(
-                domain=config.sip.advertised_address or config.sip.host,
+                domain=self._sip_domain,
                 media_host=host,
+                visible_media_host=interface_host(host),
                 advertised_media_host=config.media.advertised_address,
                 trust_loopback=config.sip.trust_loopback,
                 own_address=(self._own_sip_host, config.sip.port),
@@ -244,6 +245,11 @@ class Node:
             ),
             trunks,
         )
+
+    @property
+    def _sip_domain(self) -> str:
+        """Return the host of our SIP addresses."""
+        return self.config.sip.advertised_address or interface_host(self.config.sip.host)
 
     @property
     def _own_sip_host(self) -> str:
@@ -317,7 +323,7 @@ class Node:
             metrics=_LiveMetrics(self),
             settings=ApiSettings(
                 requests_per_window=config.limits.api_per_5s,
-                sip_domain=config.sip.advertised_address or config.sip.host,
+                sip_domain=self._sip_domain,
                 version=__version__,
             ),
         )

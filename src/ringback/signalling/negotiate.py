@@ -14,6 +14,7 @@ from ringback.numbers.trunks import NatMode
 from ringback.sdp.errors import NoCommonProfile
 from ringback.sdp.negotiate import LocalAudio, Negotiated, PayloadFormat
 from ringback.sdp.session import Direction
+from ringback.signalling.admission import is_loopback
 from ringback.signalling.settings import SignallingSettings
 
 _DIRECTIONS: Final = {
@@ -64,6 +65,8 @@ def local_audio(
         is_local = _is_within(signalling_host, settings.local_networks)
         if settings.advertised_media_host and not is_local:
             host = settings.advertised_media_host
+        elif host == "0.0.0.0":
+            host = "127.0.0.1" if is_loopback(signalling_host) else settings.visible_media_host
     return LocalAudio(host, bound.port, codecs, settings.ptime_ms)
 
 

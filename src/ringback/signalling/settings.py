@@ -25,6 +25,8 @@ class SignallingSettings:
     """Address where RTP is bound for IPv4 peers."""
     media_host_v6: str = ""
     """Address where RTP is bound for IPv6 peers; empty: such offers get 488."""
+    visible_media_host: str = "127.0.0.1"
+    """IPv4 address written into SDP where RTP is bound to 0.0.0.0, which would mean hold."""
     advertised_media_host: str = ""
     """IPv4 address written into SDP for peers outside `local_networks`; empty: where RTP is bound."""
     local_networks: tuple[str, ...] = (

@@ -136,3 +136,19 @@ def test_address_family_decides_where_rtp_is_bound() -> None:
 def test_public_address_is_written_for_peers_outside(bound: str, peer: str, written: str) -> None:
     audio = local_audio(SETTINGS, ("PCMU",), Address(bound, 20_000), peer)
     assert (audio.host, audio.port, audio.codecs) == (written, 20_000, ("PCMU",))
+
+
+@pytest.mark.parametrize(
+    ("peer", "advertised", "written"),
+    [
+        ("203.0.113.5", "", "198.51.100.7"),
+        ("10.0.0.9", "192.0.2.44", "198.51.100.7"),
+        ("203.0.113.5", "192.0.2.44", "192.0.2.44"),
+        ("127.0.0.1", "", "127.0.0.1"),
+    ],
+)
+def test_an_unspecified_address_is_never_written_into_sdp(peer: str, advertised: str, written: str) -> None:
+    settings = SignallingSettings(
+        media_host="0.0.0.0", visible_media_host="198.51.100.7", advertised_media_host=advertised
+    )
+    assert local_audio(settings, ("PCMU",), Address("0.0.0.0", 20_000), peer).host == written

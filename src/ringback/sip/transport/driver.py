@@ -249,7 +249,7 @@ class SipDriver:
             ) from error
 
     def _add_listener(self, transport: Transport, local: HostPort) -> None:
-        listener = Listener(transport, *local, _interface_host(local[0]), local[1])
+        listener = Listener(transport, *local, interface_host(local[0]), local[1])
         self._endpoint.listeners = (*self._endpoint.listeners, listener)
 
     def _datagram(self, flow: Flow, payload: bytes) -> None:
@@ -341,7 +341,7 @@ class SipDriver:
         self._pump()
 
 
-def _interface_host(host: str) -> str:
+def interface_host(host: str) -> str:
     """Return the address that peers see of a socket: its own, or for a wildcard that of the default route."""
     if host not in ("0.0.0.0", "::"):
         return host
