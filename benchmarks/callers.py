@@ -53,6 +53,8 @@ _TAIL_S = 0.4
 _KEPT_BYTES = 8_000 * 4
 """Received audio kept per call for decoding: 4 s."""
 _ANSWER_LIMIT_S = 10.0
+GOOD_SHARE = 0.98
+"""Frames of a good call that come back unaltered; each late agent message costs two (a gap, a cross-fade)."""
 _SILENT = PCMU.silence
 
 PacketHook = Callable[["Caller", bytes, int], None]
@@ -214,7 +216,7 @@ class Load:
         for caller in self.callers:
             caller.sock.close()
 
-    def good_calls(self, share: float = 0.99) -> int:
+    def good_calls(self, share: float = GOOD_SHARE) -> int:
         """Return how many calls of the last window had their own audio back, and nobody else's."""
         return sum(self._is_good(caller, share) for caller in self.callers)
 
