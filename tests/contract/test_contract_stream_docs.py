@@ -109,6 +109,34 @@ def test_examples_to_the_agent_are_accepted_by_the_official_client() -> None:
             TypeAdapter(model).validate_python(message)
 
 
+def asking_conversation() -> list[dict[str, Any]]:
+    """Return what the page's agent that asked for the truth is told by the code."""
+    leg = Leg(stream=stream_settings(extra_headers="tenant=7,ringback.truth=1"))
+    leg.play(b"\x80" * 8_000)
+    leg.command({"event": "checkpoint", "name": "first sentence"})
+    leg.play(b"\x80" * 24_000)
+    leg.command({"event": "checkpoint", "name": "all of it"})
+    leg.slots(150)
+    leg.command({"event": "clearAudio"})
+    leg.command({"event": "queryAudio"})
+    told = [message for message in leg.heard if message["event"] != "media"]
+    for number, message in enumerate(told, start=1):
+        # Left out of the page: the audio between.
+        message["sequenceNumber"] = number
+    return told
+
+
+def test_examples_to_an_agent_that_asks_are_what_is_sent() -> None:
+    documented = [json.loads(example) for example in examples("to-asking-agent")]
+    assert documented == asking_conversation()
+    for message in documented:
+        model = SDK_MODELS.get(message["event"])
+        if model is not None:
+            TypeAdapter(model).validate_python(message)
+    members = [name for cells in rows("What the caller heard") for name in re.findall(r"`(\w+)`", cells[0])]
+    assert members == list(documented[-1]["audio"])
+
+
 def test_each_message_has_its_heading() -> None:
     to_agent, from_agent = PAGE.index("## Messages to your agent"), PAGE.index("## Messages from your agent")
     end = PAGE.index("## Refused messages")
@@ -129,6 +157,7 @@ def test_examples_from_the_agent_are_accepted(example: str) -> None:
         "playAudio": messages.PlayAudio,
         "checkpoint": messages.Checkpoint,
         "clearAudio": messages.ClearAudio,
+        "queryAudio": messages.QueryAudio,
         "sendDTMF": messages.SendDtmf,
         "stop": messages.StopStream,
         "ignored": messages.Ignored,

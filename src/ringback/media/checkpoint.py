@@ -19,7 +19,7 @@ NEVER = 1 << 62
 class Checkpoints:
     """The marks of one play queue, in order.
 
-    State: `next_position` is compared with the queue's position after each frame; only then `reached` is called.
+    State: `next_position` is compared with the queue's position after each frame; only then `pop` is called.
     """
 
     __slots__ = ("_marks", "next_position")
@@ -41,14 +41,12 @@ class Checkpoints:
         self._marks.append((position, name))
         return True
 
-    def reached(self, position: int) -> list[str]:
-        """Return and forget the names of all marks up to `position`, in order."""
-        names: list[str] = []
+    def pop(self) -> str:
+        """Return and forget the name of the first mark; there must be one."""
         marks = self._marks
-        while marks and marks[0][0] <= position:
-            names.append(marks.popleft()[1])
+        _, name = marks.popleft()
         self.next_position = marks[0][0] if marks else NEVER
-        return names
+        return name
 
     def clear(self) -> int:
         """Forget all marks and return how many there were."""

@@ -131,6 +131,11 @@ class Playout:
         return self.level // SAMPLES_PER_MS
 
     @property
+    def silent_slots(self) -> int:
+        """Return for how many slots the queue has been dry."""
+        return self._gap_slots
+
+    @property
     def end_position(self) -> int:
         """Return the position behind the last queued sample."""
         return self.position + self.level

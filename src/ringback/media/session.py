@@ -32,6 +32,7 @@ from ringback.errors import MediaError
 from ringback.ids import PlayId, SessionId, StreamId
 from ringback.machine import MS, Instant
 from ringback.media.checkpoint import Checkpoints
+from ringback.media.codecs.convert import unit_bytes
 from ringback.media.codecs.g711 import FRAME_SAMPLES, PCMU, Law, law_named
 from ringback.media.codecs.l16 import to_native, to_stream
 from ringback.media.control.commands import SetRemote
@@ -60,6 +61,7 @@ from ringback.media.control.values import (
 )
 from ringback.media.playback import PcmSource as PcmSource  # part of this module's interface
 from ringback.media.playback import Playback, Playbacks
+from ringback.media.played import PlayedAudio
 from ringback.media.playout import SAMPLES_PER_MS, Playout
 from ringback.media.receive import Receiver
 from ringback.media.rtp.latch import Latch, is_forbidden_target
@@ -68,6 +70,7 @@ from ringback.media.rtp.sender import RtpSender
 from ringback.media.rtp.telephone_event import DIGITS, EventReceiver, EventSender, plan_digits
 from ringback.media.stats import Quality
 from ringback.media.stream.session import StreamSession
+from ringback.media.stream.truth import AudioReport
 from ringback.media.tone import digit_tone
 
 SocketAddress = tuple[str, int]
@@ -165,14 +168,13 @@ class MediaSession:
         self._inbound: tuple[StreamSession, ...] = ()
         self._outbound: tuple[StreamSession, ...] = ()
         self._agent: StreamSession | None = None
-        self._agent_position = 0
-        self._agent_unplayed = 0
         self._awaits_first_audio = False
         self._degraded_step = 0
         self._degraded_at = _DEGRADED_BASE_SAMPLES
         # Sending.
         self._playout = Playout(PCMU, settings.playout_max_ms)
         self._marks = Checkpoints()
+        self._played = PlayedAudio(0, 0, is_audible=False)
         self._plays = Playbacks(settings.plays_max, on_start=self._play_started, on_end=self._play_ended)
         self._digits_out = EventSender()
         self._digit_audio = b""
@@ -215,6 +217,7 @@ class MediaSession:
         self._locked = self._latch.locked
         self._sender.aim(self._latch.destination)
         self._sender.allow(command.direction in (MediaDirection.SENDRECV, MediaDirection.SENDONLY))
+        self._note_audible()
         self._may_receive = command.direction in (MediaDirection.SENDRECV, MediaDirection.RECVONLY)
         self._heard_at = now
 
@@ -255,6 +258,7 @@ class MediaSession:
                 return
             self._locked = source
             self._sender.aim(source)
+            self._note_audible()
         if not self._has_received:
             self._has_received = True
             self._events.append(
@@ -460,8 +464,9 @@ class MediaSession:
                 return False
             self._agent = stream
             self._playout.max_samples = stream.settings.playout_max_ms * SAMPLES_PER_MS
-            self._agent_position = self._playout.position
-            self._agent_unplayed = 0
+            self._played = PlayedAudio(
+                self._playout.position, self._playout.trimmed_samples, is_audible=self._sender.is_audible
+            )
             self._awaits_first_audio = True
             self._arm_degraded(0)
         self._streams[stream.stream_id] = stream
@@ -475,9 +480,8 @@ class MediaSession:
         if stream is None:
             return
         if stream is self._agent:
-            self._note_played()
-            self._playout.clear()
-            self._marks.clear()
+            self._drop_queue()
+            stream.played_ms = self._played.played // SAMPLES_PER_MS
             self._agent = None
             self._awaits_first_audio = False
         stream.report_dropped(now)
@@ -488,10 +492,20 @@ class MediaSession:
         self._inbound = tuple(stream for stream in self._streams.values() if stream.has_inbound)
         self._outbound = tuple(stream for stream in self._streams.values() if stream.has_outbound)
 
-    def _note_played(self) -> None:
-        if self._agent is not None:
-            played = self._playout.position - self._agent_position - self._agent_unplayed
-            self._agent.played_ms = played // SAMPLES_PER_MS
+    def _note_audible(self) -> None:
+        """Book what was due until now; from now on it is heard or not as the sender may send."""
+        self._settle()
+        self._played.is_audible = self._sender.is_audible
+
+    def _settle(self) -> None:
+        self._played.settle(self._playout.position, self._playout.trimmed_samples)
+
+    def _drop_queue(self) -> tuple[int, int]:
+        """Drop the play queue and its marks; returns how many samples and marks that was."""
+        self._settle()
+        dropped, marks = self._playout.clear(), self._marks.clear()
+        self._played.clear(dropped, marks)
+        return dropped, marks
 
     def _note_first_audio(self, now: Instant) -> None:
         self._awaits_first_audio = False
@@ -502,12 +516,13 @@ class MediaSession:
             self._emit(StreamFirstAudio(session_id=self.session_id, stream_id=agent.stream_id, after_open_ms=after_ms))
 
     def _acknowledge(self) -> None:
-        for name in self._marks.reached(self._playout.position):
-            self._checkpoint_played(name)
+        while self._marks.next_position <= self._playout.position:
+            self._checkpoint_played(self._marks.pop())
 
     def _checkpoint_played(self, name: str) -> None:
         agent = self._agent
         if agent is not None:
+            self._played.played_checkpoints += 1
             agent.push_played(name)
             self._emit(StreamCheckpointPlayed(session_id=self.session_id, stream_id=agent.stream_id, name=name))
 
@@ -515,9 +530,15 @@ class MediaSession:
 
     def queue_audio(self, now: Instant, audio: bytes, format: AudioFormat) -> bool:
         """Queue agent audio; `False` when it does not fit."""
-        if not self._playout.queue(now, audio, format):
+        playout = self._playout
+        was_empty = playout.level == 0
+        if not playout.queue(now, audio, format):
+            self._played.refuse(len(audio) // unit_bytes(format))
             return False
-        if self._playout.level >= self._degraded_at:
+        if was_empty and playout.level and self._played.begins_utterance(playout.silent_slots):
+            self._settle()
+            self._played.begin_utterance()
+        if playout.level >= self._degraded_at:
             self._note_degraded()
         return True
 
@@ -530,9 +551,7 @@ class MediaSession:
 
     def clear_audio(self, now: Instant) -> None:
         """Drop the play queue and its marks, and acknowledge."""
-        dropped = self._playout.clear()
-        self._agent_unplayed += dropped
-        marks = self._marks.clear()
+        dropped, marks = self._drop_queue()
         self._arm_degraded(0)
         if self._agent is not None:
             self._agent.push_cleared()
@@ -544,6 +563,20 @@ class MediaSession:
                     dropped_checkpoints=marks,
                 )
             )
+
+    def audio_report(self) -> AudioReport:
+        """Return what the far party has heard of the agent's audio, and what it has not."""
+        self._settle()
+        played = self._played
+        return AudioReport(
+            played_ms=played.played // SAMPLES_PER_MS,
+            utterance_ms=(played.played - played.utterance_start) // SAMPLES_PER_MS,
+            dropped_ms=played.dropped // SAMPLES_PER_MS,
+            queued_ms=self._playout.level_ms,
+            played_checkpoints=played.played_checkpoints,
+            dropped_checkpoints=played.dropped_checkpoints,
+            queued_checkpoints=len(self._marks),
+        )
 
     def agent_digits(self, now: Instant, digits: str) -> bool:
         """Send digits that an agent asked for; `w` and `W` are not part of that command."""

@@ -260,12 +260,13 @@ def test_checkpoints_are_reached_in_order_and_bounded() -> None:
     assert not marks.add(1_000_000, "one too many")
     assert len(marks) == CHECKPOINTS_MAX
     assert marks.next_position == 0
-    assert marks.reached(0) == ["cp-0", "cp-1"]
-    assert marks.reached(0) == []
+    assert [marks.pop(), marks.pop()] == ["cp-0", "cp-1"]
     assert marks.next_position == 1
     assert marks.clear() == CHECKPOINTS_MAX - 2
     assert marks.next_position == NEVER
-    assert marks.reached(NEVER) == []
+    assert marks.add(5, "last")
+    assert marks.pop() == "last"
+    assert marks.next_position == NEVER
 
 
 def test_delay_is_cut_out_of_large_chunks_too() -> None:

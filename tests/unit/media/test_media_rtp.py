@@ -504,6 +504,22 @@ def test_packets_have_the_negotiated_length_and_continuous_numbers(ptime_ms: int
     assert {packet.payload_type for packet in packets} == {8}
 
 
+def test_audio_that_waits_for_its_packet_leaves_before_an_event() -> None:
+    sender = RtpSender(7, 1, 1_000)
+    sender.configure(0, 30)
+    sender.aim(("127.0.0.1", 4000))
+    sender.allow(True)
+    out: list[tuple[bytes, tuple[str, int]]] = []
+    sender.send_frame(b"x" * 160, out)
+    assert not out
+    sender.advance()
+    sender.send_event(101, sender.timestamp, b"1234", out, marker=True)
+    first, event = [packet for data, _ in out if (packet := parse_rtp(data))]
+    assert (first.payload_type, first.payload, first.timestamp) == (0, b"x" * 160, 1_000)
+    assert (event.payload_type, event.payload, event.timestamp, event.marker) == (101, b"1234", 1_160, True)
+    assert event.sequence == first.sequence + 1
+
+
 def test_nothing_is_sent_without_leave_or_target() -> None:
     sender = RtpSender(7, 1, 1)
     out: list[tuple[bytes, tuple[str, int]]] = []

@@ -52,6 +52,11 @@ class RtpSender:
         self._ptime_ms = DEFAULT_PTIME_MS
         self._pending = b""
 
+    @property
+    def is_audible(self) -> bool:
+        """Return whether frames are sent rather than suppressed."""
+        return self._may_send and self._destination is not None
+
     def configure(self, payload_type: int, ptime_ms: int) -> None:
         """Apply a negotiation; an odd packet length becomes 20 ms."""
         self.payload_type = payload_type
@@ -86,12 +91,17 @@ class RtpSender:
     def send_event(
         self, payload_type: int, timestamp: int, payload: bytes, out: list[Datagram], *, marker: bool
     ) -> None:
-        """Append one packet of another payload type; the next audio packet starts a new talk spurt."""
-        self._pending = b""
+        """Append one packet of another payload type; the next audio packet starts a new talk spurt.
+
+        Audio that waits for the rest of its packet leaves before it, in a shorter one.
+        """
+        pending, self._pending = self._pending, b""
         destination = self._destination
         if not self._may_send or destination is None:
             self.suppressed += 1
             return
+        if pending:
+            self._send(self.payload_type, self.timestamp - len(pending), pending, destination, out)
         self._marker = MARKER if marker else 0
         self._send(payload_type, timestamp, payload, destination, out)
         self._marker = MARKER

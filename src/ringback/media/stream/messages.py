@@ -18,6 +18,7 @@ from pybase64 import b64decode, b64encode
 from ringback.ids import StreamId
 from ringback.media.codecs.convert import AGENT_RATES_HZ, canonical
 from ringback.media.control.values import AudioFormat, Encoding
+from ringback.media.stream.truth import AudioReport
 from ringback.media.stream.wav import is_wav, read_wav
 
 DEPTH_MAX = 8
@@ -90,11 +91,12 @@ def start_message(
     tracks: tuple[str, ...],
     format: AudioFormat,
     extra_headers: str,
+    more: bytes = b"",
 ) -> bytes:
-    """Return the first message of a stream (spec 1.3.1)."""
+    """Return the first message of a stream (spec 1.3.1); `more` is further members for it."""
     return (
         b'{"event":"start","sequenceNumber":%d,"start":{"callId":%b,"streamId":%b,"accountId":%b,"tracks":%b,'
-        b'"mediaFormat":{"encoding":%b,"sampleRate":%d}},"extra_headers":%b}'
+        b'"mediaFormat":{"encoding":%b,"sampleRate":%d}},"extra_headers":%b%b}'
     ) % (
         sequence,
         json_text(call_uuid),
@@ -104,6 +106,7 @@ def start_message(
         json_text(format.encoding.value),
         format.rate_hz,
         json_text(extra_headers),
+        more,
     )
 
 
@@ -124,18 +127,34 @@ def dtmf_message(
     )
 
 
-def played_message(sequence: int, stream_id: StreamId, name: str) -> bytes:
-    """Return the acknowledgement of a checkpoint (spec 1.3.4)."""
-    return b'{"event":"playedStream","sequenceNumber":%d,"streamId":%b,"name":%b}' % (
+def played_message(sequence: int, stream_id: StreamId, name: str, more: bytes = b"") -> bytes:
+    """Return the acknowledgement of a checkpoint (spec 1.3.4); `more` is further members for it."""
+    return b'{"event":"playedStream","sequenceNumber":%d,"streamId":%b,"name":%b%b}' % (
         sequence,
         json_text(stream_id),
         json_text(name),
+        more,
     )
 
 
-def cleared_message(sequence: int, stream_id: StreamId) -> bytes:
-    """Return the acknowledgement of `clearAudio` (spec 1.3.5)."""
-    return b'{"event":"clearedAudio","sequenceNumber":%d,"streamId":%b}' % (sequence, json_text(stream_id))
+def cleared_message(sequence: int, stream_id: StreamId, more: bytes = b"") -> bytes:
+    """Return the acknowledgement of `clearAudio` (spec 1.3.5); `more` is further members for it."""
+    return b'{"event":"clearedAudio","sequenceNumber":%d,"streamId":%b%b}' % (sequence, json_text(stream_id), more)
+
+
+def queried_message(sequence: int, stream_id: StreamId, more: bytes) -> bytes:
+    """Return the answer to `queryAudio`: our own message, sent to nobody who did not ask."""
+    return b'{"event":"queriedAudio","sequenceNumber":%d,"streamId":%b%b}' % (sequence, json_text(stream_id), more)
+
+
+def audio_member(report: AudioReport) -> bytes:
+    """Return the member that tells what the far party heard, with the comma before it."""
+    return b',"audio":' + msgspec.json.encode(report)
+
+
+def reconnects_member(count: int) -> bytes:
+    """Return the member that tells how often the stream was dialled again, with the comma before it."""
+    return b',"reconnects":%d' % count
 
 
 def stop_message(sequence: int, stream_id: StreamId) -> bytes:
@@ -182,6 +201,11 @@ class ClearAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryAudio:
+    """Tell what the far party heard (docs/protocol/stream.md#queryaudio)."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendDtmf:
     """Digits for the far party."""
 
@@ -211,7 +235,9 @@ class InvalidText:
     """A text message that is not UTF-8: the connection must be failed (RFC 6455 §8.1)."""
 
 
-AgentCommand = PlayAudio | Checkpoint | ClearAudio | SendDtmf | StopStream | Ignored | Unusable | InvalidText
+AgentCommand = (
+    PlayAudio | Checkpoint | ClearAudio | QueryAudio | SendDtmf | StopStream | Ignored | Unusable | InvalidText
+)
 
 
 class _Message(msgspec.Struct):
@@ -260,6 +286,8 @@ def parse_command(message: bytes, stream_format: AudioFormat) -> AgentCommand:
             return _checkpoint(top.name)
         case "clearAudio":
             return ClearAudio()
+        case "queryAudio":
+            return QueryAudio()
         case "sendDTMF":
             return _send_dtmf(top.dtmf)
         case "stop":

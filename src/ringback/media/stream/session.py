@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import binascii
 from collections import deque
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import msgspec
 from pybase64 import b64decode
@@ -30,6 +30,8 @@ from ringback.media.control.commands import OpenStream
 from ringback.media.control.events import StreamClosed
 from ringback.media.control.values import AudioFormat, StreamEnd, Track
 from ringback.media.stream import messages
+from ringback.media.stream.player import Nobody, StreamPlayer
+from ringback.media.stream.truth import wants_truth
 
 CLOSE_INVALID_TEXT = 1007
 CLOSE_TOO_BIG = 1009
@@ -82,50 +84,6 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class StreamPlayer(Protocol):
-    """What a bidirectional stream asks of its leg; `MediaSession` implements it."""
-
-    def queue_audio(self, now: Instant, audio: bytes, format: AudioFormat) -> bool:
-        """Queue agent audio; returns `False` when the play queue is full and nothing was taken."""
-
-    def checkpoint(self, now: Instant, name: str) -> bool:
-        """Mark the end of the play queue; returns `False` when too many marks wait."""
-
-    def clear_audio(self, now: Instant) -> None:
-        """Drop the play queue and its marks."""
-
-    def agent_digits(self, now: Instant, digits: str) -> bool:
-        """Send digits to the far party; returns `False` when they cannot be queued."""
-
-    def agent_stop(self, now: Instant, stream_id: StreamId) -> None:
-        """End this stream: the agent asked for it."""
-
-    def stream_fault(self, now: Instant, stream_id: StreamId, reason: str, count: int, detail: str) -> None:
-        """Report that agent input was unusable or uplink audio was dropped; already limited to 1/s per reason."""
-
-
-class _Nobody:
-    """The player of a stream that is not attached: audio goes nowhere, everything else is refused."""
-
-    def queue_audio(self, now: Instant, audio: bytes, format: AudioFormat) -> bool:
-        return True
-
-    def checkpoint(self, now: Instant, name: str) -> bool:
-        return False
-
-    def clear_audio(self, now: Instant) -> None:
-        return None
-
-    def agent_digits(self, now: Instant, digits: str) -> bool:
-        return False
-
-    def agent_stop(self, now: Instant, stream_id: StreamId) -> None:
-        return None
-
-    def stream_fault(self, now: Instant, stream_id: StreamId, reason: str, count: int, detail: str) -> None:
-        return None
-
-
 class _Faults:
     """Counts faults by reason and lets one report per second and reason through."""
 
@@ -173,11 +131,13 @@ class StreamSession:
         "_outbound_convert",
         "_outbox_max",
         "_player",
+        "_reconnects",
         "_sequence",
         "_settings",
         "_shape_end",
         "_shape_format",
         "_shape_start",
+        "_wants_truth",
         "dropped_frames",
         "ignored_binary",
         "outbox",
@@ -209,12 +169,14 @@ class StreamSession:
         self._has_outbound = settings.track is not Track.INBOUND
         tracks = self._has_inbound + self._has_outbound
         self._outbox_max = max(1, settings.uplink_max_ms // 20) * tracks
-        self._player: StreamPlayer = _Nobody()
+        self._player: StreamPlayer = Nobody()
         self._law = PCMU
         self._inbound_convert: Convert | None = None
         self._outbound_convert: Convert | None = None
         self._is_open = False
         self._opened_at = Instant(-1)
+        self._reconnects = 0
+        self._wants_truth = wants_truth(settings.extra_headers)
         self._sequence = 0
         self._inbound = self._template(Track.INBOUND, 0)
         self._outbound = self._template(Track.OUTBOUND, 0)
@@ -277,6 +239,8 @@ class StreamSession:
         self._is_open = True
         if self._opened_at < 0:
             self._opened_at = now
+        else:
+            self._reconnects += 1
         tracks = (("inbound",) if self._has_inbound else ()) + (("outbound",) if self._has_outbound else ())
         self.outbox.append(
             messages.start_message(
@@ -287,6 +251,7 @@ class StreamSession:
                 tracks=tracks,
                 format=settings.format,
                 extra_headers=settings.extra_headers,
+                more=messages.reconnects_member(self._reconnects) + self._truth() if self._wants_truth else b"",
             )
         )
 
@@ -346,7 +311,7 @@ class StreamSession:
 
     def join(self, player: StreamPlayer | None, law: Law) -> None:
         """Bind the stream to its leg, or to nothing."""
-        self._player = player if player is not None else _Nobody()
+        self._player = player if player is not None else Nobody()
         self.set_law(law)
 
     def set_law(self, law: Law) -> None:
@@ -392,11 +357,11 @@ class StreamSession:
 
     def push_played(self, name: str) -> None:
         """Acknowledge a checkpoint."""
-        self._answer(lambda sequence: messages.played_message(sequence, self.stream_id, name))
+        self._answer(lambda sequence: messages.played_message(sequence, self.stream_id, name, self._truth()))
 
     def push_cleared(self) -> None:
         """Acknowledge `clearAudio`."""
-        self._answer(lambda sequence: messages.cleared_message(sequence, self.stream_id))
+        self._answer(lambda sequence: messages.cleared_message(sequence, self.stream_id, self._truth()))
 
     def report_dropped(self, now: Instant) -> None:
         """Report audio and answers that were dropped since the last report; called about once a second."""
@@ -409,6 +374,12 @@ class StreamSession:
             self._player.stream_fault(now, self.stream_id, ANSWERS_DROPPED, count, "")
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _truth(self) -> bytes:
+        """Return what the far party heard as a further member of a message, for an agent that asked for it."""
+        if not self._wants_truth or not self._settings.bidirectional:
+            return b""
+        return messages.audio_member(self._player.audio_report())
 
     def _template(self, track: Track, wall_ms: int) -> messages.MediaTemplate:
         return messages.MediaTemplate(self.stream_id, track.value, self._settings.extra_headers, wall_ms)
@@ -465,6 +436,9 @@ class StreamSession:
                     self._refuse(now, "too many checkpoints")
             case messages.ClearAudio():
                 self._player.clear_audio(now)
+            case messages.QueryAudio():
+                report = messages.audio_member(self._player.audio_report())
+                self._answer(lambda sequence: messages.queried_message(sequence, self.stream_id, report))
             case messages.SendDtmf(digits):
                 if not self._player.agent_digits(now, digits):
                     self._refuse(now, "invalid dtmf")
