@@ -1,4 +1,4 @@
-"""Twenty calls a second for ten seconds, of which SIPp loses every twentieth message: all calls complete, nothing stays."""
+"""Twenty calls a second for ten seconds, every twentieth message lost by SIPp: all calls complete, nothing stays."""
 
 from __future__ import annotations
 

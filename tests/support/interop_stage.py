@@ -1,4 +1,4 @@
-"""The stage of the interop scenes: a platform with trunks, a customer's application, numbers with manners of their own."""
+"""The stage of the interop scenes: a platform with trunks, a customer's application, numbers that behave."""
 
 from __future__ import annotations
 

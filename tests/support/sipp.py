@@ -145,11 +145,7 @@ async def sipp(
     """
     port, media_port = port or free_port(), _free_media_port()
     with tempfile.TemporaryDirectory(prefix="sipp-") as folder:
-        text = scenario.read_text(encoding="utf-8")
-        for found, instead in (swap or {}).items():
-            assert found in text, f"{scenario.name} has no {found!r}"
-            text = text.replace(found, instead)
-        (Path(folder) / scenario.name).write_text(text, encoding="utf-8")
+        _copy(scenario, Path(folder), swap or {})
         words = {name: str(value).replace("[media_port]", str(media_port)) for name, value in (keys or {}).items()}
         command = [
             *("sipp", "-sf", scenario.name, "-i", _HOST, "-p", str(port), "-mi", _HOST, "-mp", str(media_port)),
@@ -177,6 +173,15 @@ async def sipp(
             if process.returncode is None:
                 process.kill()
                 await process.communicate()
+
+
+def _copy(scenario: Path, folder: Path, swap: Mapping[str, str]) -> None:
+    """Put a scenario into SIPp's folder, with texts swapped."""
+    text = scenario.read_text(encoding="utf-8")
+    for found, instead in swap.items():
+        assert found in text, f"{scenario.name} has no {found!r}"
+        text = text.replace(found, instead)
+    (folder / scenario.name).write_text(text, encoding="utf-8")
 
 
 def free_port() -> int:
