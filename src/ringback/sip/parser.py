@@ -36,6 +36,8 @@ class ParserLimits:
     max_stream_head_bytes: int = 32 * 1024
     max_header_lines: int = 256
     max_line_bytes: int = 8_192
+    max_uri_chars: int = 2_048
+    """Of the Request-URI; a longer one is answered 414."""
     max_vias: int = 70
     max_routes: int = 32
 
@@ -448,7 +450,7 @@ def _judge(draft: _Draft, body: bytes, limits: ParserLimits) -> SipMessage:
         return SipResponse(draft.status, draft.reason, Headers.from_parsed(draft.lines, index, views), body)
     if cseq.method != draft.method:
         raise MalformedSip("found a CSeq method other than the request's", code="malformed-cseq")
-    uri = _request_uri(draft.uri_text)
+    uri = _request_uri(draft.uri_text, limits)
     forwards = index.get("max-forwards")
     if forwards is not None:
         value = forwards[0]
@@ -485,7 +487,10 @@ def _view_lists(views: dict[str, Any], index: dict[str, list[str]], limits: Pars
         views[name] = addresses
 
 
-def _request_uri(text: str) -> Uri:
+def _request_uri(text: str, limits: ParserLimits) -> Uri:
+    if len(text) > limits.max_uri_chars:
+        found = f"found a Request-URI of {len(text)} characters, expected at most {limits.max_uri_chars}"
+        raise MalformedSip(found, code="uri-too-long", status=414)
     uri = parse_uri(text)
     if isinstance(uri, OpaqueUri):
         raise MalformedSip("found a Request-URI of an unknown scheme", code="unsupported-scheme", status=416)

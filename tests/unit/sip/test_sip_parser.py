@@ -419,6 +419,12 @@ def test_bad_request_lines_are_refused_with_400(start_line: str) -> None:
     assert refusal(request_bytes(start_line=start_line)).status == 400
 
 
+def test_request_uri_of_2048_characters_is_read_and_a_longer_one_is_414() -> None:
+    fitting = "sip:" + "1" * (2_048 - len("sip:@a.example")) + "@a.example"
+    parse_message(request_bytes(uri=fitting))
+    assert refusal(request_bytes(uri="sip:1" + fitting.removeprefix("sip:"))).status == 414
+
+
 def test_other_versions_are_505_and_other_schemes_416() -> None:
     assert refusal(request_bytes(start_line="INVITE sip:a@b SIP/3.0")).status == 505
     assert refusal(request_bytes(uri="urn:service:sos")).status == 416
