@@ -235,6 +235,7 @@ def test_connection_times_are_those_of_the_settings() -> None:
         f"Up to {service.connect_attempts} attempts, each at most {service.connect_timeout_ms // 1000} s, "
         f"{service.connect_gap_ms // 1000} s apart; all together at most {worker.stream_dial_max_ms // 1000} s."
     ) in PAGE
+    assert f"stream and for at most {worker.stream_redial_max_ms // 1000} s." in PAGE
     assert f"sends one every {worker.stream_ping_ms // 1000} s" in PAGE
     assert f"is heard for {worker.stream_pong_timeout_ms // 1000} s after a" in PAGE
     assert f"{service.one_way_max} one-way streams and {service.two_way_max} two-way stream" in PAGE

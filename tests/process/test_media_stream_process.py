@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from tests.support.hostile_agents import raw_agent, upgrade
 from tests.support.media_pool import TestLeg, open_descriptors, pool_settings, running_pool, until
 from tests.support.rtp_caller import numbered_frame, rtp_caller
 from tests.support.stream_agent import AgentConnection, stream_agent, tcp_server
@@ -229,6 +230,28 @@ async def test_a_dropped_connection_is_dialled_again_with_a_fresh_start(pool: Me
         closed = await leg.one(StreamClosed)
         assert closed.reason is StreamEnd.CONNECTION_LOST
         assert len(leg.all(StreamDropped)) == 2
+        await finish(leg)
+
+
+async def test_dialling_again_is_bounded_on_its_own(tmp_path: Path) -> None:
+    connections = itertools.count()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if next(connections):
+            await asyncio.Event().wait()
+        await upgrade(reader, writer)
+        writer.transport.abort()
+
+    settings = pool_settings(tmp_path / "run", workers=1, worker=WorkerSettings(stream_redial_max_ms=700))
+    async with running_pool(settings) as pool, raw_agent(serve) as port:
+        leg = await open_leg(pool)
+        await leg.stream(port, connect_timeout_ms=5_000, connect_gap_ms=50, reconnects=9)
+        await leg.one(StreamDropped)
+        dropped = asyncio.get_running_loop().time()
+        closed = await leg.one(StreamClosed)
+        assert 0.6 < asyncio.get_running_loop().time() - dropped < 2
+        assert closed.reason is StreamEnd.CONNECTION_LOST
+        assert "connection dropped, then no WebSocket within" in closed.detail
         await finish(leg)
 
 

@@ -44,6 +44,12 @@ async def raw_agent(serve: Serve, context: ssl.SSLContext | None = None) -> Asyn
 
 async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Accept the upgrade and never read again."""
+    await upgrade(reader, writer)
+    await asyncio.Event().wait()
+
+
+async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Accept the upgrade."""
     head = await reader.readuntil(b"\r\n\r\n")
     key = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key:"))
     digest = base64.b64encode(hashlib.sha1(key.partition(b":")[2].strip() + _GUID).digest())
@@ -52,7 +58,6 @@ async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         b"Sec-WebSocket-Accept: " + digest + b"\r\n\r\n"
     )
     await writer.drain()
-    await asyncio.Event().wait()
 
 
 def say(text: bytes) -> Serve:

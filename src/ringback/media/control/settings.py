@@ -43,6 +43,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     stream_dial_max_ms: int = 12_000
     """All attempts to connect together, pauses included: a caller hears no longer silence (reference: reliability I-1,
     F-01)."""
+    stream_redial_max_ms: int = 6_000
+    """The same after a connection was lost: a caller in conversation hangs up sooner."""
     stream_ping_ms: int = 30_000
     """Interval of our pings to the agent; half a minute, because some agents answer slowly."""
     stream_pong_timeout_ms: int = 60_000

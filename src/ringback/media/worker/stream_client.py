@@ -289,7 +289,8 @@ class StreamClient:
         """Return an upgraded connection, or `None` after the last attempt failed or when no more time is allowed."""
         self._dialled = clock.now()
         command, settings = self.command, self._settings
-        deadline = after_ms(self._dialled, settings.stream_dial_max_ms)
+        limit_ms = settings.stream_redial_max_ms if is_again else settings.stream_dial_max_ms
+        deadline = after_ms(self._dialled, limit_ms)
         addresses = command.addresses
         for attempt in range(1, attempts + 1):
             self._attempts = attempt
