@@ -46,10 +46,18 @@ def read_stream(form: Form) -> StreamSpec:
         content_type=content_type.replace(" ", "").lower(),
         status_callback_url=form.url(callback_name, about="Told when the stream starts, stops, degrades or fails."),
         status_callback_method=form.method("status_callback_method"),
-        extra_headers=spec.check_extra_headers(form.text("extra_headers", about="`key1=val1,key2=val2`, 512 bytes.")),
+        extra_headers=spec.check_extra_headers(
+            form.verbatim(
+                "extra_headers", about="Delivered unchanged in stream messages, such as `k1=v1,k2=v2`; 512 bytes."
+            )
+        ),
         noise_cancellation=form.boolean("noise_cancellation"),
         noise_cancellation_level=form.integer(
-            "noise_cancellation_level", spec.DEFAULT_NOISE_LEVEL, spec.NOISE_LEVELS[0], spec.NOISE_LEVELS[-1]
+            "noise_cancellation_level",
+            spec.DEFAULT_NOISE_LEVEL,
+            spec.NOISE_LEVELS[0],
+            spec.NOISE_LEVELS[-1],
+            about="Counts only with `noise_cancellation`.",
         ),
     )
 

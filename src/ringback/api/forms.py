@@ -61,6 +61,19 @@ class Form:
             invalid(name, "it has control characters")
         return value
 
+    def verbatim(self, name: str, *, about: str = "") -> str:
+        """Return a text as it was sent, spaces around it included.
+
+        Raises:
+            InvalidParameter: it is no text, or has characters that no message may carry.
+        """
+        self._note(name, {"type": "string"}, False, about)
+        value = self._values.get(name)
+        text = value if isinstance(value, str) else self._plain(name)
+        if _CONTROL.search(text):
+            invalid(name, "it has control characters")
+        return text
+
     def url(self, name: str, *, required: bool = False, about: str = "") -> str:
         """Return an absolute `http:` or `https:` URL.
 

@@ -251,6 +251,14 @@ class StreamService:
             track=spec.audio_track.value,
             content_type=spec.content_type,
         )
+        if spec.noise_cancellation:
+            # No suppressor is built in: the audio passes as it is, and the customer can see that.
+            call.note(
+                "stream",
+                event="noise cancellation unavailable",
+                stream_id=stream_id,
+                level=spec.noise_cancellation_level,
+            )
         try:
             await self._database.write(lambda session: store.insert_stream(session, call.account_id, view))
         except BaseException:
