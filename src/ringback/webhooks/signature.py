@@ -98,8 +98,8 @@ def signature_headers(
 def stream_signature_headers(url: str, nonce: str, keys: SigningKeys) -> tuple[tuple[str, str], ...]:
     """Return the signature headers of a stream's WebSocket upgrade.
 
-    Shape: a bare-comma list over the `wss`, `https`, `http` and `ws` spellings of the URL and `http…/websocket`, one
-    nonce for all: clients disagree about what was signed (wire spec 1.1).
+    Shape: a bare-comma list over the `wss`, `https`, `http` and `ws` spellings of the URL and two of `http…/websocket`,
+    one nonce for all: clients disagree about what was signed (wire spec 1.1).
     """
     main_tokens = keys.main_tokens or keys.tokens
     return (
@@ -138,10 +138,13 @@ def _stream_list(url: str, nonce: str, tokens: tuple[str, ...]) -> str:
     url = without_fragment(url)
     rest = url.partition("://")[2]
     spellings = [f"{scheme}://{rest}" for scheme in ("wss", "https", "http", "ws")]
+    if not urlsplit(url).path:
+        spellings += [_with_root_path(spelling) for spelling in spellings]
     path_part, question, query = rest.partition("?")
     spellings.append(f"http://{path_part.rstrip('/')}/websocket{question}{query}")
-    if not urlsplit(url).path:
-        spellings += [_with_root_path(spelling) for spelling in spellings[:4]]
+    # The Python stream SDK puts it at the very end of the URL it was asked for, behind the query if there is one.
+    asked = f"http://{rest}" if urlsplit(url).path else _with_root_path(f"http://{rest}")
+    spellings.append(f"{asked}/websocket")
     return ",".join(dict.fromkeys(sign_v3("GET", spelling, nonce, token) for token in tokens for spelling in spellings))
 
 

@@ -165,8 +165,18 @@ def test_stream_upgrade_is_signed_for_every_spelling() -> None:
     assert sdk_accepts("GET", f"https://{rest}", headers["X-Plivo-Signature-V3"])
     assert sdk_accepts("GET", f"http://{rest}", headers["X-Plivo-Signature-V3"])
     assert headers["X-Plivo-Signature-Ma-V3"] == headers["X-Plivo-Signature-V3"]
-    assert len(listed) == 5
+    assert len(listed) == 6
     assert " " not in headers["X-Plivo-Signature-V3"]
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://h.example:9/ws", "ws://h.example:9/ws/", "ws://h.example:9/ws?a=b%2B&c", "ws://h.example:9"]
+)
+def test_stream_upgrade_satisfies_the_python_stream_sdk(url: str) -> None:
+    """It checks the URL as the web framework knows it, `http`, with `/websocket` behind everything."""
+    headers = dict(stream_signature_headers(url, NONCE, SigningKeys((TOKEN,))))
+    known = url if url.count("/") > 2 else url + "/"
+    assert sdk_accepts("GET", known.replace("ws://", "http://") + "/websocket", headers["X-Plivo-Signature-V3"])
 
 
 def test_event_headers_cover_time_and_body() -> None:
