@@ -223,6 +223,10 @@ class MediaSession:
 
     # -- receiving -----------------------------------------------------------------------------------------------
 
+    def listens_to(self, source: SocketAddress) -> bool:
+        """Return whether `source` is the one that is listened to, which a flood from elsewhere must not crowd out."""
+        return source == self._locked
+
     def receive_packet(self, now: Instant, data: bytes, source: SocketAddress) -> None:
         """Take one datagram from the leg's socket; RTCP and rubbish are counted, never raise."""
         if source != self._locked or not self._may_receive or len(data) < HEADER_BYTES:

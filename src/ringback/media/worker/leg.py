@@ -46,7 +46,9 @@ from ringback.media.worker.stream_request import UnusableStream, check_stream
 _log = structlog.get_logger(__name__)
 
 _PACKETS_PER_CHECK_MAX = 250
-"""Packets read from one socket between two checks, one second apart; more are read and dropped unparsed."""
+"""Packets taken from one socket between two checks, one second apart, and as many again from the source that is
+listened to; more are read and dropped unparsed. Without the second number a flood would mute the call, and what seems
+to be silent may be replaced (reference: reliability.md I-3)."""
 _PRIVILEGED_PORTS = 1_024
 
 
@@ -93,6 +95,7 @@ class Leg:
         "_poll_event",
         "_poller",
         "_receive_packet",
+        "_reserve",
         "_sendto",
         "_session",
         "_session_tick",
@@ -144,7 +147,7 @@ class Leg:
         self._session_tick = self._session.tick
         self._poll_event = self._session.poll_event
         self._out: list[Datagram] = []
-        self._budget = _PACKETS_PER_CHECK_MAX
+        self._budget = self._reserve = _PACKETS_PER_CHECK_MAX
         self._clients: tuple[StreamClient, ...] = ()
         self._plays: dict[PlayId, FilePlayback] = {}
         self._causes: dict[PlayId | StreamId, CommandId] = {}
@@ -183,14 +186,24 @@ class Leg:
 
     def receive(self, now: Instant, data: bytes, source: tuple[str, int]) -> None:
         """Take one datagram; called by the poller, never raises. Its events wait for the next slot."""
+        if len(data) > PACKET_MAX_BYTES or self.is_closed:
+            return
+        if self._is_ipv6:
+            # IPv6 sources come with flow and scope; the session knows host and port.
+            source = source[:2]
         self._budget -= 1
-        if self._budget < 0 or len(data) > PACKET_MAX_BYTES or self.is_closed:
+        if self._budget < 0 and not self._is_reserved_for(source):
             return
         try:
-            # IPv6 sources come with flow and scope; the session knows host and port.
-            self._receive_packet(now, data, source[:2] if self._is_ipv6 else source)
+            self._receive_packet(now, data, source)
         except Exception as error:
             self._owner.leg_failed(self, error)
+
+    def _is_reserved_for(self, source: tuple[str, int]) -> bool:
+        if not self._session.listens_to(source):
+            return False
+        self._reserve -= 1
+        return self._reserve >= 0
 
     def flush(self) -> None:
         """Send what streams have ready; called by the poller."""
@@ -200,7 +213,7 @@ class Leg:
 
     def check(self, now: Instant) -> None:
         """Renew the packet budget and look after the streams; about once per second."""
-        self._budget = _PACKETS_PER_CHECK_MAX
+        self._budget = self._reserve = _PACKETS_PER_CHECK_MAX
         for client in self._clients:
             client.check(now)
 
