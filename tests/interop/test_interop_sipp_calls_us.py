@@ -227,7 +227,7 @@ async def ack_without_the_answer_ends_in_bye(stage: Stage) -> None:
 
 @scene
 async def repeated_invite_is_one_call(stage: Stage) -> None:
-    async with stage.caller("uac_repeated_invite", number=stage.slow_number) as peer:
+    async with stage.caller("uac_repeated_invite", "-nr", number=stage.slow_number) as peer:
         run = (await peer.finish()).check()
     assert len({header(message, "X-CallUUID") for message in run.received} - {""}) == 1
     assert len(stage.customer.seen("/slow", CallUUID=run.call_uuid)) == 1

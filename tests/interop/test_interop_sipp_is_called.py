@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 import socket
@@ -236,9 +235,9 @@ async def ringing_without_an_answer_is_cancelled(stage: Stage) -> None:
 async def cancel_waits_for_the_first_response(stage: Stage) -> None:
     async with stage.callee("uas_cancelled_late", "-d", "900") as peer:
         call_uuid = await stage.dial(peer.uri)
-        hanging_up = asyncio.create_task(stage.hang_up(call_uuid))
+        await until(lambda: peer.seen("INVITE"), "the INVITE")
+        await stage.hang_up(call_uuid)
         run = (await peer.finish()).check()
-        await hanging_up
     assert await stage.cause(call_uuid) == (1000, "ORIGINATOR_CANCEL", "cancel")
     assert len(run.requests("CANCEL")) == 1
 

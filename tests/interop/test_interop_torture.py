@@ -113,13 +113,18 @@ class Peer:
                 return status, found
         return None
 
+    def final(self) -> tuple[int, bytes]:
+        """Return the status and text of the next final response."""
+        found = self.response()
+        assert found is not None, "the connection was closed"
+        return found
+
     def assert_alive(self) -> None:
         """Check that OPTIONS is answered at once, and that nothing else comes."""
         self.send(OPTIONS)
-        found = self.response()
-        assert found is not None, "the connection was closed"
-        assert found[0] == 200
-        assert b"\r\nCall-ID: alive\r\n" in found[1], f"unasked: {found[1][:200]!r}"
+        status, text = self.final()
+        assert b"\r\nCall-ID: alive\r\n" in text, f"unasked: {text[:200]!r}"
+        assert status == 200
 
     def _next(self) -> bytes | None:
         if not self.is_stream:
@@ -145,9 +150,7 @@ def judge(platform: Platform, kind: socket.SocketKind, message: bytes, verdict: 
     with Peer(platform, kind) as peer:
         peer.send(message)
         if verdict:
-            found = peer.response()
-            assert found is not None, "closed without an answer"
-            status, text = found
+            status, text = peer.final()
             assert status in verdict, text[:300]
             assert HEADER_OF.get(status, b"") in text
         else:
@@ -178,11 +181,21 @@ def test_rfc5118(name: str, kind: socket.SocketKind, quiet_platform: Platform) -
     judge(quiet_platform, kind, rfc5118(name), OF_RFC5118.get(name, accepted))
 
 
+def test_cancel_on_the_heels_of_its_invite(quiet_platform: Platform) -> None:
+    lines = (
+        "Via: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKheels;rport\r\nMax-Forwards: 70\r\nFrom: <sip:a@127.0.0.1>;tag=1\r\n"
+        "To: <sip:15550001000@127.0.0.1>\r\nCall-ID: heels\r\nCSeq: 1 {0}\r\nContact: <sip:a@127.0.0.1>\r\n\r\n"
+    )
+    with Peer(quiet_platform, socket.SOCK_DGRAM) as peer:
+        for method in ("INVITE", "CANCEL"):
+            peer.send(f"{method} sip:15550001000@127.0.0.1 SIP/2.0\r\n{lines.format(method)}".encode())
+        found = {text.partition(b"\r\nCSeq: 1 ")[2].split()[0]: status for status, text in (peer.final(), peer.final())}
+        assert found == {b"CANCEL": 200, b"INVITE": 487}
+
+
 @pytest.mark.parametrize("name", ["ncl", "mcl01", "inv2543"])
 def test_a_stream_whose_framing_is_lost_is_closed(name: str, quiet_platform: Platform) -> None:
     with Peer(quiet_platform, socket.SOCK_STREAM) as peer:
         peer.send(rfc4475(name))
-        found = peer.response()
-        assert found is not None
-        assert found[0] == 400
+        assert peer.final()[0] == 400
         assert peer.response() is None

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ringback.testing import tones
-from tests.support.sipp import free_port
+from tests.support.sipp import free_media_port, free_port
 from tests.support.waiting import until
 
 _RATES = re.compile(r"\[\d+:(\d+):(\d+)\] audio=(\d+)/(\d+)")
@@ -139,7 +139,7 @@ async def baresip(seed: int = 1, *, answers: str = "auto") -> AsyncIterator[Bare
     """
     with tempfile.TemporaryDirectory(prefix="baresip-") as name:
         folder = Path(name)
-        phone = Baresip(folder, _free_pair(), tones.melody(seed, _SONG_MS))
+        phone = Baresip(folder, free_port(), tones.melody(seed, _SONG_MS))
         control_port = free_port()
         _prepare(phone, control_port, answers)
         with (folder / "output.log").open("wb") as output:
@@ -169,7 +169,7 @@ def _prepare(phone: Baresip, control_port: int, answers: str) -> None:
         file.setsampwidth(2)
         file.setframerate(8_000)
         file.writeframes(phone.song.astype("<i2").tobytes())
-    rtp_port = _free_pair()
+    rtp_port = free_media_port(1)
     config = _CONFIG.format(
         host=_HOST,
         sip_port=phone.port,
@@ -183,21 +183,6 @@ def _prepare(phone: Baresip, control_port: int, answers: str) -> None:
     (phone.folder / "config").write_text(config)
     account = f"<sip:baresip@{_HOST}:{phone.port}>;regint=0;audio_codecs=PCMU,PCMA;answermode={answers}\n"
     (phone.folder / "accounts").write_text(account)
-
-
-def _free_pair() -> int:
-    """Return an even port that is free, and so is the next: baresip binds TLS beside SIP, and RTCP beside RTP."""
-    import socket
-
-    while True:
-        port = free_port() // 2 * 2
-        with socket.socket() as one, socket.socket() as two:
-            try:
-                one.bind((_HOST, port))
-                two.bind((_HOST, port + 1))
-            except OSError:
-                continue
-            return port
 
 
 async def _connect(port: int, folder: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import re
 import socket
 import tempfile
@@ -20,10 +21,11 @@ import psutil
 from tests.support.waiting import until
 
 _HOST = "127.0.0.1"
+_KINDS = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
 _RULE = re.compile(r"^-{40,}.*\n", re.MULTILINE)
 _ENTRY = re.compile(r"\w+ message (sent|received) [(\[]\d+\]? bytes\)? ?:\n\n")
-_media_ports = itertools.cycle(range(12_000, 18_000, 4))
-"""Below the ports that the system gives out by itself, and beside those of the platform."""
+_ports = itertools.cycle(range(10_000 + os.getpid() % 50 * 100, 20_000, 4))
+"""Below the ports that the system gives out by itself, and beside those of the platform; four for each who asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ async def sipp(
         keys: Words that replace `[name]` in the messages of the scenario; `[media_port]` in them is SIPp's own.
         swap: Texts of the scenario file and what stands there instead: SIPp takes no keys for status codes.
     """
-    port, media_port = port or free_port(), _free_media_port()
+    port, media_port = port or free_port(), free_media_port(2)
     with tempfile.TemporaryDirectory(prefix="sipp-") as folder:
         _copy(scenario, Path(folder), swap or {})
         words = {name: str(value).replace("[media_port]", str(media_port)) for name, value in (keys or {}).items()}
@@ -185,27 +187,19 @@ def _copy(scenario: Path, folder: Path, swap: Mapping[str, str]) -> None:
 
 
 def free_port() -> int:
-    """Return a port that is free for UDP and TCP on loopback now."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind((_HOST, 0))
-            port = int(udp.getsockname()[1])
-            try:
-                tcp.bind((_HOST, port))
-            except OSError:
-                continue
-            return port
+    """Return an even port that is free for UDP and TCP on loopback, and so is the next."""
+    return next(port for port in _ports if all(_is_free(each, kind) for each in (port, port + 1) for kind in _KINDS))
 
 
-def _free_media_port() -> int:
-    """Return a port that is free together with the second one above it: SIPp binds both."""
-    return next(port for port in _media_ports if _is_free(port) and _is_free(port + 2))
+def free_media_port(beside: int) -> int:
+    """Return an even UDP port that is free together with the one `beside` above it: SIPp and baresip bind two."""
+    return next(port for port in _ports if _is_free(port) and _is_free(port + beside))
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+def _is_free(port: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> bool:
+    with socket.socket(socket.AF_INET, kind) as tried:
         try:
-            udp.bind((_HOST, port))
+            tried.bind((_HOST, port))
         except OSError:
             return False
     return True
