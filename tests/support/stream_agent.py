@@ -131,7 +131,7 @@ class AgentConnection(WSListener):
 
 @asynccontextmanager
 async def stream_agent(**options: Any) -> AsyncIterator[StreamAgent]:
-    """Run an agent on a free loopback port."""
+    """Run an agent on loopback: on `port` if the options name one, else on a free one."""
     agent = StreamAgent(**options)
 
     def accept(request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
@@ -141,7 +141,7 @@ async def stream_agent(**options: Any) -> AsyncIterator[StreamAgent]:
             WSUpgradeResponse.create_101_response(extra_headers=headers), AgentConnection(agent)
         )
 
-    server = await ws_create_server(accept, "127.0.0.1", 0, enable_auto_pong=False)
+    server = await ws_create_server(accept, "127.0.0.1", agent.port, enable_auto_pong=False)
     agent.port = server.sockets[0].getsockname()[1]
     try:
         yield agent
