@@ -108,8 +108,8 @@ async def test_tracks_carry_what_the_caller_says_and_what_the_caller_hears(
     for connection, tracks in ((both, ("inbound", "outbound")), (outbound, ("outbound",)), (inbound, ("inbound",))):
         for track in tracks:
             assert_gapless(connection, track)
-    inbound_frames, outbound_frames = len(frames(both, "inbound")), len(frames(both, "outbound"))
-    assert abs(inbound_frames - outbound_frames) <= 5
+    # What is received waits for late packets, up to 200 ms; what is sent does not.
+    assert abs(len(frames(both, "inbound")) - len(frames(both, "outbound"))) <= 15
     ended = await hung_up(call)
     assert ended.by == "us"
     for connection in (agent, both, outbound, inbound):
