@@ -56,6 +56,51 @@ class Receiver:
     State: `packet` for each datagram of the locked source, `tick` once per slot when `now >= deadline`.
     """
 
+    __slots__ = (
+        "_calm_since",
+        "_concealer",
+        "_drift_left",
+        "_emit",
+        "_fast_ts",
+        "_front",
+        "_had_loss",
+        "_history",
+        "_is_flowing",
+        "_is_warming",
+        "_jitter_16",
+        "_late_run",
+        "_law",
+        "_least_late",
+        "_lost_before",
+        "_made_up_run",
+        "_merge",
+        "_next_ts",
+        "_noise",
+        "_noise_level",
+        "_order",
+        "_pending",
+        "_phase",
+        "_plain_type",
+        "_ssrc",
+        "_transit",
+        "_types",
+        "_wait",
+        "_window",
+        "_window_max",
+        "_window_min",
+        "concealed_samples",
+        "deadline",
+        "duplicates",
+        "flooded",
+        "hold_fill",
+        "inserted_frames",
+        "late",
+        "received",
+        "restarts",
+        "skipped_frames",
+        "unusable",
+    )
+
     def __init__(
         self, now: Instant, law: Law, emit: Callable[[bytes], None], *, window_ms: int, window_max_ms: int
     ) -> None:

@@ -168,7 +168,13 @@ class Agent:
     async def start(self) -> None:
         """Listen on both ports."""
         self._ws = await picows.ws_create_server(
-            self._route, self._ws_host, self._ws_port, max_frame_size=_MESSAGE_MAX_BYTES, backlog=1024
+            self._route,
+            self._ws_host,
+            self._ws_port,
+            max_frame_size=_MESSAGE_MAX_BYTES,
+            backlog=1024,
+            # The library doubles it when more arrives at once.
+            read_buffer_init_size=4_096,
         )
         self._ws_port = int(self._ws.sockets[0].getsockname()[1])
         await self._http.start()

@@ -53,6 +53,8 @@ _HINTS = {
 _ATTEMPT_MIN_MS = 100
 """A shorter attempt is not worth beginning."""
 _RESUME_READING_S = 0.05
+_READ_BUFFER_BYTES = 4_096
+"""Several messages of 20 ms; the library doubles it for an agent that sends more at once."""
 _NEVER = Instant(0)
 _TEXT = WSMsgType.TEXT
 
@@ -326,6 +328,7 @@ class StreamClient:
                 logger_name=_picows_log,
                 enable_auto_ping=False,
                 max_frame_size=self._settings.stream_frame_max_bytes,
+                read_buffer_init_size=_READ_BUFFER_BYTES,
                 extra_headers=handshake_headers(self.command),
                 max_redirects=0,
                 socket_factory=lambda _: sock,
