@@ -16,7 +16,7 @@ from ringback.cli.echo_agent import EchoAgent
 from ringback.cli.output import write_result
 from ringback.cli.ports import choose_port
 from ringback.cli.readiness import ReadinessWatch
-from ringback.cli.serve import preload, serve
+from ringback.cli.serve import exit_on_sigterm, preload, serve
 from ringback.cli.settings import host_and_port, load_settings
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def dev(
     flags = _flags(answer_url=answer_url, http=http, sip=sip, rtp_ports=rtp_ports, data=data, workers=workers)
     loaded = load_settings(flags=flags)
     folder = open_data_folder(loaded.config.data_dir)
+    exit_on_sigterm()
     with locked(folder):
         config, remarks = _with_ports(loaded, folder)
         agent = EchoAgent(detached_limit_s=config.media.detached_limit_s)

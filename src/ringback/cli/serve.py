@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
-from ringback.cli.failure import Failure
+from ringback.cli.failure import ExitCode, Failure
 
 if TYPE_CHECKING:
     from ringback.config import Config
+
+
+def exit_on_sigterm() -> None:
+    """Let SIGTERM end a start as Ctrl-C does, so that what was started is ended too; the server replaces this."""
+    signal.signal(signal.SIGTERM, _exit)
+
+
+def _exit(_number: int, _frame: object) -> None:
+    raise SystemExit(ExitCode.DONE)
 
 
 def preload() -> None:

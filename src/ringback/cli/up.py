@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ringback.cli.data_folder import locked, open_data_folder
 from ringback.cli.ports import choose_port
-from ringback.cli.serve import serve
+from ringback.cli.serve import exit_on_sigterm, serve
 from ringback.cli.settings import load_settings
 
 
@@ -19,6 +19,7 @@ def up(*, config: Path | None = None) -> int:
     """
     settings = load_settings(config, default_env="production").config
     folder = open_data_folder(settings.data_dir)
+    exit_on_sigterm()
     with locked(folder):
         kinds = (socket.SOCK_DGRAM, socket.SOCK_STREAM) if settings.sip.tcp else (socket.SOCK_DGRAM,)
         choose_port(settings.http.host, settings.http.port, [socket.SOCK_STREAM], explicit=True, flag="http.port")
