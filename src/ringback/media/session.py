@@ -129,6 +129,50 @@ class AgentStopped(msgspec.Struct, frozen=True):
 class MediaSession:
     """One leg: RTP in and out, playout of agent audio and files, digits, attached streams."""
 
+    __slots__ = (
+        "_agent",
+        "_awaits_first_audio",
+        "_degraded_at",
+        "_degraded_step",
+        "_digit_audio",
+        "_digits_in",
+        "_digits_out",
+        "_event_type",
+        "_events",
+        "_has_received",
+        "_has_ticked",
+        "_heard_at",
+        "_heard_packets",
+        "_inbound",
+        "_is_busy",
+        "_is_full_second",
+        "_is_idle_reported",
+        "_last_digit",
+        "_last_digit_at",
+        "_last_digit_was_signalled",
+        "_latch",
+        "_law",
+        "_locked",
+        "_malformed",
+        "_marks",
+        "_may_receive",
+        "_outbound",
+        "_played",
+        "_playout",
+        "_plays",
+        "_receiver",
+        "_refused",
+        "_rtcp",
+        "_sender",
+        "_settings",
+        "_slot_at",
+        "_slots_left",
+        "_stall_guard",
+        "_streams",
+        "session_id",
+        "tap",
+    )
+
     tap: Callable[[bytes], None] | None
     """Called with every received 20 ms frame in order: 320 bytes, 8000 Hz, signed 16-bit little-endian."""
 
