@@ -53,6 +53,8 @@ class AgentConnection(WSListener):
         self.close_code: int | None = None
         self.is_gone = False
         self.pings = 0
+        self.pongs: list[bytes] = []
+        self.binary_frames = 0
         self.echoes = agent.echo
         """Whether this connection sends every frame back; a test may change it."""
         self.transport: WSTransport | None = None
@@ -82,7 +84,11 @@ class AgentConnection(WSListener):
             self.pings += 1
             transport.send_pong(frame.get_payload_as_bytes())
             return
+        if frame.msg_type is WSMsgType.PONG:
+            self.pongs.append(frame.get_payload_as_bytes())
+            return
         if frame.msg_type is not WSMsgType.TEXT:
+            self.binary_frames += 1
             return
         message = json.loads(frame.get_payload_as_bytes())
         self.messages.append(message)
@@ -112,6 +118,11 @@ class AgentConnection(WSListener):
         """Send one binary frame."""
         assert self.transport is not None
         self.transport.send(WSMsgType.BINARY, data)
+
+    def ping(self, data: bytes) -> None:
+        """Send a ping."""
+        assert self.transport is not None
+        self.transport.send_ping(data)
 
     def send_continuation(self, text: bytes, *, fin: bool) -> None:
         """Send one raw continuation frame."""
