@@ -6,7 +6,6 @@ product.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -360,7 +359,8 @@ class Leg:
         self.state = state
         self.end: LegEnd | None = None
         self._limits = limits
-        self._outputs: deque[LegOutput] = deque()
+        # A list: few wait at once, and an empty deque takes 760 bytes of every leg.
+        self._outputs: list[LegOutput] = []
         self._timers: Timers[Timer] = Timers()
 
     def handle_input(self, now: Instant, event: LegInput) -> None:
@@ -386,7 +386,7 @@ class Leg:
 
     def poll_output(self) -> LegOutput | None:
         """Return the next effect, or `None`."""
-        return self._outputs.popleft() if self._outputs else None
+        return self._outputs.pop(0) if self._outputs else None
 
     def poll_timeout(self) -> Instant | None:
         """Return the earliest deadline, or `None`."""
