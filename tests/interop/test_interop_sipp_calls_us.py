@@ -45,7 +45,7 @@ def version(message: str) -> int:
 async def talk(stage: Stage, scenario: str, *options: str, **more: object) -> tuple[list[int], list[str]]:
     """Run a scenario whose echo must be heard at its end; return the payload types and the 200s to its INVITEs."""
     async with rtp_party() as party:
-        async with stage.caller(scenario, "-d", "2000", *options, rtp_port=party.port, **more) as peer:  # type: ignore[arg-type]
+        async with stage.caller(scenario, "-d", "3000", *options, rtp_port=party.port, **more) as peer:  # type: ignore[arg-type]
             run = (await peer.finish()).check()
         party.assert_echo()
         return party.payload_types, run.responses(200)
@@ -67,7 +67,7 @@ async def plain_call_over_tcp(stage: Stage) -> None:
 @scene
 async def a_law_alone(stage: Stage) -> None:
     async with rtp_party(payload_type=PCMA) as party:
-        async with stage.caller("uac_call", "-d", "2000", rtp_port=party.port, formats=PCMA) as peer:
+        async with stage.caller("uac_call", "-d", "3000", rtp_port=party.port, formats=PCMA) as peer:
             (await peer.finish()).check()
         party.assert_echo()
         assert set(party.payload_types) == {PCMA}
@@ -86,7 +86,7 @@ async def options_in_and_out_of_a_dialog(stage: Stage) -> None:
 @scene
 async def unknown_method_leaves_the_call_alone(stage: Stage) -> None:
     async with rtp_party() as party:
-        async with stage.caller("uac_unknown_method", "-d", "2000", rtp_port=party.port) as peer:
+        async with stage.caller("uac_unknown_method", "-d", "3000", rtp_port=party.port) as peer:
             run = (await peer.finish()).check()
         party.assert_echo()
     assert [listed(answer, "Allow") for answer in run.responses(405, "PUBLISH")] == [ALLOW, ALLOW]
@@ -139,7 +139,7 @@ async def digits_by_info(stage: Stage) -> None:
 async def reinvite_100_ms_after_the_ack_changes_port_and_codec(stage: Stage) -> None:
     async with rtp_party() as before, rtp_party(2, PCMA) as after:
         async with stage.caller(
-            "uac_reinvite", "-d", "2000", rtp_port=before.port, rtp_port_2=after.port, formats_2=PCMA
+            "uac_reinvite", "-d", "3000", rtp_port=before.port, rtp_port_2=after.port, formats_2=PCMA
         ) as peer:
             run = (await peer.finish()).check()
         after.assert_echo()
@@ -193,7 +193,7 @@ async def bye_in_an_early_dialog(stage: Stage) -> None:
 @scene
 async def late_ack_over_udp(stage: Stage) -> None:
     async with rtp_party() as party:
-        async with stage.caller("uac_late_ack", "-d", "2000", rtp_port=party.port) as peer:
+        async with stage.caller("uac_late_ack", "-d", "3000", rtp_port=party.port) as peer:
             run = (await peer.finish()).check()
         party.assert_echo()
     # After 0.5, 1.5 and 3.5 s; none once the ACK has come.

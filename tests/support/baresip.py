@@ -22,7 +22,7 @@ from tests.support.waiting import until
 _RATES = re.compile(r"\[\d+:(\d+):(\d+)\] audio=(\d+)/(\d+)")
 _HOST = "127.0.0.1"
 _WAV_HEADER_BYTES = 44
-_SONG_MS = 15_000
+_SONG_MS = 25_000
 _CONFIG = """\
 poll_method epoll
 sip_listen {host}:{sip_port}
@@ -76,11 +76,6 @@ class Baresip:
         """Return the `count`-th event of a type, such as `CALL_ESTABLISHED`, as soon as it has come."""
         await until(lambda: len(self._of(event)) >= count, f"{count} × {event}; so far {self._types()}", 15)
         return self._of(event)[count - 1]
-
-    async def until_heard(self, more_ms: int) -> None:
-        """Return when so much more audio has come."""
-        wanted = len(self.heard()) + more_ms * 8
-        await until(lambda: len(self.heard()) >= wanted, f"{more_ms} ms more audio", 20)
 
     async def until_audio_flows(self) -> None:
         """Return when by its own count it sends and receives audio all the time, from some seconds from now on.

@@ -21,7 +21,7 @@ from tests.support.echo_judge import assert_echo
 _HEADER = struct.Struct("!BBHII")
 _FRAME_SAMPLES = 160
 PCMU, PCMA = 0, 8
-MELODY_MS = 8_000
+MELODY_MS = 12_000
 
 
 class RtpParty(asyncio.DatagramProtocol):
