@@ -26,6 +26,7 @@ class PostgresBackend:
             pool_size=settings.readers + 1,
             max_overflow=0,
             pool_pre_ping=True,
+            hide_parameters=True,
             connect_args={
                 "timeout": 5,
                 "server_settings": {

@@ -150,7 +150,9 @@ def _engine(path: str, *, pool_size: int, begin: str, query_only: bool = False) 
     pool: dict[str, Any] = (
         {"poolclass": QueuePool, "pool_size": pool_size, "max_overflow": 0} if pool_size else {"poolclass": StaticPool}
     )
-    engine = create_engine(f"sqlite+pysqlite:///{path}", connect_args={"check_same_thread": False}, **pool)
+    engine = create_engine(
+        f"sqlite+pysqlite:///{path}", connect_args={"check_same_thread": False}, hide_parameters=True, **pool
+    )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:

@@ -51,7 +51,8 @@ def configure_logs(form: LogForm = "auto", level: str = "info", stream: TextIO |
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
-            foreign_pre_chain=shared,
+            # What `extra=` says of a line stands on its record; without the adder it would be lost.
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
         )
     )
     root = logging.getLogger()

@@ -251,3 +251,11 @@ async def test_acknowledged_writes_survive_kill_9(tmp_path: Path) -> None:
     acknowledged += [line.strip() for line in writer.communicate()[0].splitlines(keepends=True) if line.endswith("\n")]
     async with opened(url) as database:
         assert set(acknowledged) <= set(await database.read(call_uuids))
+
+
+async def test_errors_name_no_values(database: Database) -> None:
+    with pytest.raises(DBAPIError) as raised:
+        await database.read(
+            lambda session: session.execute(text("SELECT nothing FROM none WHERE t = :t"), {"t": "s3cr3t"})
+        )
+    assert "s3cr3t" not in repr(raised.value) + str(raised.value)

@@ -106,3 +106,12 @@ def test_auto_form_is_json_off_a_terminal(lines):
     read = lines("auto", "info")
     structlog.get_logger().info("x")
     assert read()[0]["event"] == "x"
+
+
+def test_lines_of_the_standard_library_keep_their_fields(lines):
+    read = lines()
+    extra = {"call_uuid": "u1", "token": TokenText("s3cr3t"), "text": "x\ny"}
+    logging.getLogger("room").warning("callback set aside", extra=extra)
+    (line,) = read()
+    assert (line["event"], line["call_uuid"], line["text"]) == ("callback set aside", "u1", "x\\ny")
+    assert "s3cr3t" not in json.dumps(line)
