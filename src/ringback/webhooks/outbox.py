@@ -231,6 +231,9 @@ class OutboxSender:
         if status is not None and status < 500:
             target.failures = 0
             return
+        if clock.now() < target.closed_until:
+            # It was under way when the pause began: eight failures at once are one reason to wait, not eight.
+            return
         target.failures += 1
         if target.failures >= self._settings.breaker_failures:
             delay_ms = next_delay_ms(self._settings.delivery, target.failures, self._chance)

@@ -245,6 +245,23 @@ async def test_failing_host_gets_one_request_at_a_time(office: Office) -> None:
         assert most == 1
 
 
+async def test_failures_at_once_count_as_one_reason_to_wait(office: Office) -> None:
+    """A host that comes back after a moment is not kept waiting for as long as its callbacks were many."""
+    is_back = False
+
+    async def restart(request: SeenRequest, writer: Writer) -> None:
+        await (fixed("") if is_back else close)(request, writer)
+
+    office.server.on("/hangup", restart)
+    slow = replace(QUICK, delivery=DeliveryRules(first_ms=100, longest_ms=600_000), per_target_max=8)
+    async with office.sender(slow) as sender:
+        await office.put(*[office.callback(f"c{number}") for number in range(8)])
+        await office.until(lambda: sender.counters.failed >= 8)
+        is_back = True
+        await office.until_idle()
+        assert sender.counters.sent == 8
+
+
 async def test_tokens_come_from_the_account(office: Office) -> None:
     office.server.reply("/hangup")
     await office.database.write(lambda session: ensure_account(session, "MA1", "the-token"))
