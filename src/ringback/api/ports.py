@@ -83,7 +83,6 @@ class StreamsPort(Protocol):
         Raises:
             NotFound: No such live call.
             InvalidParameter: The URL is refused, is streamed to already, or a bidirectional stream is active already.
-            LimitReached: The call has all the streams it may have.
         """
 
     async def get(self, account: Account, call_uuid: CallUuid, stream_id: StreamId) -> StreamView | None:

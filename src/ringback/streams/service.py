@@ -16,7 +16,7 @@ from ringback.billing.cdr import billed_duration_s, duration_s
 from ringback.billing.rating import RateTable, amount, money
 from ringback.calls.live import LiveCall
 from ringback.calls.service import CallService
-from ringback.errors import EgressError, InvalidParameter, LimitReached, NotFound, RingbackError
+from ringback.errors import EgressError, InvalidParameter, NotFound, RingbackError
 from ringback.ids import CallUuid, CommandId, StreamId
 from ringback.media.control.commands import CloseStream, OpenStream
 from ringback.media.control.events import (
@@ -114,8 +114,8 @@ class StreamService:
 
         Raises:
             NotFound: no such answered call.
-            InvalidParameter: the content type or the combination is invalid, or the URL is streamed to already.
-            LimitReached: the call has all the streams it may have.
+            InvalidParameter: the content type or the combination is invalid, the URL is streamed to already, or the
+                call has all the streams it may have.
         """
         call = self._calls.find_of(account, call_uuid)
         if call is None or not call.is_answered:
@@ -128,7 +128,7 @@ class StreamService:
         try:
             await self._resolve(url)
         except EgressError as error:
-            raise InvalidParameter(f"service_url parameter is invalid: {error.message}", field="service_url") from error
+            raise InvalidParameter(f"service_url parameter is invalid: {error}", field="service_url") from error
 
     async def get(self, account: Account, call_uuid: CallUuid, stream_id: StreamId) -> StreamView | None:
         """Return a stream, live or ended, or `None`."""
@@ -221,7 +221,11 @@ class StreamService:
                 field="bidirectional",
             )
         if not spec.bidirectional and same_kind >= self.settings.one_way_max:
-            raise LimitReached(f"the call has {same_kind} one-way streams, at most {self.settings.one_way_max}")
+            raise InvalidParameter(
+                f"bidirectional parameter is invalid: the call has {same_kind} one-way streams already",
+                hint="stop one first",
+                field="bidirectional",
+            )
 
     async def _start(self, call: LiveCall, spec: StreamSpec) -> StreamId:
         if call.is_over:
