@@ -33,6 +33,7 @@ class AnsweringPhone:
         """Answer for ever."""
         while True:
             call = await self.phone.next_call(timeout_s=3_600)
+            call.ring()
             call.answer()
             async with self._arrived:
                 self._calls[call.call_uuid] = call

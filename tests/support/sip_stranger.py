@@ -1,0 +1,89 @@
+"""A UDP socket that speaks SIP word by word: whatever a phone would never send."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from ringback.testing.platform import Platform
+
+ECHO = "15550001000"
+GOOD_SDP = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP {formats}\r\n{more}"
+)
+
+
+class Stranger:
+    """A UDP socket that sends requests and reads what comes back."""
+
+    def __init__(self, platform: Platform, host: str = "127.0.0.1") -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((host, 0))
+        self.socket.setblocking(False)
+        self.host, self.port = self.socket.getsockname()
+        self._target = (platform.sip_host, platform.sip_port)
+        self._number = 0
+
+    def __enter__(self) -> Stranger:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        try:
+            self.socket.sendto(data, self._target)
+        except (BlockingIOError, OSError):
+            # A full buffer loses a datagram, as the network would.
+            pass
+
+    async def answer(self, data: bytes, timeout_s: float = 5) -> str:
+        """Return the first final response to one datagram; that to an INVITE is acknowledged."""
+        self.send(data)
+        async with asyncio.timeout(timeout_s):
+            while (text := await self._next()).startswith("SIP/2.0 1"):
+                pass
+        if data.startswith(b"INVITE"):
+            to = next(line for line in text.split("\r\n") if line.startswith("To:"))
+            lines = data.decode().partition("\r\n\r\n")[0].replace("INVITE", "ACK").split("\r\n")
+            kept = [line for line in lines if not line.startswith(("To:", "Content-"))]
+            self.send("\r\n".join([*kept, to, "Content-Length: 0", "", ""]).encode())
+        return text
+
+    async def _next(self) -> str:
+        return (await asyncio.get_running_loop().sock_recv(self.socket, 65_535)).decode()
+
+    def heard(self) -> int:
+        """Return how many datagrams have come."""
+        count = 0
+        while True:
+            try:
+                self.socket.recv(65_535)
+            except BlockingIOError:
+                return count
+            count += 1
+
+    def request(
+        self, method: str = "INVITE", uri: str = f"sip:{ECHO}@127.0.0.1", body: str = "", without: str = "", **more: str
+    ) -> bytes:
+        """Return a request; `without` leaves out a header, `more` replaces or adds some, `_` in names is `-`."""
+        self._number += 1
+        headers = {
+            "Via": f"SIP/2.0/UDP {self.host}:{self.port};branch=z9hG4bK{self.port}x{self._number};rport",
+            "Max-Forwards": "70",
+            "From": f"<sip:stranger@{self.host}>;tag=s{self._number}",
+            "To": f"<{uri[:100]}>",
+            "Call-ID": f"{self.port}-{self._number}@{self.host}",
+            "CSeq": f"1 {method}",
+            "Contact": f"<sip:stranger@{self.host}:{self.port}>",
+        }
+        if body:
+            headers["Content-Type"] = "application/sdp"
+        headers |= {name.replace("_", "-"): value for name, value in more.items()}
+        headers.pop(without, None)
+        lines = [f"{method} {uri} SIP/2.0", *(f"{name}: {value}" for name, value in headers.items())]
+        return ("\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]) + body).encode()
+
+
+def sdp(formats: str, more: str = "") -> str:
+    return GOOD_SDP.format(formats=formats, more=more)
