@@ -6,6 +6,7 @@ import socket
 import pytest
 from tests.support.agent_audio import heard_by, say, sounding
 from tests.support.customer import response, stream
+from tests.support.judging import assert_came_through
 from tests.support.live_calls import connection_of, hung_up, until_heard_ms
 from tests.support.waiting import until
 
@@ -98,10 +99,10 @@ async def test_call_rings_is_answered_and_audio_goes_both_ways(customer, agent, 
     connection = await connection_of(agent, call)
     call.play(tones.melody(9, 1000))
     await until(lambda: len(connection.messages) > 75, "1.5 s of stream")
+    assert_came_through(tones.melody(9, 1000), heard_by(connection), phone.pacer)
+    assert_came_through(tones.melody(9, 1000), call.heard_samples(), phone.pacer)
     heard = call.heard()
-    assert heard.likeness > 0.8
     assert heard.level_dbov == pytest.approx(heard.sent_level_dbov, abs=1)
-    assert tones.find(tones.melody(9, 1000), heard_by(connection)).likeness > 0.9
     assert (await hung_up(call)).by == "us"
     ended = await assert_ended(
         customer, uuid, code=4000, name="Normal Hangup", cause="NORMAL_CLEARING", source="Callee"
@@ -281,7 +282,7 @@ async def test_call_to_an_own_number_joins_two_applications(customer, silent_age
     await until(lambda: callee.is_gone, "the callee's stream to end")
 
 
-async def test_twenty_calls_at_once(customer, agent, make_call, phone):
+async def test_ten_calls_at_once(customer, agent, make_call, phone):
     """Each hears its own echo and no other's."""
 
     async def talk(seed):
@@ -289,14 +290,15 @@ async def test_twenty_calls_at_once(customer, agent, make_call, phone):
         call.ring()
         call.answer()
         await connection_of(agent, call)
+        already_ms = len(call.heard_samples()) / 8
         call.play(tones.melody(seed, 800))
-        await until_heard_ms(call, 1500)
-        assert call.heard().likeness > 0.75
+        await until_heard_ms(call, already_ms + 1500)
+        assert_came_through(tones.melody(seed, 800), call.heard_samples(), phone.pacer)
         await hung_up(call)
         return call.call_uuid
 
-    talks = asyncio.gather(*(talk(seed) for seed in range(20)))
-    made = await asyncio.gather(*(make_call(phone.uri) for _ in range(20)))
+    talks = asyncio.gather(*(talk(seed) for seed in range(10)))
+    made = await asyncio.gather(*(make_call(phone.uri) for _ in range(10)))
     assert sorted(await talks) == sorted(made)
     for uuid in made:
         params = await customer.hangup_params(call_uuid=uuid, timeout_s=20)

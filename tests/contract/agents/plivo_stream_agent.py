@@ -1,7 +1,8 @@
 """A voice agent on the official Python stream SDK, as its documentation shows one (`PlivoFastAPIStreamingHandler`).
 
-It echoes what it hears and tells what its handlers were given as JSON lines. Keys: `*` clears the audio, `9` sets two
-checkpoints, `0` closes the socket. Argument: the auth token, with which the SDK checks the signature of the upgrade.
+It echoes what it hears and tells what its handlers were given as JSON lines. Keys: `9` sets two checkpoints, `*` clears
+the audio and ends the echo, `0` closes the socket. Argument: the auth token, with which the SDK checks the signature of
+the upgrade.
 """
 
 import asyncio
@@ -25,7 +26,8 @@ def tell(**facts: object) -> None:
 async def serve(websocket: WebSocket) -> None:
     handler = PlivoFastAPIStreamingHandler(websocket)
     form = {"content_type": "audio/x-mulaw", "sample_rate": 8000}
-    heard = {"frames": 0}
+    # A send that meets a closed socket leaves this SDK in an endless loop of errors: `*` comes before the end.
+    heard = {"frames": 0, "echoes": True}
 
     @handler.on_connected
     async def connected() -> None:
@@ -41,13 +43,15 @@ async def serve(websocket: WebSocket) -> None:
     @handler.on_media
     async def media(event) -> None:
         heard["frames"] += 1
-        await handler.send_media(event.get_raw_media(), **form)
+        if heard["echoes"]:
+            await handler.send_media(event.get_raw_media(), **form)
 
     @handler.on_dtmf
     async def pressed(event) -> None:
         tell(event="dtmf", digit=event.dtmf.digit)
         match event.dtmf.digit:
             case "*":
+                heard["echoes"] = False
                 await handler.send_clear_audio()
             case "9":
                 await handler.send_checkpoint("before")
