@@ -148,8 +148,12 @@ class LegAudio:
                 await self._media.send(command)
             except CommandRejected as error:
                 if error.reject is RejectCode.INVALID:
-                    # The worker never sends to such an address (multicast, link-local, a port below 1024).
-                    raise NoCommonCodec(error.message, code="media-address-refused") from error
+                    # The worker never sends to such an address. The peer is told about its SDP, not about workers.
+                    raise NoCommonCodec(
+                        f"found media at {command.address.host} port {command.address.port}, "
+                        "allowed is a unicast address and a port from 1024 on",
+                        code="media-address-refused",
+                    ) from error
                 raise
             self._remote = command
         self._sdp = negotiated.state
