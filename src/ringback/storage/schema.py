@@ -1,7 +1,7 @@
 """The schema: which rooms have tables, which migration is the last, and the way there.
 
-Revisions are four digits that only grow. Migrations go forward only; a program refuses a schema newer than itself. A new
-database is made from the models at once; a test keeps the two ways equal.
+Revisions are four digits that only grow. Migrations go forward only; a program refuses a schema newer than itself. A
+new database is made from the models at once; a test keeps the two ways equal.
 """
 
 from __future__ import annotations
