@@ -31,6 +31,7 @@ from ringback.media.control.events import (
     RemoteSet,
     SessionClosed,
     SessionOpened,
+    SessionStats,
     StreamCheckpointPlayed,
     StreamCleared,
     StreamClosed,
@@ -400,6 +401,22 @@ async def test_sessions_of_one_affinity_share_a_worker(pool: MediaPool) -> None:
         await leg.close()
         await leg.one(SessionClosed)
     await idle(pool)
+
+
+async def test_figures_of_every_session_reach_its_listener(pool: MediaPool) -> None:
+    async with rtp_caller() as first, rtp_caller() as second:
+        legs = [TestLeg(pool), TestLeg(pool)]
+        for leg, caller in zip(legs, (first, second), strict=True):
+            opened = await leg.open()
+            await leg.connect(caller.port)
+            caller.start_sending(opened.local.port)
+        for leg in legs:
+
+            def has_figures(leg: TestLeg = leg) -> bool:
+                figures = [event for event in leg.events if isinstance(event, SessionStats)]
+                return any(one.received_packets > 20 and one.sent_packets > 20 for one in figures)
+
+            await until(has_figures, "figures of each session")
 
 
 async def test_draining_workers_finish_their_calls_and_leave(tmp_path: Path) -> None:
