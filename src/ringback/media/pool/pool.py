@@ -206,18 +206,21 @@ class MediaPool:
         opened: asyncio.Future[SessionOpened] = asyncio.get_running_loop().create_future()
         self._sessions[command.session_id] = _Session(slot, listener, affinity, opened)
         self._affinities.bind(affinity, slot.worker_id)
+        is_open = False
         try:
             await slot.link.send(command)
             async with asyncio.timeout(self._settings.command_timeout_ms / 1000):
-                return await opened
+                answer = await opened
+            is_open = True
+            return answer
         except TimeoutError as error:
             raise CommandTimedOut(f"worker {slot.worker_id} did not open session {command.session_id}") from error
         except CommandRejected:
             self._abandon(command.session_id, opened)
             raise
         finally:
-            is_open = opened.done() and not opened.cancelled() and opened.exception() is None
-            # The worker may have opened it all the same: a late or cancelled session must not linger.
+            # The worker may have opened it all the same, even told us so: after a stall of ours the time-out and the
+            # answer come together. A session whose caller does not learn of it must not linger.
             if not is_open and self._abandon(command.session_id, opened) and slot.link is not None:
                 slot.link.post(CloseSession(command_id=self.new_command_id(), session_id=command.session_id))
 
