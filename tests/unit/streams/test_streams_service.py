@@ -19,7 +19,7 @@ from ringback.calls.models import CallRow
 from ringback.calls.state import State as CallState
 from ringback.calls.views import CallDirection
 from ringback.egress.policy import AddressRefused
-from ringback.errors import InvalidParameter, LimitReached, NotFound, RingbackError
+from ringback.errors import InvalidParameter, NotFound, RingbackError
 from ringback.ids import AccountId, CallUuid, StreamId
 from ringback.media.control.commands import CloseStream, OpenStream
 from ringback.media.control.events import StreamClosed, StreamDegraded, StreamDropped, StreamOpened
@@ -255,7 +255,7 @@ async def test_rules_of_several_streams(world: World):
         await world.start(URL + "2", bidirectional=True, audio_track=Track.BOTH)
     await world.start(URL + "2")
     await world.start(URL + "3", audio_track=Track.BOTH)
-    with pytest.raises(LimitReached, match="2 one-way streams"):
+    with pytest.raises(InvalidParameter, match="2 one-way streams"):
         await world.start(URL + "4")
     assert world.streams.live_count == 3
 
