@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from ringback import clock, ids
@@ -22,6 +22,7 @@ _BODY_MAX_BYTES = 65_536
 _CUT_VALUE_CHARS = 1_024
 _CUT_PARAMS_MAX = 64
 _OUTCOME_MAX_CHARS = 255
+_HOLDING_ATTEMPTS = 3
 _PENDING, _SENT, _DEAD = "pending", "sent", "dead"
 
 
@@ -115,6 +116,9 @@ def due(
 ) -> list[StoredCallback]:
     """Return callbacks to send now, in the order of their facts: of each call and target only the oldest one.
 
+    One that the customer's application has answered with an error `_HOLDING_ATTEMPTS` times holds the later ones back
+    no longer: a broken status URL must not cost the hang-up.
+
     Args:
         busy_rows: Rows that are being sent.
         busy_targets: Targets that must not get another request now.
@@ -127,6 +131,7 @@ def due(
             earlier.target == OutboxRow.target,
             earlier.state == _PENDING,
             earlier.id < OutboxRow.id,
+            or_(earlier.attempts < _HOLDING_ATTEMPTS, ~earlier.outcome.startswith("status ")),
         )
         .exists()
     )
@@ -139,7 +144,8 @@ def due(
             OutboxRow.target.not_in(list(busy_targets)),
             is_first,
         )
-        .order_by(OutboxRow.id)
+        # One that fails again and again must not take every turn of a target that gets one request at a time.
+        .order_by(OutboxRow.attempts, OutboxRow.id)
         .limit(limit)
     )
     return [_stored(row) for row in rows]
