@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from tests.support.answering_phone import answering_phone
 from tests.support.customer import Customer, response, stream
+from tests.support.echo import assert_echoed
 from tests.support.raw_api import RawApi
 from tests.support.sip_stranger import ECHO, Stranger, sdp
 from tests.support.stream_agent import stream_agent
@@ -61,9 +62,7 @@ async def test_one_call_too_many(platform: Platform, customer: Customer, phone: 
         assert reply.error == f"{CALLS_MAX} calls are live, at most {CALLS_MAX}"
 
         # The live ones are as they were, and a place that becomes free is given again.
-        inbound[0].play(tones.melody(11, 1_000))
-        await asyncio.sleep(1.4)
-        assert inbound[0].heard().likeness > 0.75
+        await assert_echoed(inbound[0], 21)
         outbound[0].hang_up()
         await customer.hangup_params("/hangup", made[0])
         await until(lambda: platform.metrics()['ringback_calls_active{direction="outbound"}'] == 1, "a free place")

@@ -22,8 +22,6 @@ from ringback.testing.platform import Platform
 pytestmark = pytest.mark.functional
 ECHO = "15550001000"
 NUMBER, NEW_NUMBER = "15554440001", "15554440002"
-GAP_MAX_MS = 60
-"""What a call may miss that nothing hit: three packets, on a machine that also runs the test."""
 ALONE_S = 30
 """How long audio must go on without a server (issue: what must be shown)."""
 
@@ -82,14 +80,14 @@ async def test_worker_that_is_killed_ends_its_own_calls_only() -> None:
                 await asyncio.sleep(1)
                 for call in (new, newer):
                     verdict = await call.verdict()
-                    assert (verdict.ended_by, verdict.quiet_ms) == ("us", 0)
+                    assert verdict.ended_by == "us"
+                    verdict.assert_whole()
 
             survivors = [await call.verdict() for call in calls if call.call_uuid not in hit]
             assert len(survivors) == 2
             for verdict in survivors:
                 assert verdict.ended_by == "us"
-                assert verdict.longest_gap_ms <= GAP_MAX_MS, verdict
-                assert verdict.purity > 0.9
+                verdict.assert_whole()
             await customer.until("/hangup", 4)
             assert [request.params["HangupCauseCode"] for request in customer.requests[-2:]] == ["4000", "4000"]
 
@@ -113,8 +111,7 @@ async def test_server_that_is_killed_costs_no_audio(tmp_path: Path) -> None:
             verdict = await judged.verdict()
             assert verdict.ended_by == "nobody", "there is no server that would take the BYE"
             assert verdict.heard_ms > 1_000 * ALONE_S
-            assert verdict.longest_gap_ms <= GAP_MAX_MS, verdict
-            assert verdict.purity > 0.9, "the last two seconds are the tone"
+            verdict.assert_whole()
             assert not customer.seen("/hangup")
 
             with Platform.start(folder=tmp_path, settings=settings) as second:
@@ -133,7 +130,8 @@ async def test_server_that_is_killed_costs_no_audio(tmp_path: Path) -> None:
                 async with bystander(second.uri(NEW_NUMBER)) as new:
                     await asyncio.sleep(1)
                     verdict = await new.verdict()
-                    assert (verdict.ended_by, verdict.quiet_ms) == ("us", 0)
+                    assert verdict.ended_by == "us"
+                    verdict.assert_whole()
                 assert (await customer.hangup_params("/hangup", new.call_uuid))["HangupCauseCode"] == "4000"
 
                 await until(lambda: not any(map(is_alive, left_alone)), "the old processes to end", timeout_s=20)

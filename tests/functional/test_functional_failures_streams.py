@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 from tests.support.answering_phone import AnsweringPhone, answering_phone
 from tests.support.customer import Customer, response, stream
+from tests.support.echo import assert_echoed
 from tests.support.hostile_agents import raw_agent, say, self_signed, stall
 from tests.support.raw_api import RawApi
 from tests.support.stream_agent import AgentConnection, stream_agent, tcp_server
-
-from ringback.testing import tones
 
 pytestmark = pytest.mark.functional
 OK_PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -234,9 +233,7 @@ async def test_agent_that_comes_back(bench: Bench) -> None:
         call_uuid = await bench.call("returns", stream(agent.url, statusCallbackUrl=bench.status_url))
         await bench.customer.until("/status", 3, CallUUID=call_uuid)
         call = await bench.callee.call_of(call_uuid)
-        call.play(tones.melody(7, 1_500))
-        await asyncio.sleep(1.9)
-        assert call.heard().likeness > 0.75
+        await assert_echoed(call, 20)
         call.hang_up()
         await bench.customer.until("/status", 4, CallUUID=call_uuid)
         events = [each["Event"] for each in bench.status(call_uuid)]

@@ -1,0 +1,25 @@
+"""Whether a call of a phone in this process is echoed, judged by audio."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ringback.phones.call import PhoneCall
+from ringback.testing import tones
+
+_MELODY_MS = 1_500
+_BACK_S = 0.5
+_TRIES = 3
+
+
+async def assert_echoed(call: PhoneCall, seed: int) -> None:
+    """Check that a melody comes back.
+
+    Up to three melodies: a test's own agents and phones share one process, which may be busy for a moment.
+    """
+    for attempt in range(_TRIES):
+        call.play(tones.melody(_TRIES * seed + attempt, _MELODY_MS))
+        await asyncio.sleep(_MELODY_MS / 1000 + _BACK_S)
+        if (heard := call.heard()).likeness > 0.75:
+            return
+    raise AssertionError(f"no echo: {heard}")
