@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -78,39 +79,36 @@ def test_the_histogram_reports_the_99th_percentile_once() -> None:
     assert histogram.take_p99_us() == 0
 
 
-class FakeTimer:
-    def __init__(self) -> None:
-        self.is_cancelled = False
-
-    def cancel(self) -> None:
-        self.is_cancelled = True
-
-
 class FakeLoop:
-    """Holds the pacer's one timer; `run` advances the fake clock from wake to wake."""
+    """Runs the pacer's callbacks; a hold advances the fake clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = int(T0)
-        self.timers: list[tuple[int, Callable[[], None], FakeTimer]] = []
+        self.ready: deque[Callable[[], None]] = deque()
+        self.late_ns = 0
+        self.urgent_at: int | None = None
+        self.holds = 0
         monkeypatch.setattr(clock, "now", lambda: Instant(self.now))
 
-    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Any:
-        timer = FakeTimer()
-        self.timers.append((self.now + int(delay_s * 1e9), callback, timer))
-        return timer
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.ready.append(callback)
+
+    def hold(self, longest_ns: int) -> None:
+        self.holds += 1
+        end = self.now + max(longest_ns, 0) + self.late_ns
+        if self.urgent_at is not None and self.urgent_at < end:
+            end, self.urgent_at = self.urgent_at, None
+        self.now = max(self.now, end)
 
     def run(self, until_ms: float, late_ms: float = 0) -> None:
         until = int(T0 + until_ms * MS)
-        while True:
-            waiting = [entry for entry in self.timers if not entry[2].is_cancelled]
-            assert len(waiting) <= 1, "the pacer has one timer"
-            self.timers = waiting
-            if not waiting or waiting[0][0] > until:
-                self.now = max(self.now, until)
+        self.late_ns = int(late_ms * MS)
+        while self.now < until:
+            assert len(self.ready) <= 1, "the pacer has one callback waiting"
+            if not self.ready:
+                self.now = until
                 return
-            due, callback, _ = self.timers.pop()
-            self.now = max(self.now, due + int(late_ms * MS))
-            callback()
+            self.ready.popleft()()
 
 
 class Recorder:
@@ -141,7 +139,7 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> FakeLoop:
 def make_pacer(loop: FakeLoop) -> Pacer:
     fake: Any = loop
     real: asyncio.AbstractEventLoop = fake
-    return Pacer(real, lambda now: None)
+    return Pacer(real, loop.hold, lambda: None, lambda now: None)
 
 
 def test_each_leg_is_ticked_every_20_ms_on_the_grid(loop: FakeLoop) -> None:
@@ -165,19 +163,21 @@ def test_a_stall_costs_slots_and_never_bursts(loop: FakeLoop) -> None:
     loop.run(100)
     before = len(leg.ticks)
     loop.now += 500 * MS
-    loop.run(620)
+    loop.run(621)
     made_up = len(leg.ticks) - before
     assert made_up == 3, "two made up, one more at its time"
     assert pacer.skipped_slots > 80
 
 
-def test_without_legs_no_timer_runs(loop: FakeLoop) -> None:
+def test_without_legs_nothing_runs(loop: FakeLoop) -> None:
     pacer = make_pacer(loop)
     leg = Recorder(loop)
     pacer.add(leg)
     pacer.remove(leg)
-    assert all(timer.is_cancelled for _, _, timer in loop.timers)
+    loop.run(1)
+    assert not loop.ready
     loop.run(1_000)
+    assert loop.holds == 0
     pacer.add(leg)
     loop.run(1_100)
     assert len(leg.ticks) in (5, 6)
@@ -211,3 +211,45 @@ def test_a_leg_added_within_a_tick_is_paced(loop: FakeLoop) -> None:
     pacer.add(first)
     loop.run(100)
     assert len(second.ticks) in (4, 5)
+
+
+def test_arrivals_are_collected_once_per_slot_before_the_legs_tick(loop: FakeLoop) -> None:
+    fake: Any = loop
+    happened: list[str] = []
+    pacer = Pacer(fake, loop.hold, lambda: happened.append("collect"), lambda now: happened.append("slot"))
+    leg = Recorder(loop)
+    leg.then = lambda: happened.append("tick")
+    pacer.add(leg)
+    loop.run(40.5)
+    assert happened.count("collect") == happened.count("slot")
+    assert 7 <= happened.count("slot") <= 9
+    ticked = happened.index("tick")
+    assert happened[ticked - 1 : ticked + 2] == ["collect", "tick", "slot"]
+
+
+def test_what_is_urgent_ends_a_hold_and_moves_no_slot(loop: FakeLoop) -> None:
+    pacer = make_pacer(loop)
+    leg = Recorder(loop)
+    pacer.add(leg)
+    loop.run(100)
+    before = loop.holds
+    for ms in (102, 103, 107):
+        loop.urgent_at = int(at_ms(ms))
+        loop.run(ms)
+    loop.run(200)
+    assert {later - earlier for earlier, later in zip(leg.ticks, leg.ticks[1:], strict=False)} == {20 * MS}
+    assert loop.holds - before >= 20 + 3
+
+
+def test_the_loop_goes_round_between_a_slot_and_the_hold(loop: FakeLoop) -> None:
+    pacer = make_pacer(loop)
+    pacer.add(Recorder(loop))
+    loop.run(50)
+    rounds = 0
+    while not loop.holds:
+        loop.ready.popleft()()
+    loop.holds = 0
+    while not loop.holds:
+        loop.ready.popleft()()
+        rounds += 1
+    assert rounds >= 4, "callbacks of callbacks of what arrived run before the loop is held again"

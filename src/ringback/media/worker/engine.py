@@ -28,6 +28,7 @@ from ringback.media.control.ledger import Ledger
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import RejectCode, SessionEnd
 from ringback.media.worker.files import PlayFiles
+from ringback.media.worker.hold import LoopHold
 from ringback.media.worker.leg import Leg, Refusal
 from ringback.media.worker.pacer import Pacer
 from ringback.media.worker.ports import PortRange
@@ -55,8 +56,9 @@ class Engine:
         self._on_news = on_news
         self._loop = asyncio.get_running_loop()
         self._ports = PortRange(*rtp_ports, settings.port_rest_ms, settings.port_rest_min_ms)
-        self._pacer = Pacer(self._loop, self._look_after)
-        self._poller = RtpPoller(self._loop)
+        self._poller = RtpPoller()
+        self._hold = LoopHold()
+        self._pacer = Pacer(self._loop, self._hold.hold, self._poller.collect, self._look_after)
         self._files = PlayFiles(settings, self._loop)
         self._legs: dict[SessionId, Leg] = {}
         self._round: deque[Leg] = deque()
@@ -121,6 +123,11 @@ class Engine:
         self.close_all(SessionEnd.RELEASED, close_code=CLOSE_GOING_AWAY)
         self._files.close()
         self._poller.close()
+        self._hold.close()
+
+    def watch(self, descriptor: int) -> None:
+        """Let what arrives here be taken at once, not at the next slot."""
+        self._hold.watch(descriptor)
 
     def report(self, event: AnyEvent) -> None:
         """Keep a state event until the server has it; called by legs."""

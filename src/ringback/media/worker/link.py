@@ -134,6 +134,10 @@ class ControlServer:
         self._connections.add(connection)
         return True
 
+    def watch(self, transport: asyncio.Transport) -> None:
+        """Take commands at once; called by an admitted connection."""
+        self._engine.watch(transport.get_extra_info("socket").fileno())
+
     def forget(self, connection: _Connection) -> None:
         """Let go of a closed connection."""
         self._connections.discard(connection)
@@ -304,6 +308,7 @@ class _Connection(asyncio.Protocol):
             accepted.abort()
             return
         self._transport = accepted
+        self._server.watch(accepted)
         accepted.set_write_buffer_limits(high=self._server._settings.link_high_water_bytes)
 
     def data_received(self, data: bytes) -> None:

@@ -15,6 +15,8 @@ _EARLY_NS = MS // 2
 """The loop's timers count whole milliseconds: a wake this much early is on time."""
 _MAKE_UP_SLOTS = 2 * PHASES
 """After a stall each leg is ticked at most twice; older slots are skipped, never sent in a burst."""
+_ROUNDS = 3
+"""How often the loop goes round between a slot's work and the hold: callbacks of callbacks run without delay."""
 _HISTOGRAM_BOUNDS_US = (250, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 7_500, 10_000, 20_000, 50_000, 100_000)
 
 
@@ -103,18 +105,30 @@ class LatenessHistogram:
 
 
 class Pacer:
-    """Ticks every leg once per 20 ms in its phase; one timer, no task.
+    """Ticks every leg once per 20 ms in its phase; no timer, no task.
+
+    The loop is held between slots, so that it wakes once per slot and takes everything that arrived since in one go;
+    what is urgent ends the hold early (`LoopHold`). A wake per packet was dear: measured 2026-11-22 with
+    benchmarks/worker_load.py.
 
     State: sleeps while it has no legs. A leg may be added or removed at any time, also from within a tick.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_slot: Callable[[Instant], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        hold: Callable[[int], None],
+        on_wake: Callable[[], None],
+        on_slot: Callable[[Instant], None],
+    ) -> None:
         self._loop = loop
+        self._hold = hold
+        self._on_wake = on_wake
         self._on_slot = on_slot
         self._grid = SlotClock(clock.now())
         self._phases: tuple[list[Paced], ...] = tuple([] for _ in range(PHASES))
-        self._timer: asyncio.TimerHandle | None = None
-        self._wakes = False
+        self._runs = False
+        self._rounds = 0
         self.lateness = LatenessHistogram()
 
     def __len__(self) -> int:
@@ -132,40 +146,45 @@ class Pacer:
         phases = list(self._phases)
         phases[index] = [*phases[index], leg]
         self._phases = tuple(phases)
-        if self._timer is None and not self._wakes:
+        if not self._runs:
+            self._runs = True
             self._grid.resume(clock.now())
-            self._schedule()
+            self._loop.call_soon(self._rest)
 
     def remove(self, leg: Paced) -> None:
         """Pace a leg no more; unknown legs are ignored."""
         self._phases = tuple(
             [other for other in phase if other is not leg] if leg in phase else phase for phase in self._phases
         )
-        if not len(self) and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
-    def _schedule(self) -> None:
-        delay_ns = self._grid.next_due() - clock.now()
-        self._timer = self._loop.call_later(max(delay_ns, 0) / 1e9, self._wake)
+    def _rest(self) -> None:
+        """Let the loop go round a few times, then hold it until the next slot; the loop polls after that."""
+        if not len(self):
+            self._runs = False
+            return
+        if self._rounds > 0:
+            self._rounds -= 1
+            self._loop.call_soon(self._rest)
+            return
+        self._loop.call_soon(self._wake)
+        self._hold(self._grid.next_due() - clock.now())
 
     def _wake(self) -> None:
-        self._timer = None
-        self._wakes = True
+        self._rounds = _ROUNDS
+        self._loop.call_soon(self._rest)
         now = clock.now()
         grid = self._grid
-        try:
-            for slot in grid.due(now):
-                # Legs see the grid, not the clock: their frames stay exactly 20 ms apart whatever the wake's lateness.
-                at = grid.instant_of(slot)
-                self.lateness.note(max(now - at, 0))
-                legs = self._phases[slot % PHASES]
-                for leg in legs:
-                    leg.tick(at)
-                for leg in legs:
-                    leg.send()
-                self._on_slot(now)
-        finally:
-            self._wakes = False
-            if len(self):
-                self._schedule()
+        slots = grid.due(now)
+        if not slots:
+            return
+        self._on_wake()
+        for slot in slots:
+            # Legs see the grid, not the clock: their frames stay exactly 20 ms apart whatever the wake's lateness.
+            at = grid.instant_of(slot)
+            self.lateness.note(max(now - at, 0))
+            legs = self._phases[slot % PHASES]
+            for leg in legs:
+                leg.tick(at)
+            for leg in legs:
+                leg.send()
+            self._on_slot(now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import ipaddress
 import select
@@ -20,7 +19,8 @@ _RECEIVE_BUFFER_BYTES = 64 * 1024
 _BIND_ATTEMPTS = 32
 _READ_BYTES = PACKET_MAX_BYTES + 1
 """One byte more than is taken, so that a longer packet is recognised."""
-_SOCKETS_PER_WAKE = 32
+_ROUNDS_MAX = 8
+"""Datagrams read from one socket per slot: eight times the rate of 5 ms packets."""
 
 
 def bind_rtp_socket(
@@ -79,18 +79,16 @@ class RtpReceiver(Protocol):
 
 
 class RtpPoller:
-    """Reads every leg's socket through one epoll: per wake at most 32 sockets, one datagram of each.
+    """Reads every leg's socket through one epoll, whenever `collect` is called: once per slot.
 
     Work is done in runs of the same kind (read all, take all, send all): the interpreter stays warm between system
     calls. Measured 2026-11-22 with benchmarks/worker_load.py against one loop callback per socket. The poll is
     level-triggered, so a socket with more to read comes again after the others.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._epoll = select.epoll()
         self._sockets: dict[int, tuple[Callable[[int], tuple[bytes, tuple[str, int]]], RtpReceiver]] = {}
-        loop.add_reader(self._epoll.fileno(), self._wake)
 
     def __len__(self) -> int:
         return len(self._sockets)
@@ -107,14 +105,20 @@ class RtpPoller:
 
     def close(self) -> None:
         """Stop reading; idempotent."""
-        if not self._epoll.closed:
-            self._loop.remove_reader(self._epoll.fileno())
-            self._epoll.close()
+        self._epoll.close()
 
-    def _wake(self) -> None:
+    def collect(self) -> None:
+        """Deliver what has arrived, at most `_ROUNDS_MAX` datagrams of each socket."""
+        for _ in range(_ROUNDS_MAX):
+            ready = self._epoll.poll(0, len(self._sockets) or 1)
+            if not ready:
+                return
+            self._take(ready)
+
+    def _take(self, ready: list[tuple[int, int]]) -> None:
         arrived = []
         sockets = self._sockets
-        for descriptor, _ in self._epoll.poll(0, _SOCKETS_PER_WAKE):
+        for descriptor, _ in ready:
             recvfrom, receiver = sockets[descriptor]
             try:
                 data, source = recvfrom(_READ_BYTES)
