@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select, update
 
+from ringback.billing.cdr import billed_duration_s, duration_s
 from ringback.ids import CallUuid, StreamId
 from ringback.media.control.values import Track
 from ringback.storage.database import Session
@@ -69,13 +70,17 @@ def list_streams(
 
 
 def close_orphaned_streams(session: Session, now_wall_ms: int) -> int:
-    """Mark the streams that an earlier server left open as failed; return how many."""
-    result = session.execute(
-        update(StreamRow)
-        .where(StreamRow.status.in_((State.INITIATED.value, State.IN_PROGRESS.value)))
-        .values(status=State.FAILED.value, end_reason="server-restart", ended_wall_ms=now_wall_ms)
-    )
-    return int(getattr(result, "rowcount", 0))
+    """Mark the streams that an earlier server left open as failed, with the time they had; return how many."""
+    rows = session.scalars(
+        select(StreamRow).where(StreamRow.status.in_((State.INITIATED.value, State.IN_PROGRESS.value)))
+    ).all()
+    for row in rows:
+        row.status = State.FAILED.value
+        row.end_reason = "server-restart"
+        row.ended_wall_ms = now_wall_ms
+        row.bill_duration_s = duration_s(row.started_wall_ms, now_wall_ms)
+        row.rounded_bill_duration_s = billed_duration_s(row.bill_duration_s)
+    return len(rows)
 
 
 def _view(row: StreamRow) -> StreamView:

@@ -30,6 +30,7 @@ from ringback.storage.database import Database, Session, StorageUnavailable
 from ringback.streams.service import LOST_DETAIL, StreamService, StreamSettings
 from ringback.streams.spec import StreamSpec
 from ringback.streams.state import State
+from ringback.streams.store import close_orphaned_streams
 from ringback.webhooks.models import OutboxRow
 
 ACCOUNT = Account(AccountId("MADEVDEVDEVDEVDEVDEV"), "token-of-the-account")
@@ -358,3 +359,16 @@ async def test_callbacks_keep_their_order_while_the_database_refuses(world: Worl
     await world.settle()
     assert [each["Event"] for each in await world.callbacks()] == ["StartStream", "StopStream"]
     assert await world.status(stream_id) is State.COMPLETED
+
+
+async def test_streams_that_an_earlier_server_left_open_are_closed_with_the_time_they_had(world: World):
+    opened, waiting = await world.start(), await world.start("ws://other.example/ws")
+    await world.open(opened)
+    now_wall_ms = 1_700_000_061_000
+    assert await world.database.write(lambda session: close_orphaned_streams(session, now_wall_ms)) == 2
+    assert await world.database.write(lambda session: close_orphaned_streams(session, now_wall_ms)) == 0
+    views = [await world.streams.get(ACCOUNT, CALL, stream_id) for stream_id in (opened, waiting)]
+    assert [(view.status, view.bill_duration_s, view.rounded_bill_duration_s) for view in views if view] == [
+        (State.FAILED, 61, 120),
+        (State.FAILED, 0, 0),
+    ]
