@@ -40,8 +40,13 @@ def test_taken_explicit_port_fails_and_names_its_owner(taken):
 
 def test_port_zero_takes_one_that_is_free_for_every_kind():
     chosen = choose_port("127.0.0.1", 0, [UDP, TCP], explicit=True, flag="--sip")
-    assert chosen
     assert is_free("127.0.0.1", chosen, [UDP, TCP])
+
+
+def test_port_zero_avoids_ports_that_the_system_hands_out_meanwhile():
+    chosen = {choose_port("127.0.0.1", 0, [UDP, TCP], explicit=True, flag="--sip") for _ in range(20)}
+    assert len(chosen) > 10
+    assert all(29_999 < port < 32_768 for port in chosen)
 
 
 def test_foreign_address_is_refused_with_a_fix():

@@ -7,9 +7,13 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
+from ringback import ids
 from ringback.cli.failure import Failure
 
 _TRIES = 100
+_DRAWN_FROM, _DRAWN_TO = 30_000, 32_768
+"""Above the default RTP ports and below those that systems hand out by themselves (from 32768 on with Linux): whoever
+connects somewhere between our choice and our listening would take one of the latter."""
 
 
 def is_free(host: str, port: int, kinds: Iterable[socket.SocketKind]) -> bool:
@@ -61,9 +65,7 @@ def choose_port(host: str, port: int, kinds: Iterable[socket.SocketKind], *, exp
 
 def _any_free_port(host: str, kinds: tuple[socket.SocketKind, ...]) -> int:
     for _ in range(_TRIES):
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kinds[0]) as probe:
-            probe.bind((host, 0))
-            port = int(probe.getsockname()[1])
+        port = _DRAWN_FROM + int(ids.chance() * (_DRAWN_TO - _DRAWN_FROM))
         if is_free(host, port, kinds):
             return port
     raise Failure("RB5003", "no free port found", host, "name one")

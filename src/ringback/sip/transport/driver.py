@@ -7,6 +7,7 @@ turn of the loop, in order.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Coroutine, Hashable
 
@@ -243,8 +244,10 @@ class SipDriver:
         try:
             await binding
         except OSError as error:
+            # uvloop tells the number alone.
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
             raise SipBindFailed(
-                f"could not bind SIP {transport.value} {host}:{port}: {error.strerror}",
+                f"could not bind SIP {transport.value} {host}:{port}: {reason}",
                 hint="stop the program that uses the port, or set another one with --sip HOST:PORT",
             ) from error
 
