@@ -143,9 +143,8 @@ async def test_logs_hold_no_token_and_no_audio(platform: Platform, customer: Cus
         payloads = {message["media"]["payload"] for message in agent.events("media")}
     secrets = {platform.auth_token, *(payload[:40] for payload in payloads)}
     secrets.add(base64.b64encode(f"{platform.auth_id}:{platform.auth_token}".encode()).decode())
-    logs = [platform.folder / "output.log", *(platform.folder / "run").glob("*.log")]
-    assert len(logs) >= 2
-    texts = {path.name: path.read_text() for path in logs}
+    texts = {path.name: path.read_text() for path in platform.log_files()}
+    assert len(texts) >= 2
     texts["timeline"] = str(await customer.events(call.call_uuid))
     assert "server ready" in texts["output.log"]
     assert "/answer" in texts["timeline"]

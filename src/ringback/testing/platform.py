@@ -11,6 +11,7 @@ Leaving the block asserts that nothing is left: no process, and every gauge idle
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -172,10 +173,14 @@ class Platform:
                 raise PlatformFailed(f"not idle: {busy}\n{self.log_tail()}")
             _pause()
 
+    def log_files(self) -> list[Path]:
+        """Return the log of the server, then those of its media workers."""
+        return [self.folder / "output.log", *sorted((self.folder / "run").glob("*.log*"))]
+
     def log_lines(self) -> list[dict[str, Any]]:
-        """Return every JSON line of the log so far."""
+        """Return every JSON line of the logs so far."""
         lines = []
-        for text in (self.folder / "output.log").read_text(errors="replace").splitlines():
+        for text in itertools.chain(*(path.read_text(errors="replace").splitlines() for path in self.log_files())):
             if text.startswith("{"):
                 try:
                     lines.append(json.loads(text))
@@ -197,7 +202,7 @@ class Platform:
             PlatformFailed: something was.
         """
         errors = [line for line in self.log_lines() if line.get("level") in ("error", "critical")]
-        output = (self.folder / "output.log").read_text(errors="replace")
+        output = "\n".join(path.read_text(errors="replace") for path in self.log_files())
         if errors or "Traceback (most recent call last)" in output:
             raise PlatformFailed(f"{len(errors)} errors were logged: {errors[:3]}\n{self.log_tail()}")
 
