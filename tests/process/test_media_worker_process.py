@@ -419,6 +419,22 @@ async def test_figures_of_every_session_reach_its_listener(pool: MediaPool) -> N
             await until(has_figures, "figures of each session")
 
 
+async def test_the_end_of_the_last_call_is_told_at_once(tmp_path: Path) -> None:
+    """With figures once a minute otherwise: a gauge must not say for long that a port is taken."""
+    settings = pool_settings(tmp_path / "run", workers=1, worker=WorkerSettings(stats_interval_ms=60_000))
+    async with running_pool(settings) as pool:
+        legs = [TestLeg(pool) for _ in range(2)]
+        for leg in legs:
+            await leg.open()
+        await legs[0].close()
+        assert pool.workers()[0].stats is None
+        await legs[1].close()
+        await until(lambda: pool.workers()[0].stats, "the figures")
+        stats = pool.workers()[0].stats
+        assert stats is not None
+        assert (stats.sessions, stats.open_ports) == (0, 0)
+
+
 async def test_draining_workers_finish_their_calls_and_leave(tmp_path: Path) -> None:
     async with running_pool(pool_settings(tmp_path / "run")) as pool:
         leg = TestLeg(pool)

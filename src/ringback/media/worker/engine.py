@@ -52,6 +52,8 @@ class Engine:
         self.ledger = Ledger(settings.ledger_max_items, settings.ledger_max_bytes)
         self.is_draining = False
         self.on_stats: Callable[[SessionStats], None] | None = None
+        self.on_idle: Callable[[], None] | None = None
+        """Called when the last session is closed and its port free."""
         self._settings = settings
         self._on_news = on_news
         self._loop = asyncio.get_running_loop()
@@ -217,6 +219,8 @@ class Engine:
         self._ports.release(now, leg.port)
         self._sent_before += leg.sent_packets
         self._received_before += leg.received_packets
+        if not self._legs and self.on_idle is not None:
+            self.on_idle()
 
     def _look_after(self, now: Instant) -> None:
         """Give each leg its turn about once per second, spread over the slots so that no slot pays for all."""

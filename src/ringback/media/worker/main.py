@@ -95,9 +95,13 @@ async def run_worker(options: Options) -> None:
     await control.listen(options.socket)
     _tune_collector()
     _log.info("worker listening", worker_id=options.worker_id)
-    stats_timer = _repeat(
-        loop, options.settings.stats_interval_ms / 1000, lambda: control.send_statistics(engine.stats())
-    )
+
+    def tell_figures() -> None:
+        control.send_statistics(engine.stats())
+
+    # At the end of the last call at once, so that no gauge says for a second more that something is left.
+    engine.on_idle = tell_figures
+    stats_timer = _repeat(loop, options.settings.stats_interval_ms / 1000, tell_figures)
     watcher = asyncio.create_task(_watch(engine, control, options.settings, changed))
     try:
         await control.shutdown_asked.wait()
