@@ -124,9 +124,9 @@ class Node:
         stack.push_async_callback(self.legs.close)
         stack.push_async_callback(self.flows.close)
         stack.push_async_callback(self.calls.close)
-        # Done first at the end, so that no call begins while the others are hung up.
-        stack.callback(self.legs.drain)
         await self._start_http()
+        # Done first at the end, so that no call begins while requests and calls are being ended.
+        stack.callback(self.legs.drain)
         stack.callback(asyncio.create_task(self._refresh_gateways()).cancel)
         # The 120,000 objects of imported modules need not be looked through again while calls are set up.
         gc.freeze()
