@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.support.answering_phone import AnsweringPhone, answering_phone
 from tests.support.customer import Customer, response
+from tests.support.endings import ending_of
 from tests.support.http_server import Handler, ScriptedServer, close, drip, fixed, hang, http_server, raw
 from tests.support.raw_api import RawApi
 
@@ -133,17 +134,9 @@ class Bench:
         assert params["CallStatus"] == "completed"
         record = (await self.api("GET", f"Call/{call_uuid}/")).json
         assert (record["hangup_cause_code"], record["hangup_source"]) == (code, source)
-        ended = await self.ending(call_uuid)
+        ended = await ending_of(self.customer, call_uuid)
         assert says in ended["detail"], ended
         return params
-
-    async def ending(self, call_uuid: str) -> dict[str, Any]:
-        """Return what the timeline says about the end of a call; facts are written within 100 ms."""
-        for _ in range(100):
-            if found := await self.customer.events(call_uuid, "call", state="ended"):
-                return dict(found[0]["fields"])
-            await asyncio.sleep(0.05)
-        raise AssertionError("the timeline does not tell the end")
 
     async def incoming(self, fault: Fault) -> None:
         """Call a number whose answer_url fails: the caller is refused, nobody was answered."""

@@ -52,6 +52,7 @@ class Verdict:
 
     def assert_whole(self) -> None:
         """Check that the tone came back without a gap, but for what the machine's own stalls explain."""
+        assert self.heard_ms, self
         assert self.longest_gap_ms <= GAP_MAX_MS + 3 * self.stalled_ms, self
         assert self.purity > 0.9, self
 

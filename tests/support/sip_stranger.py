@@ -84,6 +84,31 @@ class Stranger:
         lines = [f"{method} {uri} SIP/2.0", *(f"{name}: {value}" for name, value in headers.items())]
         return ("\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]) + body).encode()
 
+    async def serve(self, status: str, body: str, timeout_s: float = 10) -> list[str]:
+        """Answer the next INVITE with this, take what follows up to BYE, and return the methods in order."""
+        methods: list[str] = []
+        async with asyncio.timeout(timeout_s):
+            while "BYE" not in methods:
+                text = await self._next()
+                method = text.partition(" ")[0]
+                if method == "ACK" or method not in methods:
+                    methods.append(method)
+                if method in ("INVITE", "BYE"):
+                    self._reply(text, status if method == "INVITE" else "200 OK", body)
+        return methods
+
+    def _reply(self, request: str, status: str, body: str) -> None:
+        wanted = ("via:", "from:", "to:", "call-id:", "cseq:", "record-route:")
+        lines = [line for line in request.split("\r\n") if line.lower().startswith(wanted)]
+        lines = [
+            f"{line};tag=stranger" if line.lower().startswith("to:") and "tag=" not in line else line for line in lines
+        ]
+        if not request.startswith("INVITE"):
+            body = ""
+        more = [f"Contact: <sip:stranger@{self.host}:{self.port}>", f"Content-Length: {len(body)}"]
+        more += ["Content-Type: application/sdp"] if body else []
+        self.send("\r\n".join([f"SIP/2.0 {status}", *lines, *more, "", body]).encode())
+
 
 def sdp(formats: str, more: str = "") -> str:
     return GOOD_SDP.format(formats=formats, more=more)
