@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -27,9 +28,9 @@ from ringback.config import AppSection, Config, TrunkSection
 from ringback.egress.download import MediaCache, MediaSettings
 from ringback.egress.http import HttpClient, HttpSettings
 from ringback.egress.own_addresses import own_addresses
-from ringback.egress.policy import AllowRule, Mode, Policy, parse_allow
+from ringback.egress.policy import AllowRule, Mode, Policy, parse_allow, sip_refusal
 from ringback.egress.resolve import Resolver, resolve_url
-from ringback.errors import ConfigError, EgressError
+from ringback.errors import ConfigError, EgressError, RingbackError
 from ringback.ids import AccountId, AppId
 from ringback.media.control.settings import PoolSettings, WorkerSettings
 from ringback.media.pool.pool import MediaPool
@@ -55,6 +56,8 @@ from ringback.webhooks.store import OutboundCallback, enqueue, waiting_callbacks
 _log = structlog.get_logger(__name__)
 
 _DEFAULT_CALLS = 1_000
+_FLUSH_S = 1.0
+_FLUSH_POLL_S = 0.02
 _GATEWAY_INTERVAL_S = 300.0
 """How often the names of trunk gateways are looked up again."""
 
@@ -152,14 +155,14 @@ class Node:
 
     async def _start_egress(self) -> None:
         config = self.config
-        policy = Policy(
+        self.policy = Policy(
             mode=Mode(config.egress.mode),
             allow=tuple(map(_allow_rule, config.egress.allow)),
             own_addresses=own_addresses(),
             own_ports=frozenset({config.http.port, config.sip.port}),
             is_plain_allowed=config.stream.allow_insecure == "always",
         )
-        self.resolver = Resolver(policy)
+        self.resolver = Resolver(self.policy)
         self._stack.callback(self.resolver.close)
         try:
             self.http = HttpClient(self.resolver, HttpSettings(ca_file=config.egress.ca_file))
@@ -188,6 +191,16 @@ class Node:
         )
         self.outbox.start()
         self._stack.push_async_callback(self.outbox.close)
+        self._stack.push_async_callback(self._flush_outbox)
+
+    async def _flush_outbox(self) -> None:
+        """Give the last hang-up callbacks a moment to leave; what does not is sent by the next server."""
+        self.outbox.wake()
+        with contextlib.suppress(TimeoutError, RingbackError):
+            async with asyncio.timeout(_FLUSH_S):
+                # The database is the truth, and other callbacks may be waiting for their next attempt: hence polling.
+                while await self.database.read(waiting_callbacks):  # noqa: ASYNC110 - the reason stands above
+                    await asyncio.sleep(_FLUSH_POLL_S)
 
     async def _start_pool(self) -> MediaPool:
         config = self.config
@@ -247,6 +260,7 @@ class Node:
                 media_idle_ms=config.media.idle_ms,
             ),
             trunks,
+            judge_target=lambda host, port: sip_refusal(self.policy, host, port),
         )
 
     @property
@@ -358,7 +372,8 @@ class Node:
     async def set_gauges(self) -> None:
         """Bring every gauge up to date; what workers count is up to a second old."""
         metrics = self.metrics
-        metrics.webhook_outbox_depth.set(await self.database.read(waiting_callbacks))
+        with contextlib.suppress(RingbackError):
+            metrics.webhook_outbox_depth.set(await self.database.read(waiting_callbacks))
         live = self.calls.live()
         inbound = sum(call.is_inbound for call in live)
         metrics.calls_active.labels(direction="inbound").set(inbound)

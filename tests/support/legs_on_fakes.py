@@ -58,7 +58,16 @@ class LegsOnFakes:
         self.clock = Clock()
         self.incoming: list[SipLeg] = []
         self.events: dict[str, list[LegEvent]] = {}
-        self.legs = Legs(self.sip, self.media, self.facts, settings or SignallingSettings(), trunks, now=self.clock)
+        self.forbidden: set[str] = set()
+        self.legs = Legs(
+            self.sip,
+            self.media,
+            self.facts,
+            settings or SignallingSettings(),
+            trunks,
+            now=self.clock,
+            judge_target=lambda host, port: f"{host} is closed" if host in self.forbidden else "",
+        )
         self.legs.on_incoming = self._take
 
     def call_in(self, event: InviteReceived | None = None) -> SipLeg:

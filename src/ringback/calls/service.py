@@ -254,7 +254,7 @@ class CallService:
             )
         if request.to.lower().startswith("sip:"):
             check_address("to", request.to, ("sip",))
-            return common
+            return replace(common, is_customers_uri=True)
         if self.settings.allowed_prefixes and not request.to.startswith(self.settings.allowed_prefixes):
             raise InvalidParameter(
                 f"to parameter is invalid: calls to {request.to} are not allowed",

@@ -18,6 +18,7 @@ IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network
 
 HOST_MAX_CHARS = 253
+FIRST_FREE_PORT = 1_024
 URL_MAX_CHARS = 8_192
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _SECURE = frozenset({"https", "wss"})
@@ -202,6 +203,32 @@ def check_address(policy: Policy, url: CheckedUrl, address: IpAddress) -> None:
         raise AddressRefused(f"{url.scheme} is not allowed to a public address", hint="use https or wss")
 
 
+def sip_refusal(policy: Policy, host: str, port: int) -> str:
+    """Return why a customer's SIP URI may not lead to the numeric address `host`, or an empty text when it may.
+
+    Under `DEV` the networks of a desk are open: loopback and private addresses, where the phones are.
+    """
+    address = _literal(host)
+    if address is None:
+        return f"{host[:80]} is no address"
+    judged_addresses = (address, *_embedded(address))
+    if any(
+        judged in network for judged in judged_addresses for network in _METADATA if network.version == judged.version
+    ):
+        return f"{address} is a link-local or metadata address"
+    if any(rule.covers(host, address, port) for rule in policy.allow):
+        return ""
+    if port < FIRST_FREE_PORT:
+        return f"port {port} is none where SIP listens"
+    if policy.mode is Mode.DEV:
+        return ""
+    for judged in judged_addresses:
+        name = denied_network(judged) or ("an address of this machine" if judged in policy.own_addresses else "")
+        if name:
+            return f"{judged} is {name} (egress.allow can open it)"
+    return ""
+
+
 def denied_network(address: IpAddress) -> str:
     """Return what kind of forbidden address this is, or an empty text for a public one."""
     table: Iterable[tuple[IpNetwork, str]] = _DENIED_V4 if address.version == 4 else _DENIED_V6
@@ -303,7 +330,7 @@ def _is_loopback(address: IpAddress) -> bool:
 
 
 def _check_port(policy: Policy, port: int) -> None:
-    if port not in (80, 443) and (port < 1024 or port in policy.denied_ports):
+    if port not in (80, 443) and (port < FIRST_FREE_PORT or port in policy.denied_ports):
         raise AddressRefused(f"port {port} is not allowed", hint="use 80, 443 or 1024-65535")
 
 

@@ -120,6 +120,7 @@ class DialRequest:
         codecs: Offered, in order of preference; empty: those of the settings.
         nat: Latching of the trunk.
         affinity: Legs with the same value share a media worker.
+        is_customers_uri: A customer wrote `request_uri`: its addresses must be allowed, those of gateways need not.
     """
 
     call_uuid: str
@@ -136,3 +137,4 @@ class DialRequest:
     codecs: tuple[str, ...] = ()
     nat: NatMode = NatMode.AUTO
     affinity: str = ""
+    is_customers_uri: bool = False

@@ -31,6 +31,8 @@ class OutboundPart:
     invite: OutboundInvite
     target_uris: tuple[str, ...]
     ring_timeout_ms: int
+    is_customers_uri: bool = False
+    """Whether a customer wrote the URI, so that its addresses must pass `LegServices.judge_target`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

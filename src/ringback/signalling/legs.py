@@ -29,7 +29,7 @@ from ringback.signalling.leg_ends import warning_header
 from ringback.signalling.leg_parts import InboundPart, OutboundPart, Parties
 from ringback.signalling.negotiate import bind_host
 from ringback.signalling.settings import SignallingSettings
-from ringback.signalling.sip_leg import LegServices, SipLeg
+from ringback.signalling.sip_leg import LegServices, SipLeg, TargetJudge, any_target
 from ringback.signalling.sip_port import SipPort
 from ringback.signalling.sip_timeline import SipTimeline
 from ringback.sip.address import name_addr
@@ -70,6 +70,7 @@ class Legs:
         trunks: Iterable[Trunk] = (),
         *,
         now: Callable[[], Instant] = clock.now,
+        judge_target: TargetJudge = any_target,
     ) -> None:
         self.on_incoming: Callable[[SipLeg], None] = _nobody
         self.trunks = tuple(trunks)
@@ -78,7 +79,7 @@ class Legs:
         self._media = media
         self._timeline = timeline
         self._settings = settings
-        self._services = LegServices(sip, media, timeline, settings, self._place, self._forget, now)
+        self._services = LegServices(sip, media, timeline, settings, self._place, self._forget, now, judge_target)
         self._live: dict[LegId, SipLeg] = {}
         self._by_invite: dict[InviteId, SipLeg] = {}
         self._sip_timeline = SipTimeline(timeline, settings.maximum_waiting_traces)
@@ -194,6 +195,7 @@ class Legs:
             ),
             tuple(_gateway_uri(gateway) for gateway in request.targets) or (request.request_uri,),
             request.ring_timeout_ms,
+            request.is_customers_uri,
         )
         parties = Parties(
             caller=party(parse_uri(from_uri)),

@@ -92,6 +92,15 @@ LegListener = Callable[[LegEvent], None]
 _MAXIMUM_TARGETS: Final = 16
 
 
+TargetJudge = Callable[[str, int], str]
+"""Returns why a customer's SIP URI may not lead to this address and port, or an empty text."""
+
+
+def any_target(_host: str, _port: int) -> str:
+    """Allow every target."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class LegServices:
     """What every leg of a node shares.
@@ -106,6 +115,7 @@ class LegServices:
     place: Callable[[SipLeg, OutboundInvite], InviteId]
     on_ended: Callable[[SipLeg], None]
     now: Callable[[], Instant] = clock.now
+    judge_target: TargetJudge = any_target
 
 
 class SipLeg:
@@ -481,6 +491,13 @@ class SipLeg:
                 found.update(dict.fromkeys(await self._services.sip.resolve(uri)))
             except RingbackError as error:
                 problems.append(str(error))
+        if part.is_customers_uri:
+            refusals = {target: self._services.judge_target(target.host, target.port) for target in found}
+            if found and all(refusals.values()):
+                detail = "; ".join(dict.fromkeys(refusals.values()))
+                self._feed(Trigger.UNRESOLVED, LegEnd(LegEndKind.REFUSED, 403, "Forbidden", "", detail))
+                return
+            found = {target: None for target, refusal in refusals.items() if not refusal}
         self._targets = tuple(found)[:_MAXIMUM_TARGETS]
         if self._targets:
             self.source_host = self._targets[0].host

@@ -18,6 +18,7 @@ from ringback.egress.policy import (
     check_url,
     denied_network,
     parse_allow,
+    sip_refusal,
     without_credentials,
 )
 
@@ -264,3 +265,30 @@ def test_kinds_of_addresses_have_names() -> None:
 )
 def test_credentials_are_taken_out_of_a_url(url: str, rest: str, credentials: str) -> None:
     assert without_credentials(url) == (rest, credentials)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "word"),
+    [
+        ("127.0.0.1", 16379, "loopback"),
+        ("10.1.2.3", 5060, "private"),
+        ("::ffff:10.1.2.3", 5060, "private"),
+        ("169.254.169.254", 5060, "metadata"),
+        ("8.8.8.8", 22, "port 22"),
+        ("pbx.local", 5060, "no address"),
+    ],
+)
+def test_a_customers_sip_uri_leads_to_no_forbidden_address(host: str, port: int, word: str):
+    assert word in sip_refusal(Policy(), host, port)
+
+
+def test_sip_uris_lead_to_public_addresses_and_to_allowed_networks():
+    assert sip_refusal(Policy(), "8.8.8.8", 5060) == ""
+    assert sip_refusal(Policy(allow=(parse_allow("10.0.0.0/8"),)), "10.1.2.3", 5060) == ""
+
+
+def test_development_opens_the_desk_but_no_metadata_address():
+    policy = Policy(mode=Mode.DEV)
+    assert sip_refusal(policy, "127.0.0.1", 5070) == ""
+    assert sip_refusal(policy, "192.168.1.7", 5060) == ""
+    assert "metadata" in sip_refusal(policy, "169.254.169.254", 5060)
