@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tests.support.legs_on_fakes import LegsOnFakes
+
 from ringback.numbers.trunks import Gateway
 from ringback.signalling.events import DialRequest, LegEndKind
-from tests.support.legs_on_fakes import LegsOnFakes
 
 
 async def test_a_customers_uri_to_a_closed_address_is_never_dialled() -> None:
