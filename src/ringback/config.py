@@ -113,6 +113,7 @@ class Stream(Section):
 
     connect_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
     connect_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """At most; all attempts and pauses together take no longer than 12 s, because the caller hears silence."""
     connect_gap_ms: Annotated[int, Field(ge=0, le=60_000)] = 1_000
     playout_max_ms: Annotated[int, Field(ge=1_000, le=600_000)] = 60_000
     uplink_max_ms: Annotated[int, Field(ge=100, le=30_000)] = 2_000
