@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import select
+import signal
 import socket
 import struct
 import sys
@@ -50,6 +51,8 @@ class Outcome:
     round_trip_p50_ms: float
     round_trip_p99_ms: float
     lateness_p99_ms: float
+    trips_ms: list[float]
+    """Median round trip of each quarter of a second from the end of the warm-up on."""
 
 
 def frame_of(call: int, number: int) -> bytes:
@@ -64,8 +67,8 @@ def call_of(frame: bytes) -> tuple[int, int]:
     return (a - 1) * 100 + b - 1, (c - 1) * 10_000 + (d - 1) * 100 + e - 1
 
 
-def run_sender(calls: int, seconds: float, pipe: Connection) -> None:
-    """Send and receive RTP of every call on a 5 ms wheel; reports an `Outcome`."""
+def run_sender(calls: int, seconds: float, phases: int, pipe: Connection) -> None:
+    """Send and receive RTP of every call on a wheel of so many phases in 20 ms; reports an `Outcome`."""
     sockets = []
     for _ in range(calls):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -84,20 +87,22 @@ def run_sender(calls: int, seconds: float, pipe: Connection) -> None:
     returned = [0] * calls
     foreign = 0
     trips: list[float] = []
+    timeline: dict[int, list[float]] = {}
     lates: list[float] = []
     last_at = [0.0] * calls
+    pace = 0.02 / phases
     start = time.monotonic()
     slot = 0
     end = start + WARM_UP_S + seconds + TAIL_S
     while (now := time.monotonic()) < end:
-        while slot < total * 4 and now >= start + slot * 0.005:
-            number, phase = divmod(slot, 4)
-            for call in range(phase, calls, 4):
+        while slot < total * phases and now >= start + slot * pace:
+            number, phase = divmod(slot, phases)
+            for call in range(phase, calls, phases):
                 header = HEADER.pack(0x80, 0, number & 0xFFFF, number * FRAME_BYTES, call + 1)
                 sent_at[call][number] = time.monotonic()
                 sockets[call].sendto(header + frames[call][number], remotes[call])
             slot += 1
-        wait = start + slot * 0.005 - time.monotonic() if slot < total * 4 else 0.01
+        wait = start + slot * pace - time.monotonic() if slot < total * phases else 0.01
         for descriptor, _ in poll.poll(max(wait, 0.0)):
             call = by_descriptor[descriptor]
             data = sockets[call].recv(2_048)
@@ -113,6 +118,7 @@ def run_sender(calls: int, seconds: float, pipe: Connection) -> None:
             elif number >= first_counted and data[12:] == frames[call][number]:
                 returned[call] += 1
                 trips.append(at - sent_at[call][number])
+                timeline.setdefault(int((at - start - WARM_UP_S) * 4), []).append(trips[-1])
     counted = total - first_counted
     trips.sort()
     lates.sort()
@@ -124,6 +130,7 @@ def run_sender(calls: int, seconds: float, pipe: Connection) -> None:
             foreign_frames=foreign,
             round_trip_p50_ms=round(trips[len(trips) // 2] * 1_000, 2) if trips else 0.0,
             round_trip_p99_ms=round(trips[len(trips) * 99 // 100] * 1_000, 2) if trips else 0.0,
+            trips_ms=[round(sorted(some)[len(some) // 2] * 1_000, 1) for _, some in sorted(timeline.items())],
             lateness_p99_ms=round(lates[len(lates) * 99 // 100] * 1_000, 2) if lates else 0.0,
         )
     )
@@ -171,13 +178,13 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def measure(calls: int, seconds: float) -> dict[str, Any]:
+async def measure(calls: int, seconds: float, phases: int, stall_s: float) -> dict[str, Any]:
     """Return the figures of one run."""
     context = multiprocessing.get_context("spawn")
     echo_pipe, echo_end = context.Pipe()
     sender_pipe, sender_end = context.Pipe()
     echo = context.Process(target=run_echo, args=(echo_end,), daemon=True)
-    sender = context.Process(target=run_sender, args=(calls, seconds, sender_end), daemon=True)
+    sender = context.Process(target=run_sender, args=(calls, seconds, phases, sender_end), daemon=True)
     echo.start()
     sender.start()
     loop = asyncio.get_running_loop()
@@ -202,7 +209,14 @@ async def measure(calls: int, seconds: float) -> dict[str, Any]:
             await asyncio.sleep(WARM_UP_S)
             cpu_before, at = cpu_seconds(pid), time.monotonic()
             own_before = time.process_time()
-            await asyncio.sleep(seconds)
+            if stall_s:
+                await asyncio.sleep(seconds / 3)
+                os.kill(pid, signal.SIGSTOP)
+                await asyncio.sleep(stall_s)
+                os.kill(pid, signal.SIGCONT)
+                await asyncio.sleep(seconds * 2 / 3 - stall_s)
+            else:
+                await asyncio.sleep(seconds)
             elapsed = time.monotonic() - at
             worker_share = (cpu_seconds(pid) - cpu_before) / elapsed
             server_share = (time.process_time() - own_before) / elapsed
@@ -281,10 +295,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, nargs="+", default=[100, 300])
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--phases", type=int, default=20, help="instants within 20 ms at which callers send")
+    parser.add_argument("--stall", type=float, default=0, help="seconds for which the worker is stopped midway")
     arguments = parser.parse_args()
     is_good = True
     for calls in arguments.calls:
-        figures = uvloop.run(measure(calls, arguments.seconds))
+        figures = uvloop.run(measure(calls, arguments.seconds, arguments.phases, arguments.stall))
         sys.stdout.write(json.dumps(figures) + "\n")
         sys.stdout.flush()
         is_good = is_good and figures["good_calls"] == calls and not figures["foreign_frames"]

@@ -3,7 +3,9 @@
 Chunks are kept as they came and turned into the leg's law when their turn comes, at most 200 ms at once, so a chunk of
 a minute costs no more per slot than small ones. µ-law for a µ-law leg is never touched.
 
-Delay. Audio is played at the next slot. An agent that sends in real time with jitter runs dry now and then:
+Delay. Audio is played at the next slot. What counts is the margin: how long before the queue would have run dry a
+chunk came. It is kept between a reserve (2.5 ms, more after gaps) and 5 ms more, by asking the owner to move the slots
+(`on_move`). An agent that sends in real time with jitter runs dry now and then:
 
 - the start of its next utterance then waits for 20 ms more (at most 60), less again after utterances without a gap;
 - silence that was played in a gap of up to 1 s would delay an agent that never pauses for the rest of the call. When
@@ -16,6 +18,7 @@ Abrupt ends (queue empty, audio cleared) lead to silence within 2 ms.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from ringback.machine import MS, Instant
 from ringback.media.codecs.concealment import CROSSFADE_SAMPLES, ramp_down, shortened
@@ -38,9 +41,24 @@ _PACE_SLOTS = 20
 _PACE_MIN = 17 * FRAME_SAMPLES
 _PACE_MAX = 23 * FRAME_SAMPLES
 _PACED_CHUNK_MAX = 3 * FRAME_SAMPLES
-_SLACK_NS = 4 * MS
-"""A chunk must have arrived that long before its slot, or a frame of reserve is kept."""
-_GROWTH_MAX = 2 * FRAME_SAMPLES
+_FRAME_NS = 20 * MS
+_SAMPLE_NS = _FRAME_NS // FRAME_SAMPLES
+_STEP_NS = 5 * MS
+"""Slots are moved in steps of the worker's phases."""
+_STEPS_MAX = 3
+_RESERVE_MIN_NS = 5 * MS // 2
+_RESERVE_MAX_NS = _RESERVE_MIN_NS + 2 * _STEP_NS
+"""What a chunk's arrival may vary by before the queue runs dry."""
+_CALM_WINDOWS = 25
+"""Judged windows without a gap (10 s) before the reserve shrinks by a step."""
+_GRACE_NS = 1000 * MS
+"""Gaps this soon after slots in which the queue stood still say nothing about the agent."""
+_EARLIER_AFTER = 2
+_EARLIER_AFTER_GAP = 4
+_EARLIER_AFTER_LATER = 12
+"""Judged windows before slots are moved earlier: one may have been lucky, and slots shall not move to and fro."""
+_GROWTH_MAX_NS = 2 * _FRAME_NS
+_FAR_NS = 1 << 60
 _FORMATS_MAX = 4
 _QUIET_LEVEL = 64
 
@@ -63,26 +81,31 @@ class Playout:
     """
 
     __slots__ = (
-        "_arrived",
         "_baseline",
+        "_calm",
         "_carry",
         "_carry_format",
         "_chunk_max",
         "_converters",
         "_debt",
+        "_due",
+        "_earlier_in",
         "_gap_slots",
+        "_grace_until",
         "_had_gap",
         "_is_playing",
         "_last",
         "_law",
-        "_least_level",
-        "_least_slack",
+        "_least_margin",
+        "_lowest_margin",
         "_native",
         "_offset",
+        "_on_move",
         "_pace_received",
         "_pace_run",
         "_pace_slots",
         "_pieces",
+        "_reserve",
         "_start_level",
         "_start_wait",
         "gaps",
@@ -92,7 +115,10 @@ class Playout:
         "trimmed_samples",
     )
 
-    def __init__(self, law: Law, max_ms: int) -> None:
+    def __init__(self, law: Law, max_ms: int, on_move: Callable[[int], int] = lambda by_ns: 0) -> None:
+        self._on_move = on_move
+        """Asked to let this and all later slots come so many nanoseconds later, or earlier when negative; returns by
+        how many they will."""
         self.level = 0
         """Samples queued."""
         self.position = 0
@@ -116,14 +142,18 @@ class Playout:
         self._start_level = 0
         self._start_wait = 0
         self._debt = 0
-        self._arrived = Instant(0)
+        self._due = 0
+        self._grace_until = 0
         self._pace_slots = _PACE_SLOTS
         self._pace_received = 0
         self._pace_run = 0
         self._chunk_max = 0
-        self._least_level = 1 << 60
-        self._least_slack = 1 << 60
+        self._least_margin = _FAR_NS
+        self._lowest_margin = _FAR_NS
+        self._earlier_in = _EARLIER_AFTER
         self._baseline = 0
+        self._reserve = _RESERVE_MIN_NS
+        self._calm = 0
 
     @property
     def level_ms(self) -> int:
@@ -176,8 +206,10 @@ class Playout:
             if samples == 0:
                 return True
             self._pieces.append(_Chunk(audio[: len(audio) - rest] if rest else audio, format))
+        margin = self._due - now + self.level * _SAMPLE_NS
+        if margin < self._least_margin:
+            self._least_margin = margin
         self.level += samples
-        self._arrived = now
         self._pace_received += samples
         if samples > self._chunk_max:
             self._chunk_max = samples
@@ -188,11 +220,7 @@ class Playout:
         level = self.level
         if level < FRAME_SAMPLES or not self._is_playing:
             return self._take_at_edge(now)
-        if level < self._least_level:
-            self._least_level = level
-        slack = now - self._arrived
-        if slack < self._least_slack:
-            self._least_slack = slack
+        self._due = now + _FRAME_NS
         self._pace_slots -= 1
         if self._pace_slots <= 0:
             self._judge_pace()
@@ -209,8 +237,11 @@ class Playout:
 
     def skip_slot(self, slots: int = 1) -> None:
         """Note slots in which the queue stood still: digits were sent, or the process missed them."""
-        if self.level and self._is_playing:
-            self._debt = min(self._debt + slots * FRAME_SAMPLES, _DEBT_MAX)
+        if self._is_playing:
+            self._owe(slots * FRAME_SAMPLES)
+            self._due += slots * _FRAME_NS
+            self._grace_until = self._due + _GRACE_NS
+            self._earlier_in = 0
 
     def clear(self) -> int:
         """Drop everything queued and return how many samples that was; the next frame fades out."""
@@ -245,11 +276,15 @@ class Playout:
         if is_resuming:
             self.gaps += 1
             self._had_gap = True
+            self._calm = 0
+            if now >= self._grace_until:
+                self._wait_before_earlier(_EARLIER_AFTER_GAP)
+                self._reserve = min(self._reserve + _STEP_NS, _RESERVE_MAX_NS)
         elif self.level < FRAME_SAMPLES + self._start_level and self._start_wait < self._start_level:
             self._start_wait += FRAME_SAMPLES
             return None
         if self._gap_slots < _DEBT_SLOTS:
-            self._debt = min(self._debt + self._gap_slots * FRAME_SAMPLES + self._start_wait, _DEBT_MAX)
+            self._owe(self._gap_slots * FRAME_SAMPLES + self._start_wait)
         self._start_wait = 0
         self._is_playing = True
         self._gap_slots = 0
@@ -272,7 +307,7 @@ class Playout:
         self.level = 0
         self.position += count
         if count:
-            self._debt = min(self._debt + FRAME_SAMPLES - count, _DEBT_MAX)
+            self._owe(FRAME_SAMPLES - count)
         rest = self._cut(count) if count else b""
         for converter in self._converters.values():
             converter.reset()
@@ -289,29 +324,61 @@ class Playout:
         self._pace_slots = _PACE_SLOTS
         self._pace_received = 0
         self._chunk_max = 0
-        self._least_level = 1 << 60
-        self._least_slack = 1 << 60
+        self._least_margin = _FAR_NS
 
     def _judge_pace(self) -> None:
-        """Cut surplus delay out of the queue of an agent that sends in real time."""
+        """Bring the margin of an agent that sends in real time to its reserve: cut surplus out, ask for a move."""
         is_paced = _PACE_MIN <= self._pace_received <= _PACE_MAX and self._chunk_max <= _PACED_CHUNK_MAX
-        least_level = self._least_level
-        has_slack = self._least_slack >= _SLACK_NS
+        margin = self._least_margin
         self._reset_pace()
         if not is_paced:
             self._pace_run = 0
+            self._lowest_margin = _FAR_NS
             return
-        self._baseline = least_level if self._pace_run == 0 else min(self._baseline, least_level)
+        self._calm += 1
+        if self._calm >= _CALM_WINDOWS:
+            self._calm = 0
+            self._reserve = max(self._reserve - _STEP_NS, _RESERVE_MIN_NS)
+        self._baseline = margin if self._pace_run == 0 else min(self._baseline, margin)
         self._pace_run += 1
-        growth = least_level - self._baseline
-        surplus = min(self._debt, least_level - FRAME_SAMPLES)
-        if growth >= _GROWTH_MAX:
+        growth = margin - self._baseline
+        surplus = min(self._debt * _SAMPLE_NS, margin - self._reserve)
+        if growth >= _GROWTH_MAX_NS:
             # The agent's clock is fast.
-            surplus = max(surplus, growth - FRAME_SAMPLES)
-        if not has_slack:
-            surplus -= FRAME_SAMPLES
-        if surplus >= FRAME_SAMPLES:
-            self._cut_out(surplus // FRAME_SAMPLES * FRAME_SAMPLES)
+            surplus = max(surplus, growth - _FRAME_NS)
+        surplus = min(surplus, (self.level - FRAME_SAMPLES) * _SAMPLE_NS)
+        self._earlier_in -= 1
+        if surplus >= _FRAME_NS:
+            count = surplus // _FRAME_NS * FRAME_SAMPLES
+            self._cut_out(count)
+            margin -= count * _SAMPLE_NS
+            self._lowest_margin = _FAR_NS
+        self._lowest_margin = min(self._lowest_margin, margin)
+        if margin < self._reserve:
+            self._wait_before_earlier(_EARLIER_AFTER_LATER)
+            self._move(min(-((margin - self._reserve) // _STEP_NS), _STEPS_MAX))
+        elif self._earlier_in <= 0:
+            steps = (self._lowest_margin - self._reserve) // _STEP_NS
+            if steps > _STEPS_MAX:
+                # Of more than a frame, the rest is the agent's cushion.
+                steps = min(self._debt * _SAMPLE_NS // _STEP_NS, _STEPS_MAX)
+            self._wait_before_earlier(_EARLIER_AFTER)
+            self._move(-steps)
+
+    def _wait_before_earlier(self, windows: int) -> None:
+        self._earlier_in = max(self._earlier_in, windows)
+        self._lowest_margin = _FAR_NS
+
+    def _move(self, steps: int) -> None:
+        if steps:
+            by_ns = self._on_move(steps * _STEP_NS)
+            self._due += by_ns
+            self._owe(by_ns // _SAMPLE_NS)
+
+    def _owe(self, samples: int) -> None:
+        """Note delay of our making, which is no cushion of the agent's."""
+        self._debt = min(max(self._debt + samples, 0), _DEBT_MAX)
+        self._baseline += samples * _SAMPLE_NS
 
     def _cut_out(self, count: int) -> None:
         """Remove `count` samples from the front, cross-faded into what follows."""
@@ -328,7 +395,7 @@ class Playout:
         self.position += dropped
         self.trimmed_samples += dropped
         self._debt = max(self._debt - dropped, 0)
-        self._baseline = max(self._baseline - dropped, 0)
+        self._baseline -= dropped * _SAMPLE_NS
 
     # -- pieces --------------------------------------------------------------------------------------------------
 

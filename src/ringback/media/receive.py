@@ -22,7 +22,14 @@ from ringback.media.codecs.comfort_noise import ComfortNoise, noise_level
 from ringback.media.codecs.concealment import Concealer, shortened
 from ringback.media.codecs.g711 import FRAME_SAMPLES, Law
 from ringback.media.rtp.jitter import HELD_MAX, Order, ReorderWindow
-from ringback.media.rtp.packet import HEADER, TIMESTAMP_MASK, RtpPacket, parse_rtp, timestamp_distance
+from ringback.media.rtp.packet import (
+    HEADER,
+    TIMESTAMP_MASK,
+    RtpPacket,
+    parse_rtp,
+    sequence_distance,
+    timestamp_distance,
+)
 
 FRAME_NS = 20 * MS
 _SAMPLE_NS = SECOND // 8000
@@ -111,7 +118,7 @@ class Receiver:
         self.unusable = 0
         """Packets of an unknown payload type, or strays."""
         self.flooded = 0
-        """Packets dropped because they came much faster than real time."""
+        """Packets dropped because they came much faster than real time, or waited too long in our socket."""
         self.concealed_samples = 0
         self.skipped_frames = 0
         self.inserted_frames = 0
@@ -219,6 +226,20 @@ class Receiver:
         frame = data[12:]
         self._history.append(frame)
         self._emit(frame)
+
+    def discard(self, data: bytes) -> None:
+        """Take a datagram of the locked source that is too old to be heard: only its place in the sequence counts."""
+        packet = parse_rtp(data)
+        if packet is None or packet.ssrc != self._ssrc:
+            self.unusable += 1
+            return
+        self.received += 1
+        self.flooded += 1
+        if sequence_distance(packet.sequence, self._order.expected) >= 0:
+            self._order.pass_over(packet.sequence)
+        # The time base starts anew with the next packet.
+        self._is_flowing = False
+        self._fast_ts = _NO_TIMESTAMP
 
     def odd_packet(self, now: Instant, packet: RtpPacket, *, is_audio: bool = True) -> None:
         """Take a parsed packet; with `is_audio` false (a telephone event) only its place in the sequence counts."""

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import audioop
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -86,6 +86,9 @@ _STALL_NS = 30 * MS
 """A tick that is later than this against the grid of slots comes after missed ones."""
 _STALL_GUARD_SLOTS = 3
 """Slots after a stall in which packets may still wait in the socket, so that nothing is made up for them."""
+_BACKLOG_MAX = 20
+"""Packets of 20 ms: 400 ms, behind which the receiver's grid is moved instead of filled."""
+_BACKLOG_KEPT = 2
 _HOUSEKEEPING_SLOTS = 25
 _SAME_DIGIT_NS = 200 * MS
 _DEGRADED_BASE_SAMPLES = 40_000 * SAMPLES_PER_MS
@@ -169,17 +172,22 @@ class MediaSession:
         "_slots_left",
         "_stall_guard",
         "_streams",
+        "on_move",
         "session_id",
         "tap",
     )
 
     tap: Callable[[bytes], None] | None
     """Called with every received 20 ms frame in order: 320 bytes, 8000 Hz, signed 16-bit little-endian."""
+    on_move: Callable[[int], int] | None
+    """Called within `tick` when agent audio would wait less, or run dry less, if all later ticks came so many
+    nanoseconds later (earlier when negative; up to 15 ms); returns by how many they will."""
 
     def __init__(
         self, settings: MediaSettings, *, session_id: SessionId, now: Instant, chance: Callable[[], float]
     ) -> None:
         self.tap = None
+        self.on_move = None
         self.session_id = session_id
         self._settings = settings
         self._law: Law = PCMU
@@ -216,7 +224,7 @@ class MediaSession:
         self._degraded_step = 0
         self._degraded_at = _DEGRADED_BASE_SAMPLES
         # Sending.
-        self._playout = Playout(PCMU, settings.playout_max_ms)
+        self._playout = Playout(PCMU, settings.playout_max_ms, self._move_slots)
         self._marks = Checkpoints()
         self._played = PlayedAudio(0, 0, is_audible=False)
         self._plays = Playbacks(settings.plays_max, on_start=self._play_started, on_end=self._play_ended)
@@ -284,6 +292,24 @@ class MediaSession:
         """Take datagrams in arrival order."""
         for data, source in datagrams:
             self.receive_packet(now, data, source)
+
+    def receive_backlog(self, now: Instant, datagrams: Sequence[Datagram]) -> None:
+        """Take datagrams that waited while the process stood still, oldest first.
+
+        Of more audio than the receiver would make up for, only the newest is heard: the rest would be heard late. Keys
+        and RTCP are taken whatever their age.
+        """
+        audio = [
+            index
+            for index, (data, source) in enumerate(datagrams)
+            if source == self._locked and len(data) >= HEADER_BYTES and self._receiver.accepts(data[1] & 0x7F)
+        ]
+        stale = set(audio[:-_BACKLOG_KEPT]) if len(audio) > _BACKLOG_MAX else ()
+        for index, (data, source) in enumerate(datagrams):
+            if index in stale:
+                self._receiver.discard(data)
+            else:
+                self.receive_packet(now, data, source)
 
     def _receive_guarded(self, now: Instant, data: bytes, source: SocketAddress) -> None:
         """Take a datagram that is not the locked source's usual traffic."""
@@ -399,6 +425,13 @@ class MediaSession:
             self._stall_guard = _STALL_GUARD_SLOTS
         self._has_ticked = True
         self._slot_at = int(now)
+
+    def _move_slots(self, by_ns: int) -> int:
+        if self.on_move is None:
+            return 0
+        moved = self.on_move(by_ns)
+        self._slot_at += moved
+        return moved
 
     def _tick_busy(self, now: Instant, out: list[Datagram]) -> None:
         """A slot with digits to send or a playback to mix in."""

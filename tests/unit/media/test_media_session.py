@@ -818,3 +818,84 @@ def test_rubbish_between_good_commands_keeps_order() -> None:
         leg.command(message)
     leg.slots(1)
     assert [frame["event"] for frame in leg.heard] == ["start", "incorrectPayload", "media", "playedStream"]
+
+
+# -- after a stall, and moved slots
+
+
+def backlog(first: int, last: int) -> list[tuple[bytes, tuple[str, int]]]:
+    return [(RtpPacket(0, n, n * 160, 77, bytes([n % 100 + 1]) * 160).to_bytes(), PEER) for n in range(first, last)]
+
+
+def test_of_a_long_backlog_only_the_newest_audio_and_every_key_is_heard() -> None:
+    leg = Leg()
+    for n in range(50):
+        leg.slots(1)
+        leg.session.receive(Instant(leg.now), backlog(n, n + 1))
+    leg.collect()
+    before = len(leg.media())
+    leg.now += 50 * SLOT_NS
+    waited = backlog(50, 100)
+    payload = PAYLOAD.pack(7, 0x80 | 10, 1600)
+    waited.insert(10, (RtpPacket(101, 60, 60 * 160, 77, payload).to_bytes(), PEER))
+    leg.session.receive_backlog(Instant(leg.now), waited)
+    leg.collect()
+    assert [frame["dtmf"]["digit"] for frame in leg.named("dtmf")] == ["7"]
+    heard = leg.audio()[160 * before :]
+    assert heard.endswith(bytes([99]) * 160 + bytes([100]) * 160)
+    assert len(heard) <= 4 * 160
+    for n in range(100, 150):
+        leg.slots(1)
+        leg.session.receive(Instant(leg.now), backlog(n, n + 1))
+    leg.collect()
+    assert leg.audio().endswith(bytes([50]) * 160)
+    quality = leg.session.quality()
+    assert quality.lost_packets == 0
+    assert quality.flooded_frames == 48
+    assert quality.concealed_ms == 0
+    leg.assert_gapless()
+
+
+def test_a_short_backlog_is_heard_whole() -> None:
+    leg = Leg()
+    leg.session.receive(Instant(leg.now), backlog(0, 1))
+    leg.now += 20 * SLOT_NS
+    leg.session.receive_backlog(Instant(leg.now), backlog(1, 21))
+    leg.collect()
+    assert leg.audio().endswith(b"".join(bytes([n + 1]) * 160 for n in range(1, 21)))
+
+
+def test_a_backlog_from_elsewhere_changes_nothing() -> None:
+    leg = Leg()
+    leg.session.receive(Instant(leg.now), backlog(0, 1))
+    strangers = [(data, ("127.0.0.9", 9)) for data, _ in backlog(1, 60)]
+    leg.session.receive_backlog(Instant(leg.now), strangers)
+    leg.session.receive_backlog(Instant(leg.now), [(b"", PEER), (b"\x80", PEER), (bytes(40), PEER)] * 30)
+    leg.session.receive(Instant(leg.now), backlog(1, 2))
+    leg.collect()
+    assert leg.audio().endswith(bytes([1]) * 160 + bytes([2]) * 160)
+
+
+def test_the_owner_is_asked_to_move_the_slots_of_a_real_time_agent() -> None:
+    leg = Leg()
+    asked: list[int] = []
+    due = leg.now
+
+    def move(by_ns: int) -> int:
+        nonlocal due
+        asked.append(by_ns)
+        due += by_ns
+        return by_ns
+
+    leg.session.on_move = move
+    waits = []
+    for number in range(200):
+        leg.now = number * SLOT_NS
+        leg.play(bytes([number % 100 + 1]) * 160)
+        due += SLOT_NS
+        waits.append(due - leg.now)
+        (packet,) = leg.tick(at=due)
+        assert packet.payload == bytes([number % 100 + 1]) * 160
+        assert packet.timestamp - leg.sent[0][1].timestamp == number * 160, "no slot counts as missed"
+    assert asked == [-15_000_000]
+    assert waits[-1] == 5_000_000

@@ -139,7 +139,7 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> FakeLoop:
 def make_pacer(loop: FakeLoop) -> Pacer:
     fake: Any = loop
     real: asyncio.AbstractEventLoop = fake
-    return Pacer(real, loop.hold, lambda: None, lambda now: None)
+    return Pacer(real, loop.hold, lambda has_stalled: None, lambda now: None)
 
 
 def test_each_leg_is_ticked_every_20_ms_on_the_grid(loop: FakeLoop) -> None:
@@ -216,7 +216,7 @@ def test_a_leg_added_within_a_tick_is_paced(loop: FakeLoop) -> None:
 def test_arrivals_are_collected_once_per_slot_before_the_legs_tick(loop: FakeLoop) -> None:
     fake: Any = loop
     happened: list[str] = []
-    pacer = Pacer(fake, loop.hold, lambda: happened.append("collect"), lambda now: happened.append("slot"))
+    pacer = Pacer(fake, loop.hold, lambda has_stalled: happened.append("collect"), lambda now: happened.append("slot"))
     leg = Recorder(loop)
     leg.then = lambda: happened.append("tick")
     pacer.add(leg)
@@ -253,3 +253,86 @@ def test_the_loop_goes_round_between_a_slot_and_the_hold(loop: FakeLoop) -> None
         loop.ready.popleft()()
         rounds += 1
     assert rounds >= 4, "callbacks of callbacks of what arrived run before the loop is held again"
+
+
+@pytest.mark.parametrize("slots", [-3, -2, -1, 1, 2, 3])
+def test_a_moved_leg_keeps_its_pace_after_one_shorter_or_longer_step(loop: FakeLoop, slots: int) -> None:
+    pacer = make_pacer(loop)
+    leg, other = Recorder(loop), Recorder(loop)
+    pacer.add(leg)
+    pacer.add(other)
+
+    def move() -> None:
+        leg.then = None
+        assert pacer.move(leg, slots) == slots
+
+    loop.run(100)
+    leg.then = move
+    loop.run(300)
+    steps = [(later - earlier) // MS for earlier, later in zip(leg.ticks, leg.ticks[1:], strict=False)]
+    assert sorted(set(steps)) == sorted({20, 20 + 5 * slots})
+    assert steps.count(20 + 5 * slots) == 1
+    assert {later - earlier for earlier, later in zip(other.ticks, other.ticks[1:], strict=False)} == {20 * MS}
+    assert len(pacer) == 2
+
+
+def test_a_leg_on_its_way_to_another_phase_can_leave(loop: FakeLoop) -> None:
+    pacer = make_pacer(loop)
+    leg = Recorder(loop)
+
+    def move_and_leave() -> None:
+        leg.then = None
+        assert pacer.move(leg, 2) == 2
+        assert len(pacer) == 1
+        pacer.remove(leg)
+
+    leg.then = move_and_leave
+    pacer.add(leg)
+    loop.run(200)
+    assert len(leg.ticks) == 1
+    assert len(pacer) == 0
+    assert pacer.move(leg, 1) == 0
+
+
+def test_a_crowded_phase_takes_no_more_legs(loop: FakeLoop) -> None:
+    pacer = make_pacer(loop)
+    legs = [Recorder(loop) for _ in range(80)]
+    for leg in legs:
+        pacer.add(leg)
+    moved = sum(pacer.move(leg, -(index % PHASES)) != 0 for index, leg in enumerate(legs))
+    assert 25 <= moved < 45
+    assert pacer.move(legs[0], 0) == 0
+    assert pacer.move(legs[0], PHASES) == 0
+
+
+def test_a_leg_moved_later_is_not_lost_in_a_stall(loop: FakeLoop) -> None:
+    pacer = make_pacer(loop)
+    leg = Recorder(loop)
+    pacer.add(leg)
+    loop.run(100)
+
+    def move() -> None:
+        leg.then = None
+        pacer.move(leg, 3)
+
+    leg.then = move
+    loop.run(121)
+    loop.now += 500 * MS
+    before = len(leg.ticks)
+    loop.run(800)
+    assert len(leg.ticks) - before >= 8
+
+
+def test_the_first_collection_after_a_stall_is_told_of_it(loop: FakeLoop) -> None:
+    fake: Any = loop
+    stalls: list[bool] = []
+    pacer = Pacer(fake, loop.hold, stalls.append, lambda now: None)
+    pacer.add(Recorder(loop))
+    loop.run(100)
+    assert not any(stalls)
+    loop.now += 30 * MS
+    loop.run(200)
+    assert not any(stalls)
+    loop.now += 200 * MS
+    loop.run(500)
+    assert stalls.count(True) == 1

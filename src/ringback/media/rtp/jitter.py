@@ -75,6 +75,11 @@ class ReorderWindow:
         self._restart = (packet.sequence + 1) & SEQUENCE_MASK
         return Order.STRAY
 
+    def pass_over(self, sequence: int) -> None:
+        """Go on behind a packet that is not wanted; what is held before it is forgotten."""
+        self.held = {number: packet for number, packet in self.held.items() if sequence_distance(number, sequence) > 0}
+        self.expected = (sequence + 1) & SEQUENCE_MASK
+
     def pop_next(self) -> RtpPacket | None:
         """Return the held packet that is next in order, or `None` when it is missing."""
         packet = self.held.pop(self.expected, None)

@@ -30,7 +30,7 @@ from ringback.media.control.values import RejectCode, SessionEnd
 from ringback.media.worker.files import PlayFiles
 from ringback.media.worker.hold import LoopHold
 from ringback.media.worker.leg import Leg, Refusal
-from ringback.media.worker.pacer import Pacer
+from ringback.media.worker.pacer import SLOT_NS, Pacer
 from ringback.media.worker.ports import PortRange
 from ringback.media.worker.rtp_socket import RtpPoller, bind_rtp_socket
 from ringback.media.worker.stream_client import CLOSE_GOING_AWAY, CLOSE_NORMAL, StreamClient
@@ -135,6 +135,10 @@ class Engine:
         """Keep a state event until the server has it; called by legs."""
         self.ledger.append(event, clock.wall_ms())
         self._on_news()
+
+    def move_leg(self, leg: Leg, by_ns: int) -> int:
+        """Tick a leg earlier or later by whole slots; called by legs."""
+        return self._pacer.move(leg, by_ns // SLOT_NS) * SLOT_NS
 
     def leg_failed(self, leg: Leg, error: Exception) -> None:
         """Close a leg over a broken promise of ours; its neighbours notice nothing."""

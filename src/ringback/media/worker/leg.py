@@ -66,6 +66,9 @@ class LegOwner(Protocol):
     def report(self, event: AnySessionEvent) -> None:
         """Keep a state event until the server has it."""
 
+    def move_leg(self, leg: Leg, by_ns: int) -> int:
+        """Tick a leg so much later (earlier when negative) from its next tick on; returns by how much it will be."""
+
     def leg_failed(self, leg: Leg, error: Exception) -> None:
         """A broken promise inside the leg: the owner closes it."""
 
@@ -143,6 +146,7 @@ class Leg:
             now=now,
             chance=chance,
         )
+        self._session.on_move = lambda by_ns: owner.move_leg(self, by_ns)
         self._receive_packet = self._session.receive_packet
         self._session_tick = self._session.tick
         self._poll_event = self._session.poll_event
@@ -196,6 +200,20 @@ class Leg:
             return
         try:
             self._receive_packet(now, data, source)
+        except Exception as error:
+            self._owner.leg_failed(self, error)
+
+    def receive_backlog(self, now: Instant, datagrams: list[Datagram]) -> None:
+        """Take what waited in the socket while the worker stood still; called by the poller, never raises."""
+        if self.is_closed:
+            return
+        taken = [
+            (data, source[:2] if self._is_ipv6 else source)
+            for data, source in datagrams
+            if len(data) <= PACKET_MAX_BYTES
+        ]
+        try:
+            self._session.receive_backlog(now, taken)
         except Exception as error:
             self._owner.leg_failed(self, error)
 

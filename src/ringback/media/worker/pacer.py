@@ -15,6 +15,7 @@ _EARLY_NS = MS // 2
 """The loop's timers count whole milliseconds: a wake this much early is on time."""
 _MAKE_UP_SLOTS = 2 * PHASES
 """After a stall each leg is ticked at most twice; older slots are skipped, never sent in a burst."""
+_CROWD = 8
 _ROUNDS = 3
 """How often the loop goes round between a slot's work and the hold: callbacks of callbacks run without delay."""
 _HISTOGRAM_BOUNDS_US = (250, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 7_500, 10_000, 20_000, 50_000, 100_000)
@@ -118,7 +119,7 @@ class Pacer:
         self,
         loop: asyncio.AbstractEventLoop,
         hold: Callable[[int], None],
-        on_wake: Callable[[], None],
+        on_wake: Callable[[bool], None],
         on_slot: Callable[[Instant], None],
     ) -> None:
         self._loop = loop
@@ -127,12 +128,14 @@ class Pacer:
         self._on_slot = on_slot
         self._grid = SlotClock(clock.now())
         self._phases: tuple[list[Paced], ...] = tuple([] for _ in range(PHASES))
+        self._moving: list[tuple[int, Paced]] = []
+        self._slot = 0
         self._runs = False
         self._rounds = 0
         self.lateness = LatenessHistogram()
 
     def __len__(self) -> int:
-        return sum(map(len, self._phases))
+        return sum(map(len, self._phases)) + len(self._moving)
 
     @property
     def skipped_slots(self) -> int:
@@ -142,10 +145,7 @@ class Pacer:
     def add(self, leg: Paced) -> None:
         """Pace a leg in the phase that has the fewest."""
         index = min(range(PHASES), key=lambda phase: len(self._phases[phase]))
-        # Lists are replaced, not changed: a round in progress goes on over the old one.
-        phases = list(self._phases)
-        phases[index] = [*phases[index], leg]
-        self._phases = tuple(phases)
+        self._put(leg, index)
         if not self._runs:
             self._runs = True
             self._grid.resume(clock.now())
@@ -156,6 +156,39 @@ class Pacer:
         self._phases = tuple(
             [other for other in phase if other is not leg] if leg in phase else phase for phase in self._phases
         )
+        if self._moving:
+            self._moving = [entry for entry in self._moving if entry[1] is not leg]
+
+    def move(self, leg: Paced, slots: int) -> int:
+        """Tick a leg so many slots later (earlier when negative) from its next tick on; returns how many.
+
+        At most three either way. A phase that has many more legs than its share takes no more: 0 is returned.
+        """
+        here = next((index for index, legs in enumerate(self._phases) if leg in legs), None)
+        if here is None or not -PHASES < slots < PHASES or not slots:
+            return 0
+        there = (here + slots) % PHASES
+        if len(self._phases[there]) >= _CROWD + len(self) * 2 // PHASES:
+            return 0
+        self.remove(leg)
+        if slots < 0:
+            self._put(leg, there)
+        else:
+            # Its new phase comes up once too early: it joins behind that.
+            self._moving.append((self._slot + PHASES + slots, leg))
+        return slots
+
+    def _put(self, leg: Paced, phase: int) -> None:
+        # Lists are replaced, not changed: a round in progress goes on over the old one.
+        phases = list(self._phases)
+        phases[phase] = [*phases[phase], leg]
+        self._phases = tuple(phases)
+
+    def _join(self, slot: int) -> None:
+        due = [entry for entry in self._moving if entry[0] <= slot]
+        self._moving = [entry for entry in self._moving if entry[0] > slot]
+        for wanted, leg in due:
+            self._put(leg, wanted % PHASES)
 
     def _rest(self) -> None:
         """Let the loop go round a few times, then hold it until the next slot; the loop polls after that."""
@@ -174,14 +207,18 @@ class Pacer:
         self._loop.call_soon(self._rest)
         now = clock.now()
         grid = self._grid
+        skipped = grid.skipped
         slots = grid.due(now)
         if not slots:
             return
-        self._on_wake()
+        self._on_wake(grid.skipped != skipped)
         for slot in slots:
             # Legs see the grid, not the clock: their frames stay exactly 20 ms apart whatever the wake's lateness.
             at = grid.instant_of(slot)
             self.lateness.note(max(now - at, 0))
+            self._slot = slot
+            if self._moving:
+                self._join(slot)
             legs = self._phases[slot % PHASES]
             for leg in legs:
                 leg.tick(at)

@@ -19,6 +19,7 @@ _RECEIVE_BUFFER_BYTES = 64 * 1024
 _BIND_ATTEMPTS = 32
 _READ_BYTES = PACKET_MAX_BYTES + 1
 """One byte more than is taken, so that a longer packet is recognised."""
+_BACKLOG_MAX = 256
 _ROUNDS_MAX = 8
 """Datagrams read from one socket per slot: eight times the rate of 5 ms packets."""
 
@@ -69,7 +70,10 @@ def _bind_any(
 
 
 class RtpReceiver(Protocol):
-    """Whose packets a socket receives; neither method may raise."""
+    """Whose packets a socket receives; no method may raise."""
+
+    def receive_backlog(self, now: Instant, datagrams: list[tuple[bytes, tuple[str, int]]]) -> None:
+        """Take all datagrams that waited while the worker stood still, oldest first."""
 
     def receive(self, now: Instant, data: bytes, source: tuple[str, int]) -> None:
         """Take one datagram."""
@@ -107,13 +111,28 @@ class RtpPoller:
         """Stop reading; idempotent."""
         self._epoll.close()
 
-    def collect(self) -> None:
-        """Deliver what has arrived, at most `_ROUNDS_MAX` datagrams of each socket."""
+    def collect(self, has_stalled: bool) -> None:
+        """Deliver what has arrived, at most `_ROUNDS_MAX` datagrams of each socket; after a stall, everything."""
+        if has_stalled:
+            self._empty()
         for _ in range(_ROUNDS_MAX):
             ready = self._epoll.poll(0, len(self._sockets) or 1)
             if not ready:
                 return
             self._take(ready)
+
+    def _empty(self) -> None:
+        for descriptor, _ in self._epoll.poll(0, len(self._sockets) or 1):
+            recvfrom, receiver = self._sockets[descriptor]
+            datagrams = []
+            try:
+                for _ in range(_BACKLOG_MAX):
+                    datagrams.append(recvfrom(_READ_BYTES))
+            except OSError:
+                # Empty, or an error that the network reported: what is left comes with the next slot.
+                pass
+            receiver.receive_backlog(clock.now(), datagrams)
+            receiver.flush()
 
     def _take(self, ready: list[tuple[int, int]]) -> None:
         arrived = []
