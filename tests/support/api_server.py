@@ -195,7 +195,11 @@ def running(settings: ApiSettings | None = None, gate: GateSettings | None = Non
     """Yield a running server."""
     settings = settings or ApiSettings(requests_per_window=0, auth_failures_per_minute=0, version="1.2.3")
     server = ApiServer(settings, gate)
+    hosts = {name: getattr(plivo_client, name) for name in SDK_HOSTS}
     try:
         yield server
     finally:
         server.close()
+        # The SDK keeps its hosts in globals, which `client` redirects: the next test must find them as they were.
+        for name, host in hosts.items():
+            setattr(plivo_client, name, host)
