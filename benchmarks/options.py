@@ -20,3 +20,5 @@ class Options:
     """Media workers of the platform: as many as it would start by itself."""
     base_calls: int = 100
     """Calls of the scenarios that are about one load."""
+    patience_s: float = 15.0
+    """How long each scenario waits for a calm machine."""
