@@ -83,7 +83,7 @@ def test_long_text_is_cut_at_the_limit():
 def test_level_hides_lower_lines(lines):
     read = lines(level="warning")
     structlog.get_logger().info("hidden")
-    logging.getLogger("some.library").warning("shown %d", 5)
+    logging.getLogger("some.package").warning("shown %d", 5)
     assert [line["event"] for line in read()] == ["shown 5"]
 
 
