@@ -7,7 +7,7 @@ import json
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from tests.support.sipp import Sipp, free_port, sipp
 SCENARIOS = Path(__file__).parent.parent / "interop" / "scenarios"
 ECHO = "15550001000"
 _SLOW_MS = 1_000
+_FAREWELL_S = 45.0
+"""Longer than a call whose far side has vanished needs to notice it (64 times T1)."""
+_LOOK_EVERY_S = 0.1
 USERNAME, PASSWORD = "ringback", "open sesame"
 
 
@@ -74,6 +77,7 @@ class Stage:
     """Rings for a second before its echo answers."""
     brief_number: str
     """Answers and hangs up after a second."""
+    dialled: set[str] = field(default_factory=set)
 
     @property
     def remote(self) -> tuple[str, int]:
@@ -110,6 +114,7 @@ class Stage:
         """Place a call by the official SDK, whose answer is an echo, and return its UUID."""
         urls = {"answer_url": self.customer.url("/echo"), "hangup_url": self.customer.url("/hangup")}
         made = await self.customer.sdk(lambda sdk: sdk.calls.create(from_=ECHO, to_=to, **{**urls, **more}))
+        self.dialled.add(str(made["request_uuid"]))
         return str(made["request_uuid"])
 
     async def hang_up(self, call_uuid: str) -> None:
@@ -131,7 +136,28 @@ async def stage_on(platform: Platform, carriers: Carriers) -> AsyncIterator[Stag
         hangup_url = customer.url("/hangup")
         slow = await customer.number(customer.serve("/slow", AppReply(echo, delay_ms=_SLOW_MS)), hangup_url=hangup_url)
         brief = await customer.number(customer.serve("/brief", response('<Wait length="1"/>')), hangup_url=hangup_url)
-        yield Stage(platform, carriers, customer, sink, slow, brief)
+        stage = Stage(platform, carriers, customer, sink, slow, brief)
+        try:
+            yield stage
+        finally:
+            await _calls_are_over(stage)
+
+
+async def _calls_are_over(stage: Stage) -> None:
+    """Keep the application up until its calls are over and it has heard so: callbacks to nobody would be retried."""
+    seen = (request.params.get("CallUUID", "") for request in stage.customer.requests)
+    calls = stage.dialled.union(seen)
+
+    def left() -> list[str]:
+        live = calls.intersection(stage.customer.api.account("Call/", status="live")["calls"])
+        waiting = stage.platform.metrics()["ringback_webhook_outbox_depth"]
+        return [*sorted(live), *([f"{waiting:g} callbacks"] if waiting else [])]
+
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + _FAREWELL_S
+    while busy := await asyncio.to_thread(left):
+        assert loop.time() < give_up_at, f"{_FAREWELL_S} s after the last scene there are still {busy}"
+        await asyncio.sleep(_LOOK_EVERY_S)
 
 
 async def _document_of_the_echo_agent(customer: Customer) -> bytes:
