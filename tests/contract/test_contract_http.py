@@ -374,6 +374,23 @@ def test_unknown_paths_and_methods_are_json(api: ApiServer, method: str, path: s
         assert reply.headers["allow"]
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("Call/", "DELETE, GET, POST"),
+        ("Call/x", "DELETE, GET, POST"),
+        ("Call/x/Stream/y/", "DELETE, GET"),
+        ("Request/x/", "DELETE"),
+        ("", "GET, POST"),
+        ("/healthz", "GET"),
+    ],
+)
+def test_a_wrong_method_is_told_every_right_one(api: ApiServer, path: str, methods: str) -> None:
+    reply = api.request("PATCH", path, {})
+    assert_error(reply, 405, "method PATCH is not allowed here")
+    assert reply.headers["allow"] == methods
+
+
 def test_only_list_urls_carry_objects(api: ApiServer) -> None:
     assert api.request("GET", "Recording/").json["objects"] == []
     assert api.request("GET", "Call/unknown/Stream/").json["objects"] == []

@@ -7,6 +7,7 @@ import pytest
 from plivo.exceptions import AuthenticationError, InvalidRequestError, ResourceNotFoundError, ValidationError
 from tests.support.api_server import AUTH_ID, ApiServer
 
+from ringback import clock
 from ringback.calls.views import CallDirection, LiveStatus
 from ringback.media.control.values import Track
 
@@ -205,6 +206,17 @@ def test_record_filters_reach_the_port(api: ApiServer, client: plivo.RestClient)
     assert [(bound.comparison.value, bound.value) for bound in filters.bill_duration_s] == [("", 60)]
     assert (filters.parent_call_uuid, filters.hangup_cause_code) == ("p", 4000)
     assert filters.hangup_source == "API Request"
+
+
+def test_records_of_the_last_seven_days_are_listed_unless_asked_otherwise(
+    api: ApiServer, client: plivo.RestClient
+) -> None:
+    client.calls.list()
+    client.calls.list(end_time__lt="2017-05-22")
+    week, asked = api.calls.asked
+    assert [bound.comparison.value for bound in week.ended_wall_ms] == ["__gte"]
+    assert abs(week.ended_wall_ms[0].value - (clock.wall_ms() - 7 * 86_400_000)) < 60_000
+    assert [bound.comparison.value for bound in asked.ended_wall_ms] == ["__lt"]
 
 
 def test_transfer(api: ApiServer, client: plivo.RestClient) -> None:

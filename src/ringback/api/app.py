@@ -13,11 +13,14 @@ from ringback import clock
 from ringback.api import accounts, applications, call_streams, calls, errors, numbers, requests
 from ringback.api.admin import events, health
 from ringback.api.limits import FailureLimit, RequestLimit
+from ringback.api.methods import KnownMethods
 from ringback.api.replies import AsyncReplies
 from ringback.api.services import Context, Services
 
 OPENAPI_PATH = "/ringback/v1/openapi.json"
 ACCOUNT_PATH = "/v1/Account/{auth_id}"
+RESOURCES = (accounts, calls, call_streams, requests, applications, numbers)
+"""Modules with the routes below `ACCOUNT_PATH`, one a resource."""
 
 
 def build_api(services: Services) -> FastAPI:
@@ -26,11 +29,13 @@ def build_api(services: Services) -> FastAPI:
     State: it belongs to the running loop; its shutdown waits for asynchronous requests that are under way.
     """
     settings = services.settings
+    own_routers = [("", events.router), ("", health.router)]
     context = Context(
         services=services,
         request_limit=RequestLimit(settings.requests_per_window, settings.window_ms, clock.now),
         failure_limit=FailureLimit(settings.auth_failures_per_minute, clock.now),
         replies=AsyncReplies(services.callbacks, settings.async_replies_max),
+        methods=KnownMethods([*((ACCOUNT_PATH, resource.router) for resource in RESOURCES), *own_routers]),
     )
 
     @asynccontextmanager
@@ -51,11 +56,11 @@ def build_api(services: Services) -> FastAPI:
     )
     app.state.context = context
     account = APIRouter(prefix=ACCOUNT_PATH, responses=_ERRORS)
-    for resource in (accounts, calls, call_streams, requests, applications, numbers):
+    for resource in RESOURCES:
         account.include_router(resource.router)
     app.include_router(account)
-    app.include_router(events.router)
-    app.include_router(health.router)
+    for _, router in own_routers:
+        app.include_router(router)
     errors.install(app)
     app.add_middleware(OneSpelling)
     return app

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from ringback import clock
 from ringback.api.forms import Form, invalid, shown
 from ringback.api.paging import read_page
 from ringback.calls.views import (
@@ -21,6 +22,8 @@ from ringback.numbers.store import normalised
 
 TIME_LIMIT_MAX_S = 86_400
 SIP_HEADERS_MAX = 50
+CDR_WINDOW_MS = 7 * 86_400_000
+"""How far back a list of call records reaches when the request does not say (specification 4.6)."""
 _ADDRESS_MAX_CHARS = 255
 _SIP_URI = re.compile(r"sips?:[^\s<>\"]+", re.IGNORECASE)
 _CALLER_ID = re.compile(r"[A-Za-z0-9_.+!~*'()&=$,;?/@:-]+")
@@ -96,8 +99,13 @@ def read_live_filters(form: Form) -> LiveCallFilters:
 
 
 def read_cdr_filters(form: Form) -> CdrFilters:
-    """Return which call records are wanted."""
+    """Return which call records are wanted: without a bound on `end_time` those of the last seven days."""
     form.choice("status", ("live", "queued"), "", about="Lists calls that have not ended instead of records.")
+    ended_wall_ms = tuple(
+        Bound(comparison, value)
+        for comparison in Comparison
+        if (value := _read_moment(form, f"end_time{comparison.value}")) is not None
+    )
     return CdrFilters(
         direction=_read_direction(form),
         from_number=_read_number_filter(form, "from_number"),
@@ -108,11 +116,7 @@ def read_cdr_filters(form: Form) -> CdrFilters:
             for comparison in Comparison
             if (value := form.optional_integer(f"bill_duration{comparison.value}", 0, 10**9)) is not None
         ),
-        ended_wall_ms=tuple(
-            Bound(comparison, value)
-            for comparison in Comparison
-            if (value := _read_moment(form, f"end_time{comparison.value}")) is not None
-        ),
+        ended_wall_ms=ended_wall_ms or (Bound(Comparison.AT_LEAST, clock.wall_ms() - CDR_WINDOW_MS),),
         hangup_cause_code=form.optional_integer("hangup_cause_code", 0, 99_999),
         hangup_source=form.text("hangup_source", max_chars=64),
         stir_verification=form.text("stir_verification", max_chars=32),

@@ -117,7 +117,9 @@ async def _answer_known(request: Request, error: Exception) -> Response:
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     text = {404: "not found", 405: f"method {request.method} is not allowed here"}.get(error.status_code)
-    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    headers = None
+    if error.status_code == 405:
+        headers = {"Allow": ", ".join(request.app.state.context.methods.of(request.scope["path"]))}
     return error_reply(request, error.status_code, text or str(error.detail), headers)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from ringback.api.limits import FailureLimit, RequestLimit
+from ringback.api.methods import KnownMethods
 from ringback.api.ports import CallbacksPort, CallsPort, EventsPort, MetricsPort, ReadinessPort, StreamsPort
 from ringback.api.replies import AsyncReplies
 from ringback.storage.database import Database
@@ -54,6 +55,7 @@ class Context:
     request_limit: RequestLimit
     failure_limit: FailureLimit
     replies: AsyncReplies
+    methods: KnownMethods
 
 
 def context_of(request: Request) -> Context:
