@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 
 import pytest
+from tests.support.customer import response, stream
 from tests.support.interop_stage import ECHO, Stage
 from tests.support.rtp_party import PCMA, PCMU, rtp_party
 from tests.support.scenes import Scenes
 from tests.support.sipp import header, headers, sdp
+from tests.support.stream_agent import stream_agent
 
 pytestmark = pytest.mark.interop("sipp")
 scene: Scenes[Stage] = Scenes()
@@ -128,8 +130,11 @@ async def no_common_codec_is_not_acceptable(stage: Stage) -> None:
 
 @scene
 async def digits_by_info(stage: Stage) -> None:
-    async with stage.caller("uac_info") as peer:
-        run = (await peer.finish()).check()
+    async with stream_agent() as agent:
+        number = await stage.customer.number(stage.customer.serve("/info-keys", response(stream(agent.url))))
+        async with stage.caller("uac_info", number=number) as peer:
+            run = (await peer.finish()).check()
+        assert [event["dtmf"]["digit"] for event in agent.events("dtmf")] == ["5", "7"]
     rows = await stage.customer.events(run.call_uuid, "digit")
     assert [row["fields"]["digit"] for row in rows] == ["5", "7"]
     assert header(run.responses(415, "INFO")[0], "Accept") == "application/dtmf-relay, application/dtmf"

@@ -59,6 +59,7 @@ from ringback.media.control.values import (
     PlayEnd,
     SessionEnd,
 )
+from ringback.media.digit_merger import DigitMerger, DigitSource
 from ringback.media.playback import PcmSource as PcmSource  # part of this module's interface
 from ringback.media.playback import Playback, Playbacks
 from ringback.media.played import PlayedAudio
@@ -90,7 +91,7 @@ _BACKLOG_MAX = 20
 """Packets of 20 ms: 400 ms, behind which the receiver's grid is moved instead of filled."""
 _BACKLOG_KEPT = 2
 _HOUSEKEEPING_SLOTS = 25
-_SAME_DIGIT_NS = 200 * MS
+_SAME_DIGIT_MS = 200
 _DEGRADED_BASE_SAMPLES = 40_000 * SAMPLES_PER_MS
 _DEGRADED_PERCENTS = (30, 60, 90)
 _EVENTS_MAX = 10_000
@@ -138,6 +139,7 @@ class MediaSession:
         "_degraded_at",
         "_degraded_step",
         "_digit_audio",
+        "_digit_merger",
         "_digits_in",
         "_digits_out",
         "_event_type",
@@ -150,9 +152,6 @@ class MediaSession:
         "_is_busy",
         "_is_full_second",
         "_is_idle_reported",
-        "_last_digit",
-        "_last_digit_at",
-        "_last_digit_was_signalled",
         "_latch",
         "_law",
         "_locked",
@@ -204,9 +203,7 @@ class MediaSession:
         )
         self._digits_in = EventReceiver()
         self._event_type = -1
-        self._last_digit = ""
-        self._last_digit_was_signalled = False
-        self._last_digit_at = Instant(-_SAME_DIGIT_NS)
+        self._digit_merger = DigitMerger(_SAME_DIGIT_MS)
         self._has_received = False
         self._refused = 0
         self._malformed = 0
@@ -357,24 +354,20 @@ class MediaSession:
         self._receiver.hold_fill = True
         self._receiver.odd_packet(now, packet, is_audio=False)
         if digit is not None:
-            self._note_digit(now, digit)
+            self._note_digit(now, DigitSource.RTP, digit)
 
-    def signalled_digit(self, now: Instant, digit: str) -> None:
-        """Take a digit that came by SIP INFO; the same digit by RTP within 200 ms counts once."""
-        if len(digit) == 1 and digit.upper() in DIGITS:
-            self._note_digit(now, digit.upper(), is_signalled=True)
+    def signalled_digit(self, now: Instant, digit: str, duration_ms: int = 0) -> bool:
+        """Take a digit that came by SIP INFO; returns whether it is one. One that RTP brings too counts once."""
+        digit = digit.upper()
+        if len(digit) != 1 or digit not in DIGITS:
+            return False
+        self._note_digit(now, DigitSource.INFO, digit, duration_ms)
+        return True
 
-    def _note_digit(self, now: Instant, digit: str, *, is_signalled: bool = False) -> None:
-        # The same key by the same way is a second press; by the other way it is the same press twice.
-        is_repeat = (
-            digit == self._last_digit
-            and now - self._last_digit_at < _SAME_DIGIT_NS
-            and is_signalled != self._last_digit_was_signalled
-        )
-        if is_repeat:
+    def _note_digit(self, now: Instant, source: DigitSource, digit: str, duration_ms: int = 0) -> None:
+        if not self._digit_merger.counts(now, source, digit):
             return
-        self._last_digit, self._last_digit_at, self._last_digit_was_signalled = digit, now, is_signalled
-        self._emit(DigitReceived(session_id=self.session_id, digit=digit))
+        self._emit(DigitReceived(session_id=self.session_id, digit=digit, duration_ms=duration_ms))
         for stream in self._inbound:
             stream.push_digit(digit)
 

@@ -1,24 +1,13 @@
-"""Digits by RFC 4733 and by SIP INFO: reading INFO bodies, and counting a key once that arrives both ways."""
+"""Digits by SIP INFO: reading its bodies. Whether one counts is the media session's to say, which hears RTP too."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
-
-from ringback.machine import Instant, after_ms
 
 DIGITS: Final = frozenset("0123456789*#ABCD")
 _EVENT_NUMBERS: Final = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}
 _MAXIMUM_DURATION_MS: Final = 10_000
-_MAXIMUM_REMEMBERED: Final = 32
-
-
-class DigitSource(Enum):
-    """How a digit arrived."""
-
-    RTP = "rtp"
-    INFO = "info"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +49,3 @@ def _digit(text: str) -> str:
     stripped = text.strip().strip("\"'").strip().upper()
     found = _EVENT_NUMBERS.get(stripped, stripped)
     return found if found in DIGITS else ""
-
-
-class DigitMerger:
-    """Decides whether a digit counts: the same key by the other way within `window_ms` is the same press.
-
-    Two presses of one key by one way are two digits, however close (RFC 4733 timestamps tell them apart).
-    """
-
-    __slots__ = ("_seen", "_window_ms")
-
-    def __init__(self, window_ms: int) -> None:
-        self._window_ms = window_ms
-        # A list: most calls carry no digits, and an empty deque takes 760 bytes of every call.
-        self._seen: list[tuple[Instant, DigitSource, str]] = []
-
-    def counts(self, now: Instant, source: DigitSource, digit: str) -> bool:
-        """Return whether this arrival is a new press."""
-        while self._seen and after_ms(self._seen[0][0], self._window_ms) < now:
-            self._seen.pop(0)
-        for entry in self._seen:
-            if entry[1] is not source and entry[2] == digit:
-                self._seen.remove(entry)
-                return False
-        self._seen.append((now, source, digit))
-        del self._seen[:-_MAXIMUM_REMEMBERED]
-        return True

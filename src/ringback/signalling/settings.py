@@ -55,8 +55,6 @@ class SignallingSettings:
     """Longest wait for a media session to close before the leg is reported as ended."""
     media_idle_ms: int = 60_000
     """Silence on RTP after which `MediaTimedOut` is reported; 0 is never."""
-    digit_merge_ms: int = 200
-    """A digit that arrives by RFC 4733 and by INFO within this time counts once (sip.md section 8)."""
     maximum_waiting_events: int = 64
     """Events kept for an owner that has not set its listener yet; the oldest goes first."""
     maximum_waiting_traces: int = 64

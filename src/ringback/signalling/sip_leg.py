@@ -14,14 +14,14 @@ from ringback import clock
 from ringback.errors import InvalidParameter, MediaError, RingbackError
 from ringback.ids import CommandId, LegId, SessionId
 from ringback.machine import SECOND, Instant
-from ringback.media.control.commands import SessionCommand
+from ringback.media.control.commands import ReportDigit, SessionCommand
 from ringback.media.control.events import AnySessionEvent, DigitReceived, SessionClosed
 from ringback.media.control.port import MediaPort, WorkerGone, WorkerLost
 from ringback.media.control.values import Address
 from ringback.sdp.errors import MalformedSdp, NoCommonCodec
 from ringback.sdp.parser import parse_sdp
 from ringback.signalling.custom_headers import incoming_headers
-from ringback.signalling.digits import DigitMerger, DigitSource, read_info
+from ringback.signalling.digits import InfoDigit, read_info
 from ringback.signalling.errors import LegOver, MediaSetupFailed
 from ringback.signalling.events import (
     LegAnswered,
@@ -173,7 +173,6 @@ class SipLeg:
             ),
         )
         self._jobs = JobQueue(self._job_failed)
-        self._digits = DigitMerger(settings.digit_merge_ms)
         self._listener: LegListener | None = None
         self._unheard: deque[LegEvent] = deque(maxlen=settings.maximum_waiting_events)
         self._settled = asyncio.Event()
@@ -582,14 +581,30 @@ class SipLeg:
         found = read_info(event.content_type, event.body)
         if found is None or self._machine.end is not None:
             return
-        if self._digits.counts(self._services.now(), DigitSource.INFO, found.digit):
-            digit = DigitReceived(
-                session_id=self.session_id,
-                wall_ms=clock.wall_ms(),
-                digit=found.digit,
-                duration_ms=found.duration_ms,
+        if self._audio.is_open:
+            self._jobs.put(lambda: self._pass_on(found))
+        else:
+            self._report_digit(found)
+
+    async def _pass_on(self, found: InfoDigit) -> None:
+        # The worker hears RTP and feeds the streams: it decides whether the key counts, and tells everyone.
+        try:
+            await self._audio.send(
+                ReportDigit(
+                    command_id=self.new_command_id(),
+                    session_id=self.session_id,
+                    digit=found.digit,
+                    duration_ms=found.duration_ms,
+                )
             )
-            self._report(LegMedia(digit))
+        except (MediaError, LegOver) as error:
+            self._note("digit lost", digit=found.digit, detail=str(error))
+
+    def _report_digit(self, found: InfoDigit) -> None:
+        digit = DigitReceived(
+            session_id=self.session_id, wall_ms=clock.wall_ms(), digit=found.digit, duration_ms=found.duration_ms
+        )
+        self._report(LegMedia(digit))
 
     def _take_media(self, event: AnySessionEvent | WorkerGone) -> None:
         if isinstance(event, WorkerGone):
@@ -598,10 +613,6 @@ class SipLeg:
             self._failure = self._failure or WorkerLost(detail)
             self._feed(Trigger.WORKER_LOST, LegEnd(LegEndKind.WORKER_LOST, self._failure_status(), detail=detail))
             self._feed(Trigger.MEDIA_CLOSED)
-            return
-        if isinstance(event, DigitReceived) and not self._digits.counts(
-            self._services.now(), DigitSource.RTP, event.digit
-        ):
             return
         self._report(LegMedia(event))
         if isinstance(event, SessionClosed):

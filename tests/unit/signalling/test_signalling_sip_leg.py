@@ -10,7 +10,7 @@ from tests.support.legs_on_fakes import LegsOnFakes, settle
 
 from ringback.errors import InvalidParameter, MediaError
 from ringback.machine import MS, Instant
-from ringback.media.control.commands import CloseSession, OpenSession, Play, SetRemote
+from ringback.media.control.commands import CloseSession, OpenSession, Play, ReportDigit, SetRemote
 from ringback.media.control.events import DigitReceived, MediaTimedOut, SessionClosed
 from ringback.media.control.port import CommandRejected, WorkerLost
 from ringback.media.control.values import Address, MediaDirection, RejectCode, SessionEnd
@@ -739,21 +739,33 @@ def digits_of(world: LegsOnFakes, leg: SipLeg) -> list[str]:
     return [event.digit for event in media if isinstance(event, DigitReceived)]
 
 
-async def test_digits_by_rtp_and_info_count_once() -> None:
+async def test_digits_by_info_pass_by_the_worker_which_hears_rtp_too() -> None:
     world, leg = await confirmed()
-    body = b"Signal=5\r\nDuration=160\r\n"
-    info = InfoReceived(leg.invite_id, "application/dtmf-relay", body)
-    world.media.press(leg.session_id, "5")
+    info = InfoReceived(leg.invite_id, "application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n")
     world.legs.handle_sip_event(info)
-    world.clock.now = Instant(1000 * MS)
-    world.legs.handle_sip_event(info)
-    world.media.press(leg.session_id, "5")
-    world.media.press(leg.session_id, "5")
     world.legs.handle_sip_event(InfoReceived(leg.invite_id, "application/dtmf-relay", b"junk"))
-    assert digits_of(world, leg) == ["5", "5", "5"]
+    await settle()
+    reported = [command for command in world.media.commands if isinstance(command, ReportDigit)]
+    assert [(command.session_id, command.digit, command.duration_ms) for command in reported] == [
+        (leg.session_id, "5", 160)
+    ]
+    assert digits_of(world, leg) == []
+    world.media.press(leg.session_id, "5")
+    assert digits_of(world, leg) == ["5"]
     await leg.hangup()
     world.legs.handle_sip_event(info)
-    assert digits_of(world, leg) == ["5", "5", "5"]
+    await settle()
+    assert sum(isinstance(command, ReportDigit) for command in world.media.commands) == 1
+
+
+async def test_digit_by_info_that_the_worker_refuses_costs_no_call() -> None:
+    world, leg = await confirmed()
+    world.media.fail(ReportDigit, CommandRejected("refused", reject=RejectCode.INVALID))
+    world.legs.handle_sip_event(InfoReceived(leg.invite_id, "application/dtmf", b"7"))
+    await settle()
+    assert leg.end is None
+    await leg.hangup()
+    await world.assert_nothing_left()
 
 
 async def test_commands_reach_the_session_of_a_live_leg_only() -> None:

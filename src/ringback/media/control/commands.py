@@ -123,6 +123,14 @@ class SendDigits(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     gap_ms: int = 70
 
 
+class ReportDigit(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The far party pressed a key that came by SIP INFO; the outcome is `DigitReceived`, once if RTP brings it too."""
+
+    session_id: SessionId
+    digit: str
+    duration_ms: int = 0
+
+
 class OpenStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     """Dial the agent's WebSocket and start streaming; outcomes `StreamOpened`, later `StreamClosed`.
 
@@ -175,7 +183,10 @@ AnyCommand = (
     | Play
     | StopPlay
     | SendDigits
+    | ReportDigit
     | OpenStream
     | CloseStream
 )
-SessionCommand = OpenSession | SetRemote | CloseSession | Play | StopPlay | SendDigits | OpenStream | CloseStream
+SessionCommand = (
+    OpenSession | SetRemote | CloseSession | Play | StopPlay | SendDigits | ReportDigit | OpenStream | CloseStream
+)

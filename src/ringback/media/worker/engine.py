@@ -18,6 +18,7 @@ from ringback.media.control.commands import (
     OpenSession,
     OpenStream,
     Play,
+    ReportDigit,
     SendDigits,
     SessionCommand,
     SetRemote,
@@ -196,6 +197,8 @@ class Engine:
                 return leg.stop_play(now, command)
             case SendDigits():
                 return leg.send_digits(now, command)
+            case ReportDigit():
+                return leg.report_digit(now, command)
             case OpenStream():
                 return leg.open_stream(now, command)
             case CloseStream():

@@ -18,6 +18,7 @@ from ringback.media.control.commands import (
     OpenSession,
     OpenStream,
     Play,
+    ReportDigit,
     SendDigits,
     SetRemote,
     StopPlay,
@@ -290,6 +291,13 @@ class Leg:
         """Queue telephone events."""
         if not self._session.send_digits(now, command.digits, command.tone_ms, command.gap_ms):
             return Refusal(RejectCode.INVALID, found="digits", allowed="0-9*#A-DwW, within the queue's limit")
+        self._follow_up()
+        return None
+
+    def report_digit(self, now: Instant, command: ReportDigit) -> Refusal | None:
+        """Take a digit that came by signalling."""
+        if not self._session.signalled_digit(now, command.digit, command.duration_ms):
+            return Refusal(RejectCode.INVALID, found=command.digit[:16], allowed="one of 0-9*#A-D")
         self._follow_up()
         return None
 
