@@ -57,8 +57,10 @@ from ringback.media.control.values import (
     AudioFormat,
     MediaDirection,
     PlayEnd,
+    PlayLane,
     SessionEnd,
 )
+from ringback.media.degraded import DegradedLevels
 from ringback.media.digit_merger import DigitMerger, DigitSource
 from ringback.media.playback import PcmSource as PcmSource  # part of this module's interface
 from ringback.media.playback import Playback, Playbacks
@@ -92,8 +94,6 @@ _BACKLOG_MAX = 20
 _BACKLOG_KEPT = 2
 _HOUSEKEEPING_SLOTS = 25
 _SAME_DIGIT_MS = 200
-_DEGRADED_BASE_SAMPLES = 40_000 * SAMPLES_PER_MS
-_DEGRADED_PERCENTS = (30, 60, 90)
 _EVENTS_MAX = 10_000
 
 
@@ -136,8 +136,7 @@ class MediaSession:
     __slots__ = (
         "_agent",
         "_awaits_first_audio",
-        "_degraded_at",
-        "_degraded_step",
+        "_degraded",
         "_digit_audio",
         "_digit_merger",
         "_digits_in",
@@ -218,8 +217,7 @@ class MediaSession:
         self._outbound: tuple[StreamSession, ...] = ()
         self._agent: StreamSession | None = None
         self._awaits_first_audio = False
-        self._degraded_step = 0
-        self._degraded_at = _DEGRADED_BASE_SAMPLES
+        self._degraded = DegradedLevels()
         # Sending.
         self._playout = Playout(PCMU, settings.playout_max_ms, self._move_slots)
         self._marks = Checkpoints()
@@ -431,10 +429,14 @@ class MediaSession:
         if self._digits_out.is_busy:
             frame = self._tick_digits(out)
         else:
+            was_alone = self._plays.is_alone
+            pcm = self._plays.take()
+            if self._plays.is_alone is not was_alone:
+                self._note_audible()
             agent = self._playout.take(now)
             if agent is not None and self._awaits_first_audio:
                 self._note_first_audio(now)
-            frame = self._mixed(agent)
+            frame = self._mixed(pcm, agent)
             self._sender.send_frame(frame, out)
         self._sender.advance()
         for stream in self._outbound:
@@ -482,12 +484,21 @@ class MediaSession:
 
     # -- playbacks -----------------------------------------------------------------------------------------------
 
-    def start_play(self, now: Instant, play_id: PlayId, source: PcmSource) -> bool:
-        """Queue a playback towards the far party, mixed with agent audio; `False` when too many wait.
+    def start_play(
+        self,
+        now: Instant,
+        play_id: PlayId,
+        source: PcmSource,
+        lane: PlayLane = PlayLane.DOCUMENT,
+        *,
+        mixes: bool = True,
+    ) -> bool:
+        """Queue a playback towards the far party; `False` when too many wait.
 
+        Unless it `mixes` with it, agent audio runs on meanwhile as on hold: neither heard nor counted as heard.
         Outcomes: `PlayStarted` when its first sample leaves, `PlayFinished` exactly once.
         """
-        if not self._plays.add(play_id, source):
+        if not self._plays.add(play_id, source, lane, mixes=mixes):
             return False
         self._is_busy = True
         return True
@@ -517,13 +528,12 @@ class MediaSession:
             )
         )
 
-    def _mixed(self, agent: bytes | None) -> bytes:
-        """Return the slot's frame: agent audio and the current playback added up."""
-        pcm = self._plays.take()
+    def _mixed(self, pcm: bytes, agent: bytes | None) -> bytes:
+        """Return the slot's frame: agent audio and what playbacks gave, added up unless they are to be heard alone."""
         if not pcm:
             return self._law.silence if agent is None else agent
         pcm = to_native(pcm) + bytes(2 * FRAME_SAMPLES - len(pcm))
-        if agent is not None:
+        if agent is not None and not self._plays.is_alone:
             pcm = audioop.add(pcm, self._law.decode(agent), 2)
         return self._law.encode(pcm)
 
@@ -538,11 +548,10 @@ class MediaSession:
                 return False
             self._agent = stream
             self._playout.max_samples = stream.settings.playout_max_ms * SAMPLES_PER_MS
-            self._played = PlayedAudio(
-                self._playout.position, self._playout.trimmed_samples, is_audible=self._sender.is_audible
-            )
+            self._played = PlayedAudio(self._playout.position, self._playout.trimmed_samples, is_audible=False)
+            self._note_audible()
             self._awaits_first_audio = True
-            self._arm_degraded(0)
+            self._degraded.reset()
         self._streams[stream.stream_id] = stream
         stream.join(self, self._law)
         self._sort_streams()
@@ -569,7 +578,7 @@ class MediaSession:
     def _note_audible(self) -> None:
         """Book what was due until now; from now on it is heard or not as the sender may send."""
         self._settle()
-        self._played.is_audible = self._sender.is_audible
+        self._played.is_audible = self._sender.is_audible and not self._plays.is_alone
 
     def _settle(self) -> None:
         self._played.settle(self._playout.position, self._playout.trimmed_samples)
@@ -612,7 +621,7 @@ class MediaSession:
         if was_empty and playout.level and self._played.begins_utterance(playout.silent_slots):
             self._settle()
             self._played.begin_utterance()
-        if playout.level >= self._degraded_at:
+        if playout.level >= self._degraded.next_level:
             self._note_degraded()
         return True
 
@@ -626,7 +635,7 @@ class MediaSession:
     def clear_audio(self, now: Instant) -> None:
         """Drop the play queue and its marks, and acknowledge."""
         dropped, marks = self._drop_queue()
-        self._arm_degraded(0)
+        self._degraded.reset()
         if self._agent is not None:
             self._agent.push_cleared()
             self._emit(
@@ -667,26 +676,17 @@ class MediaSession:
         )
 
     def _note_degraded(self) -> None:
-        """Report the highest threshold of the play queue that was passed (spec 1.4.1: 30, 60, 90 % of 40 s)."""
-        level = self._playout.level
-        reached = sum(level * 100 >= percent * _DEGRADED_BASE_SAMPLES for percent in _DEGRADED_PERCENTS)
-        if reached > self._degraded_step and self._agent is not None:
+        """Report the highest threshold of the play queue that was passed."""
+        percent = self._degraded.reached(self._playout.level)
+        if percent and self._agent is not None:
             self._emit(
                 StreamDegraded(
                     session_id=self.session_id,
                     stream_id=self._agent.stream_id,
-                    percent=_DEGRADED_PERCENTS[reached - 1],
+                    percent=percent,
                     queued_ms=self._playout.level_ms,
                 )
             )
-        self._arm_degraded(reached)
-
-    def _arm_degraded(self, step: int) -> None:
-        self._degraded_step = step
-        if step < len(_DEGRADED_PERCENTS):
-            self._degraded_at = _DEGRADED_PERCENTS[step] * _DEGRADED_BASE_SAMPLES // 100
-        else:
-            self._degraded_at = 1 << 60
 
     # -- events and figures --------------------------------------------------------------------------------------
 
@@ -717,11 +717,7 @@ class MediaSession:
             if idle_ms >= self._settings.media_idle_ms:
                 self._is_idle_reported = True
                 self._emit(MediaTimedOut(session_id=self.session_id, idle_ms=idle_ms))
-        if self._degraded_step and self._playout.level * 200 < (
-            _DEGRADED_PERCENTS[self._degraded_step - 1] * _DEGRADED_BASE_SAMPLES
-        ):
-            # Half emptied: passing the threshold again is news.
-            self._arm_degraded(self._degraded_step - 1)
+        self._degraded.eased(self._playout.level)
         self._is_full_second = not self._is_full_second
         if self._is_full_second:
             for stream in self._streams.values():

@@ -15,6 +15,7 @@ from ringback.media.control.values import (
     Codec,
     LatchPolicy,
     MediaDirection,
+    PlayLane,
     SessionEnd,
     StreamEnd,
     Track,
@@ -98,13 +99,16 @@ class CloseSession(Command, frozen=True, array_like=True, tag=True, kw_only=True
 class Play(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     """Play the wav or mp3 file at `path` towards the far party; outcomes `PlayStarted`, `PlayFinished`.
 
-    `loops`: how many times, 0 for ever. Playbacks of one session queue behind each other.
+    `loops`: how many times, 0 for ever. Playbacks of one lane queue behind each other. Unless it `mixes`, whatever else
+    the session would send runs on unheard from its first sample to its last.
     """
 
     session_id: SessionId
     play_id: PlayId
     path: str
     loops: int = 1
+    lane: PlayLane = PlayLane.DOCUMENT
+    mixes: bool = True
 
 
 class StopPlay(Command, frozen=True, array_like=True, tag=True, kw_only=True):

@@ -89,6 +89,17 @@ class PlayEnd(Enum):
     """The file could not be decoded; `detail` says why."""
 
 
+class PlayLane(Enum):
+    """Playbacks of one lane wait for each other; those of different lanes are heard together."""
+
+    DOCUMENT = "document"
+    """What the call's XML plays."""
+    PLAY = "play"
+    """What the API plays."""
+    SPEAK = "speak"
+    """What the API says."""
+
+
 class SessionEnd(Enum):
     """Why a media session was closed."""
 

@@ -273,7 +273,7 @@ class Leg:
         if len(self._plays) >= self._settings.plays_max:
             return Refusal(RejectCode.LIMIT, found=str(len(self._plays)), allowed=str(self._settings.plays_max))
         playback = self._files.open(command.path, command.loops, lambda detail: self._fail_play(play_id, detail))
-        if not self._session.start_play(now, play_id, playback):
+        if not self._session.start_play(now, play_id, playback, command.lane, mixes=command.mixes):
             playback.close()
             return Refusal(RejectCode.LIMIT, found=f"{len(self._plays)} plays")
         self._plays[play_id] = playback
