@@ -309,6 +309,9 @@ class Node:
         )
         self.legs.on_incoming = self.calls.incoming
         self.calls.start_flow = self._start_flow
+        self.calls.start_transfer = lambda call, url, method: self.flows.start(
+            call, FirstRequest(url=url, method=method, is_transfer=True)
+        )
         self.calls.streams = StreamRoom(self.streams.handle, self.streams.call_gone)
 
     async def _resolve_stream(self, url: str) -> Sequence[tuple[str, int]]:

@@ -17,6 +17,7 @@ class FakeLeg:
     def __init__(self, call_uuid: str = "c1", caller: str = "15550009999", callee: str = "15550001000") -> None:
         self.leg_id = LegId("leg-1")
         self.session_id = SessionId("session-1")
+        self.affinity = "session-1"
         self.call_uuid = call_uuid
         self.caller = caller
         self.callee = callee

@@ -197,7 +197,7 @@ class _Flow:
     async def _run_documents(self) -> None:
         first = self._first
         wanted: _Wanted | None = _Wanted(
-            DocumentKind.ANSWER,
+            DocumentKind.TRANSFER if first.is_transfer else DocumentKind.ANSWER,
             first.url,
             first.method,
             fallback_url=first.fallback_url,

@@ -151,6 +151,8 @@ class FirstRequest:
     method: str = "POST"
     fallback_url: str = ""
     fallback_method: str = "POST"
+    is_transfer: bool = False
+    """The call runs no document yet and a transfer gives it one (hang-up codes 7013, 8013)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,32 @@ class CallListener(Protocol):
         """The call is gone; nothing follows."""
 
 
+class CallWatcher(Protocol):
+    """Who follows a call without running its document; every method returns at once and never raises."""
+
+    def call_rang(self, call: LiveCall, *, has_early_media: bool) -> None:
+        """The far party rings; repeated as often as it says so."""
+
+    def call_answered(self, call: LiveCall) -> None:
+        """The call was answered."""
+
+    def digit_pressed(self, call: LiveCall, digit: str) -> None:
+        """The far party pressed a key."""
+
+    def call_ended(self, call: LiveCall) -> None:
+        """The call is gone and `ending` says why; nothing follows."""
+
+
+class CallBridge(Protocol):
+    """What joins two calls, as each of them sees it."""
+
+    def partner_of(self, call: LiveCall) -> LiveCall | None:
+        """Return the call at the other end, or `None` when `call` is not joined (any more)."""
+
+    def detach(self, call: LiveCall) -> Awaitable[None]:
+        """Take `call` out at once without ending it; the result returns when its audio is its own again."""
+
+
 class CallKeeper(Protocol):
     """What a call needs of the service that keeps it."""
 
@@ -84,6 +110,9 @@ class CallKeeper(Protocol):
 
     def call_answered(self, call: LiveCall) -> None:
         """Start the document of an outbound call; an inbound one runs already."""
+
+    def start_document(self, call: LiveCall, url: str, method: str) -> None:
+        """Run the document of a transfer for a call that runs none."""
 
     async def store_answer(self, call: LiveCall) -> None:
         """Make the answer durable."""
@@ -132,6 +161,10 @@ class CallTerms:
     trunk: str = ""
     sip_headers: tuple[tuple[str, str], ...] = ()
     custom_headers: tuple[tuple[str, str], ...] = ()
+    is_dialled: bool = False
+    """Another call's document dialled it (`parent_call_uuid`): it runs no document until it is transferred."""
+    hops: int = 0
+    """How many calls of this node lead to this one through its own door; bounds documents that dial each other."""
 
 
 _log = structlog.get_logger(__name__)
@@ -163,6 +196,9 @@ class LiveCall:
     ended_at: Instant | None = None
     ended_wall_ms: int | None = None
     ending: Hangup | None = None
+    bridge: CallBridge | None = None
+    """What joins this call with another one; set while it does."""
+    watchers: list[CallWatcher] = field(default_factory=list)
     _listener: CallListener | None = None
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -215,7 +251,18 @@ class LiveCall:
             source_ip=terms.source_ip,
             sip_headers=terms.sip_headers,
             custom_headers=terms.custom_headers,
+            a_leg_uuid=terms.parent_call_uuid if terms.is_dialled else "",
         )
+
+    @property
+    def partner(self) -> LiveCall | None:
+        """Return the call that this one is bridged with, or `None`: what the wire calls the other leg."""
+        return self.bridge.partner_of(self) if self.bridge is not None else None
+
+    @property
+    def runs_document(self) -> bool:
+        """Return whether a document runs for this call now."""
+        return self._listener is not None
 
     @property
     def call_seconds(self) -> int:
@@ -332,10 +379,17 @@ class LiveCall:
             self._listener.stream_ended(stream_id, end)
 
     async def transfer(self, url: str, method: str) -> None:
-        """Give the call another document at once; one that runs none yet begins with it."""
+        """Give the call another document at once; one that runs none yet begins with it.
+
+        A dialled call leaves its bridge; to have both ends leave, `bridge.detach` it first.
+        """
         self.note("call", state="transferred", url=url, method=method)
         if self._listener is not None:
             self._listener.transfer_requested(url, method)
+        elif self.terms.is_dialled:
+            if self.bridge is not None:
+                await self.bridge.detach(self)
+            self.keeper.start_document(self, url, method)
         else:
             self._transfer = (url, method)
 
@@ -388,6 +442,8 @@ class LiveCall:
                 assert_never(event)
 
     def _rang(self, has_early_media: bool) -> None:
+        for watcher in tuple(self.watchers):
+            watcher.call_rang(self, has_early_media=has_early_media)
         if has_early_media and self.terms.send_digits and self.terms.send_on_preanswer:
             self._send_agreed_digits()
         if self._advance(Trigger.RING):
@@ -407,6 +463,8 @@ class LiveCall:
         if self.terms.send_digits:
             # Also with `send_on_preanswer`: a callee without early media has not had them yet.
             self._send_agreed_digits()
+        for watcher in tuple(self.watchers):
+            watcher.call_answered(self)
         if self._listener is not None:
             self._listener.answered()
 
@@ -422,6 +480,8 @@ class LiveCall:
                 self.keeper.stream_event(self, event)
             case DigitReceived():
                 self.note("digit", digit=event.digit, duration_ms=event.duration_ms)
+                for watcher in tuple(self.watchers):
+                    watcher.digit_pressed(self, event.digit)
                 if self._listener is not None:
                     self._listener.digit_pressed(event.digit)
             case PlayStarted():
@@ -480,6 +540,8 @@ class LiveCall:
             duration_s=self.call_seconds,
         )
         self.keeper.streams_gone(self)
+        for watcher in tuple(self.watchers):
+            watcher.call_ended(self)
         if self._listener is not None:
             self._listener.hung_up()
         self.spawn(self._finish())
@@ -586,3 +648,6 @@ def _nothing() -> None:
 
 CallStarter = Callable[[LiveCall], None]
 """Starts the document of a call; `server.py` registers the call flow here."""
+
+TransferStarter = Callable[[LiveCall, str, str], None]
+"""Starts the document at a URL, asked for by a method, as a transfer of the call."""

@@ -14,9 +14,10 @@ from ringback.accounts.account import Account
 from ringback.accounts.application import Application
 from ringback.billing.rating import RateTable, amount, money
 from ringback.calls import store
-from ringback.calls.hangup import Code, HangupSource, hangup
-from ringback.calls.live import CallStarter, CallTerms, LiveCall
+from ringback.calls.hangup import Code, Hangup, HangupSource, hangup
+from ringback.calls.live import CallStarter, CallTerms, LiveCall, TransferStarter
 from ringback.calls.models import CallRow
+from ringback.calls.routes import OutboundRoutes, RouteSettings
 from ringback.calls.state import State
 from ringback.calls.views import (
     CallDirection,
@@ -33,10 +34,8 @@ from ringback.errors import InvalidParameter, LimitReached, NotFound, RingbackEr
 from ringback.ids import AccountId, AppId, CallUuid
 from ringback.media.control.events import StreamEvent
 from ringback.numbers.routing import application_for
-from ringback.numbers.trunks import Trunk, route_outbound
+from ringback.numbers.trunks import GatewayCredentials, Trunk
 from ringback.signalling.errors import TooManyLegs
-from ringback.signalling.events import DialRequest
-from ringback.signalling.identity import check_address
 from ringback.signalling.legs import Legs
 from ringback.signalling.sip_leg import SipLeg
 from ringback.storage.database import Database, Session
@@ -66,6 +65,19 @@ class CallSettings:
     max_call_s: int = 14_400
     allowed_prefixes: tuple[str, ...] = ()
     catch_all: tuple[AccountId, AppId] | None = None
+    hops_max: int = 5
+    """A call that this many calls of the node lead to, one dialling the next, may dial nobody (2060)."""
+
+
+class NotDialled(RingbackError):
+    """A leg that could not be dialled; it has its record all the same."""
+
+    default_code = "not-dialled"
+
+    def __init__(self, message: str, *, call_uuid: CallUuid, reason: Hangup) -> None:
+        super().__init__(message, call_uuid=call_uuid, cause_code=reason.code)
+        self.call_uuid = call_uuid
+        self.reason = reason
 
 
 class StreamRoom:
@@ -98,10 +110,14 @@ class CallService:
         self.trunks = tuple(trunks)
         self.rates = rates or RateTable()
         self.start_flow: CallStarter | None = None
+        self.start_transfer: TransferStarter | None = None
         self.streams: StreamRoom | None = None
         self._database = database
         self._legs = legs
         self._wake_outbox = wake_outbox
+        self._routes = OutboundRoutes(
+            database, self.trunks, RouteSettings(settings.own_address, settings.allowed_prefixes, settings.catch_all)
+        )
         self._live: dict[CallUuid, LiveCall] = {}
         self._beginning = 0
         self._arrivals: set[asyncio.Task[None]] = set()
@@ -192,7 +208,7 @@ class CallService:
 
     async def _make_call(self, account: Account, request: MakeCall) -> MadeCall:
         call_uuid = CallUuid(ids.new_uuid())
-        dial = await self._route(account, request, call_uuid)
+        dial = await self._routes.route(request, call_uuid)
         parent = CallUuid(request.parent_call_uuid)
         if parent and request.error_if_parent_not_found and not await self.has_call(account, parent):
             raise InvalidParameter(f"parent_call_uuid parameter is invalid: no call {parent}", field="parent_call_uuid")
@@ -224,68 +240,81 @@ class CallService:
         try:
             leg = self._legs.dial(dial)
         except TooManyLegs as error:
-            await self._complete_undialled(call_uuid, Code.CONCURRENCY_LIMIT, str(error))
+            reason = hangup(Code.CONCURRENCY_LIMIT, HangupSource.PLATFORM, str(error))
+            await self._complete_undialled(call_uuid, reason)
             raise LimitReached(str(error)) from error
         except Exception as error:
-            await self._complete_undialled(call_uuid, Code.INTERNAL_ERROR, str(error))
+            await self._complete_undialled(call_uuid, hangup(Code.INTERNAL_ERROR, HangupSource.PLATFORM, str(error)))
             raise
         call = LiveCall(call_uuid, terms, leg, self, State.DIALLING)
         self._live[call_uuid] = call
         leg.listener = call.handle_leg_event
         return MadeCall((call_uuid,))
 
-    async def _route(self, account: Account, request: MakeCall, call_uuid: CallUuid) -> DialRequest:
-        """Return how to reach `request.to`: a SIP URI directly, an own number through our own door, else a trunk."""
-        if ":" in request.from_number:
-            check_address("from", request.from_number, ("sip", "sips", "tel"))
-        common = DialRequest(
-            call_uuid=call_uuid,
-            request_uri=request.to,
-            from_uri=request.from_number,
-            from_display=request.caller_name,
-            custom_headers=request.sip_headers,
-            ring_timeout_ms=request.ring_timeout_s * 1000,
-        )
-        if request.to.lower().startswith("sips:"):
-            raise InvalidParameter(
-                "to parameter is invalid: sips: needs TLS, which this version does not speak",
-                hint="call a sip: URI",
-                field="to",
-            )
-        if request.to.lower().startswith("sip:"):
-            check_address("to", request.to, ("sip",))
-            return replace(common, is_customers_uri=True)
-        if self.settings.allowed_prefixes and not request.to.startswith(self.settings.allowed_prefixes):
-            raise InvalidParameter(
-                f"to parameter is invalid: calls to {request.to} are not allowed",
-                hint="limits.allowed_prefixes lists what may be called",
-                field="to",
-            )
-        route = route_outbound(self.trunks, request.to, ids.chance)
-        if route is not None:
-            return replace(
-                common,
-                request_uri=route.request_uri,
-                from_uri=route.trunk.caller_id or request.from_number,
-                targets=route.gateways,
-                credentials=route.trunk.credentials,
-                headers=route.trunk.headers,
-                trunk_name=route.trunk.name,
-                codecs=route.trunk.codecs,
-                nat=route.trunk.nat,
-                ring_timeout_ms=min(common.ring_timeout_ms, route.trunk.ringing_timeout_ms or common.ring_timeout_ms),
-            )
-        owned = await self._database.read(lambda session: application_for(session, request.to, self.settings.catch_all))
-        if owned is not None:
-            return replace(common, request_uri=f"sip:{request.to}@{self.settings.own_address}")
-        raise InvalidParameter(
-            f"to parameter is invalid: no trunk takes {request.to}",
-            hint="add a [[trunk]] to ringback.toml, or call a sip: URI",
-            field="to",
-        )
+    async def dial_leg(
+        self, parent: LiveCall, request: MakeCall, credentials: tuple[GatewayCredentials, ...] = ()
+    ) -> LiveCall:
+        """Dial a leg for the document of `parent` and return it: a call of its own that runs no document.
 
-    async def _complete_undialled(self, call_uuid: CallUuid, code: Code, detail: str) -> None:
-        reason = hangup(code, HangupSource.PLATFORM, detail)
+        Raises:
+            NotDialled: it could not be dialled; its record says why.
+        """
+        call_uuid = CallUuid(ids.new_uuid())
+        terms = CallTerms(
+            account=parent.terms.account,
+            direction=CallDirection.OUTBOUND,
+            from_number=request.from_number,
+            to_number=request.to,
+            initiated_wall_ms=clock.wall_ms(),
+            answer_url="",
+            caller_name=request.caller_name,
+            parent_call_uuid=parent.call_uuid,
+            time_limit_s=self.settings.max_call_s,
+            send_digits=request.send_digits,
+            send_on_preanswer=request.send_on_preanswer,
+            custom_headers=request.sip_headers,
+            is_dialled=True,
+            hops=parent.terms.hops,
+        )
+        await self._database.write(lambda session: store.insert_call(session, _row(call_uuid, terms, State.DIALLING)))
+        self._note(call_uuid, terms, State.DIALLING, parent=parent.call_uuid)
+        try:
+            leg, trunk_name = await self._dial_leg(parent, request, credentials, call_uuid)
+        except RingbackError as error:
+            by_kind = Code.INVALID_DESTINATION if isinstance(error, InvalidParameter) else Code.CONCURRENCY_LIMIT
+            code = error.fields.get("cause_code", by_kind)
+            reason = hangup(int(str(code)), HangupSource.PLATFORM, str(error))
+            await self._complete_undialled(call_uuid, reason)
+            raise NotDialled(str(error), call_uuid=call_uuid, reason=reason) from error
+        call = LiveCall(call_uuid, replace(terms, trunk=trunk_name), leg, self, State.DIALLING)
+        self._live[call_uuid] = call
+        leg.listener = call.handle_leg_event
+        return call
+
+    async def _dial_leg(
+        self, parent: LiveCall, request: MakeCall, credentials: tuple[GatewayCredentials, ...], call_uuid: CallUuid
+    ) -> tuple[SipLeg, str]:
+        """Return the leg and the name of its trunk; errors carry their hang-up code as `cause_code`."""
+        if parent.terms.hops >= self.settings.hops_max:
+            raise LimitReached(f"{parent.terms.hops} calls of this node lead here", cause_code=Code.LOOP_DETECTED)
+        if self._is_full:
+            raise LimitReached(f"{self.live_count} calls are live, at most {self.settings.maximum_calls}")
+        self._beginning += 1
+        try:
+            dial = await self._routes.route(request, call_uuid)
+        finally:
+            self._beginning -= 1
+        if parent.is_over:
+            raise LimitReached("the calling party is gone", cause_code=Code.CANCELED)
+        dial = replace(dial, credentials=credentials or dial.credentials, affinity=parent.leg.affinity)
+        return self._legs.dial(dial), dial.trunk_name
+
+    async def _complete_undialled(self, call_uuid: CallUuid, reason: Hangup) -> None:
+        self.timeline.record(
+            call_uuid,
+            "call",
+            {"state": "ended", "code": int(reason.code), "name": reason.name, "detail": reason.detail},
+        )
         ended_wall_ms = clock.wall_ms()
         await self._database.write(
             lambda session: store.complete_call(
@@ -372,7 +401,14 @@ class CallService:
             trunk=leg.trunk_name,
             sip_headers=tuple((name, value) for name, value in leg.sip_headers if name.lower() in _KEPT_SIP_HEADERS),
             custom_headers=leg.custom_headers,
+            hops=self._hops(leg),
         )
+
+    def _hops(self, leg: SipLeg) -> int:
+        """Return how many calls of ours lead to this one: our INVITE names the call that it belongs to."""
+        named = next((value for name, value in leg.sip_headers if name.lower() == "x-calluuid"), "")
+        caller = self._live.get(CallUuid(named))
+        return caller.terms.hops + 1 if caller is not None else 0
 
     # ── control ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -419,13 +455,31 @@ class CallService:
         call = self.find_of(account, call_uuid)
         if call is None:
             raise NotFound("not found")
-        if transfer.legs != "aleg":
-            raise InvalidParameter(
-                f"legs parameter is invalid: {transfer.legs}, but the call has no B leg",
-                hint="use legs=aleg",
-                field="legs",
-            )
-        await call.transfer(transfer.aleg_url, transfer.aleg_method)
+        wanted: list[tuple[LiveCall, str, str]] = []
+        if transfer.legs in ("aleg", "both"):
+            wanted.append((call, transfer.aleg_url, transfer.aleg_method))
+        if transfer.legs in ("bleg", "both"):
+            if call.partner is None:
+                raise InvalidParameter(
+                    f"legs parameter is invalid: {transfer.legs}, but the call has no B leg",
+                    hint="use legs=aleg",
+                    field="legs",
+                )
+            wanted.append((call.partner, transfer.bleg_url, transfer.bleg_method))
+        for leg, _, _ in wanted:
+            if leg.terms.is_dialled and leg.bridge is None and not leg.runs_document:
+                raise InvalidParameter(
+                    "legs parameter is invalid: the leg is being dialled", hint="wait for its answer", field="legs"
+                )
+        if len(wanted) == 2:
+            # A dialled leg leaves first: it would be hung up with the document that dialled it. That document is then
+            # replaced before it can go on.
+            for leg, _, _ in wanted:
+                if not leg.runs_document and leg.bridge is not None:
+                    leg.bridge.detach(leg)
+            wanted.sort(key=lambda each: not each[0].runs_document)
+        for leg, url, method in wanted:
+            await leg.transfer(url, method)
 
     async def close(self) -> None:
         """End every call and return when all CDRs are written."""
@@ -456,8 +510,13 @@ class CallService:
 
     def call_answered(self, call: LiveCall) -> None:
         """Start the document of an outbound call."""
-        if not call.is_inbound and self.start_flow is not None:
+        if not call.is_inbound and not call.terms.is_dialled and self.start_flow is not None:
             self.start_flow(call)
+
+    def start_document(self, call: LiveCall, url: str, method: str) -> None:
+        """Run the document of a transfer for a dialled call."""
+        if self.start_transfer is not None and not call.is_over:
+            self.start_transfer(call, url, method)
 
     async def store_answer(self, call: LiveCall) -> None:
         """Make the answer durable."""

@@ -47,6 +47,11 @@ class LegAudio:
         self._is_gone = False
 
     @property
+    def affinity(self) -> str:
+        """Return the key that a session needs to be placed in the same worker as this one."""
+        return self._affinity
+
+    @property
     def is_open(self) -> bool:
         """Return whether a session lives in a worker."""
         return self._bound is not None and not self._is_gone

@@ -295,7 +295,7 @@ class Legs:
             sdp_id=ids.new_digits(_SDP_ID_DIGITS),
             codecs=codecs,
             nat=nat,
-            affinity=affinity,
+            affinity=affinity or session_id,
         )
         leg = SipLeg(
             self._services,

@@ -220,6 +220,11 @@ class SipLeg:
         """Return how far the leg is, for logs and live views."""
         return self._machine.state
 
+    @property
+    def affinity(self) -> str:
+        """Return the `DialRequest.affinity` of a leg that is to be heard with this one."""
+        return self._audio.affinity
+
     def new_command_id(self) -> CommandId:
         """Return a fresh id for a command to `media`."""
         return self._audio.new_command_id()

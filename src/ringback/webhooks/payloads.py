@@ -37,6 +37,8 @@ class CallFacts:
     source_ip: str = ""
     sip_headers: tuple[tuple[str, str], ...] = ()
     custom_headers: tuple[tuple[str, str], ...] = ()
+    a_leg_uuid: str = ""
+    """The call that dialled this one by `<Dial>`; empty: this call is the A leg."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,8 @@ def base_params(facts: CallFacts, call_status: str, event: str) -> dict[str, str
     }
     if outbound:
         params["RequestUUID"] = facts.request_uuid or facts.call_uuid
-        params["ALegUUID"] = facts.call_uuid
-        params["ALegRequestUUID"] = facts.request_uuid or facts.call_uuid
+        params["ALegUUID"] = facts.a_leg_uuid or facts.call_uuid
+        params["ALegRequestUUID"] = facts.a_leg_uuid or facts.request_uuid or facts.call_uuid
     return params
 
 
