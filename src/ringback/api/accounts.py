@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from ringback.accounts.account import Account
 from ringback.accounts.store import update_account
@@ -10,9 +11,10 @@ from ringback.api.auth import CurrentAccount
 from ringback.api.bodies import read_body
 from ringback.api.forms import Form, described_body
 from ringback.api.responses import reply
+from ringback.api.routing import Router
 from ringback.api.services import ServicesOf
 
-router = APIRouter(tags=["Account"])
+router = Router(tags=["Account"])
 
 
 def read_changes(form: Form) -> dict[str, str]:

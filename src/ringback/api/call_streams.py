@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from ringback.accounts.account import Account
 from ringback.api.auth import CurrentAccount
@@ -10,6 +11,7 @@ from ringback.api.bodies import read_body, read_query
 from ringback.api.forms import Form, described_body, described_query
 from ringback.api.paging import read_page
 from ringback.api.responses import account_time, no_content, precise_time, reply
+from ringback.api.routing import Router
 from ringback.api.services import ServicesOf
 from ringback.errors import NotFound
 from ringback.ids import CallUuid, StreamId
@@ -18,7 +20,7 @@ from ringback.streams import spec
 from ringback.streams.spec import StreamSpec
 from ringback.streams.views import StreamView
 
-router = APIRouter(tags=["Audio streams"])
+router = Router(tags=["Audio streams"])
 
 _TIMEOUT_MAX_S = 10**9
 _TRACKS = tuple(track.value for track in Track)

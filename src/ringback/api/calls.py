@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from ringback.accounts.account import Account
 from ringback.api.auth import CurrentAccount
@@ -12,12 +13,13 @@ from ringback.api.forms import Form, described_body, described_query
 from ringback.api.paging import read_page
 from ringback.api.replies import read_callback
 from ringback.api.responses import account_time, no_content, reply, session_time
+from ringback.api.routing import Router
 from ringback.api.services import Services, ServicesOf, context_of
 from ringback.calls.views import CallRecord, LiveCallView, LiveStatus, MakeCall
 from ringback.errors import NotFound
 from ringback.ids import CallUuid
 
-router = APIRouter(tags=["Calls"])
+router = Router(tags=["Calls"])
 
 _EXAMPLE_CALL = {
     "from": "+14151234567",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from starlette.responses import Response
 
 from ringback.api.auth import CurrentAccount
 from ringback.api.responses import no_content
+from ringback.api.routing import Router
 from ringback.api.services import ServicesOf
 from ringback.errors import NotFound
 from ringback.ids import CallUuid
 
-router = APIRouter(tags=["Calls"])
+router = Router(tags=["Calls"])
 
 
 @router.delete("/Request/{request_uuid}/", summary="Cancel a call request", status_code=204)

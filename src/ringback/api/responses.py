@@ -8,7 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import msgspec
-from fastapi import Response
+from starlette.responses import Response
 
 from ringback import ids
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from fastapi import Request
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 
 from ringback.api.errors import BodyTooLarge, Unauthorized, UnsupportedBody, answer_failure
 from ringback.errors import (

@@ -6,7 +6,8 @@ import asyncio
 import json
 
 import pytest
-from fastapi import Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from tests.support.fake_ports import FakeCallbacks
 
 from ringback.accounts.account import Account

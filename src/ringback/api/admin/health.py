@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from starlette.responses import Response
 
 from ringback.api.responses import reply
+from ringback.api.routing import Router
 from ringback.api.services import ServicesOf
 
-router = APIRouter(tags=["Operation"])
+router = Router(tags=["Operation"])
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
