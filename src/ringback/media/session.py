@@ -62,19 +62,21 @@ from ringback.media.control.values import (
 )
 from ringback.media.degraded import DegradedLevels
 from ringback.media.digit_merger import DigitMerger, DigitSource
+from ringback.media.digits import SentDigits
+from ringback.media.figures import quality_of, stats_of, totals_of
 from ringback.media.playback import PcmSource as PcmSource  # part of this module's interface
 from ringback.media.playback import Playback, Playbacks
 from ringback.media.played import PlayedAudio
 from ringback.media.playout import SAMPLES_PER_MS, Playout
 from ringback.media.receive import Receiver
+from ringback.media.room import Member
 from ringback.media.rtp.latch import Latch, is_forbidden_target
 from ringback.media.rtp.packet import HEADER_BYTES, is_rtcp, parse_rtp
 from ringback.media.rtp.sender import RtpSender
-from ringback.media.rtp.telephone_event import DIGITS, EventReceiver, EventSender, plan_digits
+from ringback.media.rtp.telephone_event import DIGITS, EventReceiver
 from ringback.media.stats import Quality
 from ringback.media.stream.session import StreamSession
 from ringback.media.stream.truth import AudioReport
-from ringback.media.tone import digit_tone
 
 SocketAddress = tuple[str, int]
 """Numeric host and port, as the socket gives them (cut IPv6 tuples to two)."""
@@ -137,7 +139,6 @@ class MediaSession:
         "_agent",
         "_awaits_first_audio",
         "_degraded",
-        "_digit_audio",
         "_digit_merger",
         "_digits_in",
         "_digits_out",
@@ -163,6 +164,7 @@ class MediaSession:
         "_plays",
         "_receiver",
         "_refused",
+        "_room",
         "_rtcp",
         "_sender",
         "_settings",
@@ -223,8 +225,8 @@ class MediaSession:
         self._marks = Checkpoints()
         self._played = PlayedAudio(0, 0, is_audible=False)
         self._plays = Playbacks(settings.plays_max, on_start=self._play_started, on_end=self._play_ended)
-        self._digits_out = EventSender()
-        self._digit_audio = b""
+        self._digits_out = SentDigits(settings.digits_max)
+        self._room: Member | None = None
         self._is_busy = False
         self._sender = RtpSender(int(chance() * 0x1_0000_0000), int(chance() * 0x8000), int(chance() * 0x1_0000_0000))
         self._has_ticked = False
@@ -257,6 +259,8 @@ class MediaSession:
             self._playout.set_law(law)
             for stream in self._streams.values():
                 stream.set_law(law)
+            if self._room is not None:
+                self._room.set_law(law)
         self._receiver.set_types(law, types)
         self._sender.configure(command.codec.payload_type, command.ptime_ms)
         self._event_type = command.dtmf_payload_type
@@ -368,11 +372,15 @@ class MediaSession:
         self._emit(DigitReceived(session_id=self.session_id, digit=digit, duration_ms=duration_ms))
         for stream in self._inbound:
             stream.push_digit(digit)
+        if self._room is not None:
+            self._room.push_digit(digit)
 
     def _deliver(self, frame: bytes) -> None:
         """Hand one received frame to everyone who listens."""
         for stream in self._inbound:
             stream.push_inbound(frame)
+        if self._room is not None:
+            self._room.push(frame)
         if self.tap is not None:
             self.tap(to_stream(self._law.decode(frame)))
 
@@ -425,9 +433,15 @@ class MediaSession:
         return moved
 
     def _tick_busy(self, now: Instant, out: list[Datagram]) -> None:
-        """A slot with digits to send or a playback to mix in."""
+        """A slot with digits to send, a playback to mix in, or a room to hear."""
         if self._digits_out.is_busy:
-            frame = self._tick_digits(out)
+            if self._room is not None:
+                # What is said meanwhile is not heard later.
+                self._room.hear_frame()
+            self._playout.skip_slot()
+            frame, complete = self._digits_out.send_slot(self._law, self._sender, self._event_type, out)
+            if complete:
+                self._emit(DigitsSent(session_id=self.session_id, digits=complete))
         else:
             was_alone = self._plays.is_alone
             pcm = self._plays.take()
@@ -443,7 +457,10 @@ class MediaSession:
             stream.push_outbound(frame)
         if self._marks.next_position <= self._playout.position:
             self._acknowledge()
-        self._is_busy = len(self._plays) > 0 or self._digits_out.is_busy
+        self._note_busy()
+
+    def _note_busy(self) -> None:
+        self._is_busy = len(self._plays) > 0 or self._digits_out.is_busy or self._room is not None
 
     # -- digits out ----------------------------------------------------------------------------------------------
 
@@ -453,34 +470,29 @@ class MediaSession:
         Without negotiated telephone-event they are sent as tones. Agent audio and playbacks stand still meanwhile. The
         outcome is `DigitsSent`.
         """
-        plans = plan_digits(digits, tone_ms, gap_ms)
-        if plans is None or self._digits_out.waiting + len(plans) > self._settings.digits_max:
+        if not self._digits_out.queue(digits, tone_ms, gap_ms):
             return False
-        self._digits_out.queue(plans)
         self._is_busy = True
         return True
 
-    def _tick_digits(self, out: list[Datagram]) -> bytes:
-        """Send this slot's part of the digits; returns the audio that the slot carries."""
-        self._playout.skip_slot()
-        plan = self._digits_out.current
-        is_start = self._digits_out.elapsed_ms == 0
-        packet, complete = self._digits_out.next_slot(self._sender.timestamp)
-        frame = self._law.silence
-        if self._event_type >= 0:
-            if packet is not None:
-                self._sender.send_event(self._event_type, packet.timestamp, packet.payload, out, marker=packet.marker)
-        else:
-            if plan is not None and is_start and plan.event >= 0:
-                self._digit_audio = self._law.encode(to_native(digit_tone(DIGITS[plan.event], plan.tone_ms)))
-            if self._digit_audio:
-                frame = self._digit_audio[:FRAME_SAMPLES]
-                frame += self._law.silence[len(frame) :]
-                self._digit_audio = self._digit_audio[FRAME_SAMPLES:]
-            self._sender.send_frame(frame, out)
-        if complete:
-            self._emit(DigitsSent(session_id=self.session_id, digits=complete))
-        return frame
+    # -- room ----------------------------------------------------------------------------------------------------
+
+    @property
+    def law(self) -> Law:
+        """Return the leg's companding law."""
+        return self._law
+
+    @property
+    def room(self) -> Member | None:
+        """Return the session's place in a room, `None` when it is in none."""
+        return self._room
+
+    def join_room(self, member: Member | None) -> None:
+        """Say what the far party says in a room, and hear that room under agent audio and playbacks; `None` leaves."""
+        self._room = member
+        if member is not None:
+            member.set_law(self._law)
+        self._note_busy()
 
     # -- playbacks -----------------------------------------------------------------------------------------------
 
@@ -529,13 +541,23 @@ class MediaSession:
         )
 
     def _mixed(self, pcm: bytes, agent: bytes | None) -> bytes:
-        """Return the slot's frame: agent audio and what playbacks gave, added up unless they are to be heard alone."""
+        """Return the slot's frame: agent audio, what playbacks gave and the room, unless playbacks are heard alone."""
+        room = self._room
         if not pcm:
-            return self._law.silence if agent is None else agent
-        pcm = to_native(pcm) + bytes(2 * FRAME_SAMPLES - len(pcm))
-        if agent is not None and not self._plays.is_alone:
-            pcm = audioop.add(pcm, self._law.decode(agent), 2)
-        return self._law.encode(pcm)
+            if room is None:
+                return self._law.silence if agent is None else agent
+            if agent is None:
+                # Alone, the room's only voice passes untouched.
+                return room.hear_frame() or self._law.silence
+        heard = room.hear() if room is not None else None
+        mix = to_native(pcm) + bytes(2 * FRAME_SAMPLES - len(pcm)) if pcm else b""
+        if mix and self._plays.is_alone:
+            return self._law.encode(mix)
+        if agent is not None:
+            mix = audioop.add(mix, self._law.decode(agent), 2) if mix else self._law.decode(agent)
+        if heard is not None:
+            mix = audioop.add(mix, heard, 2) if mix else heard
+        return self._law.encode(mix) if mix else self._law.silence
 
     # -- streams -------------------------------------------------------------------------------------------------
 
@@ -725,53 +747,14 @@ class MediaSession:
 
     def quality(self) -> Quality:
         """Return every figure of the leg so far."""
-        receiver, playout = self._receiver, self._playout
-        return Quality(
-            received_packets=receiver.received,
-            sent_packets=self._sender.sent,
-            lost_packets=receiver.lost,
-            late_packets=receiver.late,
-            duplicate_packets=receiver.duplicates,
-            unusable_packets=receiver.unusable + self._malformed,
-            refused_packets=self._refused,
-            flooded_frames=receiver.flooded,
-            concealed_ms=receiver.concealed_samples // SAMPLES_PER_MS,
-            skipped_frames=receiver.skipped_frames,
-            inserted_frames=receiver.inserted_frames,
-            restarts=receiver.restarts,
-            jitter_us=receiver.jitter_us,
-            reorder_window_ms=receiver.window_ms,
-            queued_ms=playout.level_ms,
-            playout_gaps=playout.gaps,
-            playout_trimmed_ms=playout.trimmed_samples // SAMPLES_PER_MS,
-            suppressed_packets=self._sender.suppressed,
-        )
+        return quality_of(self._receiver, self._sender, self._playout, malformed=self._malformed, refused=self._refused)
 
     def stats(self) -> SessionStats:
         """Return the quality figures so far."""
-        receiver = self._receiver
-        return SessionStats(
-            session_id=self.session_id,
-            received_packets=receiver.received,
-            sent_packets=self._sender.sent,
-            lost_packets=receiver.lost,
-            concealed_ms=receiver.concealed_samples // SAMPLES_PER_MS,
-            jitter_us=receiver.jitter_us,
-            queued_ms=self._playout.level_ms,
-        )
+        return stats_of(self.session_id, self._receiver, self._sender, self._playout)
 
     def closed(self, now: Instant, reason: SessionEnd) -> SessionClosed:
         """End every playback (their `PlayFinished` come out of `poll_event`) and return the final event with totals."""
         for play in self._plays.remove_all():
             self._finish_play(play, PlayEnd.STOPPED)
-        receiver = self._receiver
-        return SessionClosed(
-            session_id=self.session_id,
-            reason=reason,
-            received_packets=receiver.received,
-            sent_packets=self._sender.sent,
-            lost_packets=receiver.lost,
-            refused_packets=self._refused,
-            concealed_ms=receiver.concealed_samples // SAMPLES_PER_MS,
-            jitter_us=receiver.jitter_us,
-        )
+        return totals_of(self.session_id, reason, self._receiver, self._sender, refused=self._refused)

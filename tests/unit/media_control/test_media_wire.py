@@ -8,9 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.ids import CommandId, Epoch, PlayId, SessionId, StreamId
-from ringback.media.control.commands import AckEvents, AnyCommand, Attach, OpenSession, OpenStream, Ping, Play
-from ringback.media.control.events import Accepted, AnyEvent, DigitReceived, Rejected, SessionOpened
-from ringback.media.control.values import Address, AudioFormat, Encoding, RejectCode, Track
+from ringback.media.control.commands import (
+    AckEvents,
+    AnyCommand,
+    Attach,
+    JoinRoom,
+    OpenSession,
+    OpenStream,
+    Ping,
+    Play,
+    SetMember,
+)
+from ringback.media.control.events import Accepted, AnyEvent, DigitReceived, Rejected, RoomLeft, SessionOpened
+from ringback.media.control.values import Address, AudioFormat, Encoding, RejectCode, RoomEnd, Track
 from ringback.media.control.wire import (
     LENGTH_BYTES,
     MAX_PAYLOAD_BYTES,
@@ -29,6 +39,8 @@ COMMANDS: list[AnyCommand] = [
     AckEvents(command_id=CommandId("k"), up_to_seq=2**40),
     OpenSession(command_id=CommandId("o"), session_id=SessionId("s"), local_host="127.0.0.1"),
     Play(command_id=CommandId("y"), session_id=SessionId("s"), play_id=PlayId("p"), path="/a/ü.wav", loops=0),
+    JoinRoom(command_id=CommandId("j"), session_id=SessionId("s"), room_id="r", is_muted=True, relays_digits=True),
+    SetMember(command_id=CommandId("m"), session_id=SessionId("s"), room_id="r", is_muted=False, is_deaf=True),
     OpenStream(
         command_id=CommandId("t"),
         session_id=SessionId("s"),
@@ -47,6 +59,7 @@ EVENTS: list[AnyEvent] = [
     Accepted(caused_by=CommandId("a")),
     Rejected(caused_by=CommandId("b"), code=RejectCode.LIMIT, found="3", allowed="2"),
     SessionOpened(seq=4, wall_ms=5, session_id=SessionId("s"), local=Address("::1", 20_000)),
+    RoomLeft(seq=6, session_id=SessionId("s"), room_id="r", reason=RoomEnd.CLOSED),
     DigitReceived(seq=9, session_id=SessionId("s"), digit="#", duration_ms=120),
 ]
 

@@ -175,6 +175,40 @@ class CloseStream(Command, frozen=True, array_like=True, tag=True, kw_only=True)
     reason: StreamEnd = StreamEnd.API_REQUEST
 
 
+class JoinRoom(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Let the session hear everyone else in the room and be heard by them; the outcome is `RoomJoined`.
+
+    A room exists while it has members, on any worker of the node; a session is in one room at a time. Agent streams and
+    playbacks of the session go on over the room's audio and are heard by its own far party alone. `relays_digits`: keys
+    pressed here are sent to the others. `watches_floor`: while a member does, `FloorChanged` is reported of this room.
+    """
+
+    session_id: SessionId
+    room_id: str
+    is_muted: bool = False
+    """Whether the others do not hear it."""
+    is_deaf: bool = False
+    """Whether it does not hear the others."""
+    relays_digits: bool = False
+    watches_floor: bool = False
+
+
+class SetMember(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Mute or deafen a session in the room where it is, without a click; rejected with INVALID elsewhere."""
+
+    session_id: SessionId
+    room_id: str
+    is_muted: bool
+    is_deaf: bool
+
+
+class LeaveRoom(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Take the session out of the room; the outcome is `RoomLeft`. A session that is not in it stays as it is."""
+
+    session_id: SessionId
+    room_id: str
+
+
 AnyCommand = (
     Attach
     | AckEvents
@@ -190,7 +224,21 @@ AnyCommand = (
     | ReportDigit
     | OpenStream
     | CloseStream
+    | JoinRoom
+    | SetMember
+    | LeaveRoom
 )
 SessionCommand = (
-    OpenSession | SetRemote | CloseSession | Play | StopPlay | SendDigits | ReportDigit | OpenStream | CloseStream
+    OpenSession
+    | SetRemote
+    | CloseSession
+    | Play
+    | StopPlay
+    | SendDigits
+    | ReportDigit
+    | OpenStream
+    | CloseStream
+    | JoinRoom
+    | SetMember
+    | LeaveRoom
 )

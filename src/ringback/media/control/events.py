@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from ringback.ids import CommandId, Epoch, Incarnation, PlayId, SessionId, StreamId
-from ringback.media.control.values import Address, PlayEnd, RejectCode, SessionEnd, StreamEnd
+from ringback.media.control.values import Address, PlayEnd, RejectCode, RoomEnd, SessionEnd, StreamEnd
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, kw_only=True):
@@ -207,6 +207,26 @@ class StreamDropped(StreamEvent, frozen=True, array_like=True, tag=True, kw_only
     detail: str = ""
 
 
+class RoomEvent(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Base of events of one session in a room."""
+
+    room_id: str
+
+
+class RoomJoined(RoomEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The session hears the room."""
+
+
+class RoomLeft(RoomEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The session is out of the room."""
+
+    reason: RoomEnd
+
+
+class FloorChanged(RoomEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The session took the floor: for 200 ms it was the loudest, or the one that spoke at all."""
+
+
 class SessionStats(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
     """Latest quality figures of a session, at most one per second."""
 
@@ -270,6 +290,9 @@ AnyEvent = (
     | StreamFaulted
     | StreamClosed
     | StreamDropped
+    | RoomJoined
+    | RoomLeft
+    | FloorChanged
     | SessionStats
     | WorkerStats
     | EventsLost
@@ -294,6 +317,9 @@ AnySessionEvent = (
     | StreamFaulted
     | StreamClosed
     | StreamDropped
+    | RoomJoined
+    | RoomLeft
+    | FloorChanged
     | SessionStats
 )
 """Everything a session's owner may receive."""

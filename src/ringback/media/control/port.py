@@ -54,7 +54,10 @@ class MediaPort(Protocol):
     async def open_session(
         self, command: OpenSession, listener: SessionListener, *, affinity: str = ""
     ) -> SessionOpened:
-        """Place the session on a worker (same `affinity`, same worker) and return once RTP is bound.
+        """Place the session on a worker and return once RTP is bound.
+
+        `affinity` is the id of an open session, whose worker it shall be, or any name: sessions with the same one share
+        a worker.
 
         The listener stays registered until `SessionClosed` or `WorkerGone` was delivered to it.
         """

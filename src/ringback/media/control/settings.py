@@ -17,6 +17,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Streams per session, of any kind; `OpenStream` beyond is rejected with LIMIT."""
     plays_max: int = 64
     """Playbacks waiting or running per session; `Play` beyond is rejected with LIMIT."""
+    room_members_max: int = 64
+    """Sessions of this worker in one room; `JoinRoom` beyond is rejected with LIMIT."""
     detached_limit_ms: int = 300_000
     """How long calls live without a server (reference: reliability F-49)."""
     idle_exit_ms: int = 10_000

@@ -100,6 +100,15 @@ class PlayLane(Enum):
     """What the API says."""
 
 
+class RoomEnd(Enum):
+    """Why a session is no longer in its room."""
+
+    LEFT = "left"
+    """Asked for."""
+    CLOSED = "closed"
+    """The session was closed."""
+
+
 class SessionEnd(Enum):
     """Why a media session was closed."""
 

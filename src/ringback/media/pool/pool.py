@@ -131,7 +131,7 @@ class MediaPool:
             try:
                 return await self._open_on(slot, command, listener, affinity)
             except CommandRejected as error:
-                if error.reject not in _TRY_ELSEWHERE or self._affinities.holder_of(affinity) is not None:
+                if error.reject not in _TRY_ELSEWHERE or self._bound_to(affinity) is not None:
                     raise
                 refused.add(slot.worker_id)
                 if len(refused) == len(self._supervisor.slots):
@@ -193,11 +193,16 @@ class MediaPool:
             )
             for slot in self._supervisor.slots
         ]
-        worker_id = choose_worker(candidates, bound_to=self._affinities.holder_of(affinity))
+        worker_id = choose_worker(candidates, bound_to=self._bound_to(affinity))
         for slot in self._supervisor.slots:
             if slot.worker_id == worker_id:
                 return slot
         raise WorkerLost("no media worker takes new sessions")
+
+    def _bound_to(self, affinity: str) -> WorkerId | None:
+        """Return the worker of the session that `affinity` names, else of those that were opened with the same one."""
+        named = self._sessions.get(SessionId(affinity))
+        return named.slot.worker_id if named is not None else self._affinities.holder_of(affinity)
 
     async def _open_on(
         self, slot: WorkerSlot, command: OpenSession, listener: SessionListener, affinity: str

@@ -15,12 +15,15 @@ from ringback.machine import Instant
 from ringback.media.control.commands import (
     CloseSession,
     CloseStream,
+    JoinRoom,
+    LeaveRoom,
     OpenSession,
     OpenStream,
     Play,
     ReportDigit,
     SendDigits,
     SessionCommand,
+    SetMember,
     SetRemote,
     StopPlay,
 )
@@ -33,6 +36,7 @@ from ringback.media.worker.hold import LoopHold
 from ringback.media.worker.leg import Leg, Refusal
 from ringback.media.worker.pacer import SLOT_NS, Pacer
 from ringback.media.worker.ports import PortRange
+from ringback.media.worker.rooms import Rooms
 from ringback.media.worker.rtp_socket import RtpPoller, bind_rtp_socket
 from ringback.media.worker.stream_client import CLOSE_GOING_AWAY, CLOSE_NORMAL, StreamClient
 
@@ -63,6 +67,7 @@ class Engine:
         self._hold = LoopHold()
         self._pacer = Pacer(self._loop, self._hold.hold, self._poller.collect, self._look_after)
         self._files = PlayFiles(settings, self._loop)
+        self._rooms = Rooms(settings, self.report)
         self._legs: dict[SessionId, Leg] = {}
         self._round: deque[Leg] = deque()
         self._round_credit = 0
@@ -203,6 +208,8 @@ class Engine:
                 return leg.open_stream(now, command)
             case CloseStream():
                 return leg.close_stream(command)
+            case JoinRoom() | SetMember() | LeaveRoom():
+                return self._rooms.execute(leg, command)
             case _:
                 assert_never(command)
 
@@ -219,6 +226,7 @@ class Engine:
             return
         self._pacer.remove(leg)
         self._round.remove(leg)
+        self._rooms.close(leg)
         if command is not None:
             leg.close(now, reason, caused_by=command.command_id)
         else:

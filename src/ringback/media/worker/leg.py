@@ -13,6 +13,7 @@ from ringback import clock
 from ringback.errors import MediaError
 from ringback.ids import CommandId, PlayId, SessionId, StreamId, chance
 from ringback.machine import Instant
+from ringback.media.codecs.g711 import Law
 from ringback.media.control.commands import (
     CloseStream,
     OpenSession,
@@ -37,6 +38,7 @@ from ringback.media.control.events import (
 )
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import Address, MediaDirection, PlayEnd, RejectCode, SessionEnd, StreamEnd
+from ringback.media.room import Member
 from ringback.media.session import AgentStopped, Datagram, MediaSession, MediaSettings
 from ringback.media.stream.session import StreamSession, StreamSettings
 from ringback.media.worker.files import FilePlayback, PlayFiles
@@ -300,6 +302,19 @@ class Leg:
             return Refusal(RejectCode.INVALID, found=command.digit[:16], allowed="one of 0-9*#A-D")
         self._follow_up()
         return None
+
+    @property
+    def law(self) -> Law:
+        """The companding law of the leg."""
+        return self._session.law
+
+    def join_room(self, member: Member | None) -> None:
+        """Say and hear what is said in a room; `None` leaves."""
+        self._session.join_room(member)
+
+    def pass_digit(self, digit: str) -> None:
+        """Send a key that someone else in the room pressed; one too many is dropped."""
+        self._session.send_digits(clock.now(), digit)
 
     def open_stream(self, now: Instant, command: OpenStream) -> Refusal | None:
         """Attach a stream and begin to dial its agent."""

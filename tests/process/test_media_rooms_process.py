@@ -1,0 +1,181 @@
+"""Rooms in real worker processes: who hears whom over RTP, what the server is told, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import audioop
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.support.media_pool import TestLeg, pool_settings, running_pool, until
+from tests.support.rtp_caller import RtpCaller, rtp_caller
+
+from ringback.media.control.commands import JoinRoom, LeaveRoom, SetMember
+from ringback.media.control.events import FloorChanged, RoomJoined, RoomLeft, SessionClosed
+from ringback.media.control.port import CommandRejected
+from ringback.media.control.settings import WorkerSettings
+from ringback.media.control.values import RejectCode, RoomEnd
+from ringback.media.pool.pool import MediaPool
+from ringback.testing.tones import goertzel_dbov, tone
+
+HEARD_DBOV = -32.0
+SILENT_DBOV = -50.0
+
+
+@pytest.fixture
+async def pool(tmp_path: Path) -> AsyncIterator[MediaPool]:
+    async with running_pool(pool_settings(tmp_path / "run", worker=WorkerSettings(room_members_max=12))) as running:
+        yield running
+
+
+class Party:
+    """A caller that sings one tone for ever, on a leg of its own."""
+
+    def __init__(self, pool: MediaPool, caller: RtpCaller, pitch_hz: float) -> None:
+        self.pool = pool
+        self.leg = TestLeg(pool)
+        self.caller = caller
+        self.pitch_hz = pitch_hz
+        # Whole periods in half a second, so that the repetition has no joint.
+        self._audio = audioop.lin2ulaw(tone(pitch_hz, 520, level_dbov=-24)[160:4160].tobytes(), 2)
+
+    async def start(self, affinity: str) -> None:
+        opened = await self.leg.open(affinity)
+        await self.leg.connect(self.caller.port)
+        self.caller.start_sending(opened.local.port, self._frame)
+
+    def _frame(self, number: int) -> bytes:
+        at = number * 160 % 4_000
+        return self._audio[at : at + 160]
+
+    async def join(self, room_id: str = "room", **how: bool) -> None:
+        await self.pool.send(
+            JoinRoom(command_id=self.pool.new_command_id(), session_id=self.leg.session_id, room_id=room_id, **how)
+        )
+        joined = await self.leg.one(RoomJoined)
+        assert joined.room_id == room_id
+
+    async def set(self, *, is_muted: bool = False, is_deaf: bool = False) -> None:
+        await self.pool.send(
+            SetMember(
+                command_id=self.pool.new_command_id(),
+                session_id=self.leg.session_id,
+                room_id="room",
+                is_muted=is_muted,
+                is_deaf=is_deaf,
+            )
+        )
+
+    async def leave(self) -> None:
+        await self.pool.send(
+            LeaveRoom(command_id=self.pool.new_command_id(), session_id=self.leg.session_id, room_id="room")
+        )
+
+    def level_of(self, pitch_hz: float) -> float:
+        """Return the level of a pitch in the last 400 ms that were heard."""
+        audio = b"".join(packet.payload for packet in self.caller.packets[-20:] if packet.payload_type == 0)
+        return goertzel_dbov(np.frombuffer(audioop.ulaw2lin(audio, 2), dtype=np.int16), pitch_hz)
+
+    async def hears(self, *others: Party) -> None:
+        await until(
+            lambda: all(self.level_of(other.pitch_hz) > HEARD_DBOV for other in others),
+            f"{self.pitch_hz} Hz to hear {[other.pitch_hz for other in others]}",
+            timeout_s=10,
+        )
+
+    async def hears_nothing_of(self, *others: Party) -> None:
+        await until(
+            lambda: all(self.level_of(other.pitch_hz) < SILENT_DBOV for other in others),
+            f"{self.pitch_hz} Hz to hear nothing of {[other.pitch_hz for other in others]}",
+            timeout_s=10,
+        )
+
+
+async def parties(pool: MediaPool, stack: AsyncExitStack, count: int, affinity: str = "room") -> list[Party]:
+    made = []
+    for index in range(count):
+        party = Party(pool, await stack.enter_async_context(rtp_caller()), 400.0 + 200 * index)
+        await party.start(affinity)
+        made.append(party)
+    return made
+
+
+async def gone(pool: MediaPool, made: list[Party]) -> None:
+    for party in made:
+        await party.leg.close()
+        await party.leg.one(SessionClosed)
+    await until(
+        lambda: all(view.stats is not None and view.stats.open_ports == 0 for view in pool.workers()), "idle workers"
+    )
+
+
+async def test_two_sessions_are_bridged_and_parted(pool: MediaPool) -> None:
+    async with AsyncExitStack() as stack:
+        a, b = await parties(pool, stack, 2)
+        await a.join()
+        await b.join()
+        await asyncio.gather(a.hears(b), b.hears(a))
+        await asyncio.gather(a.hears_nothing_of(a), b.hears_nothing_of(b))
+        with pytest.raises(CommandRejected) as rejected:
+            await a.join("another")
+        assert rejected.value.reject is RejectCode.DUPLICATE
+        await b.leave()
+        assert (await b.leg.one(RoomLeft)).reason is RoomEnd.LEFT
+        await asyncio.gather(a.hears_nothing_of(b), b.hears_nothing_of(a))
+        with pytest.raises(CommandRejected) as rejected:
+            await b.set(is_muted=True)
+        assert rejected.value.reject is RejectCode.INVALID
+        await gone(pool, [a, b])
+        assert a.leg.all(RoomLeft)[0].reason is RoomEnd.CLOSED
+
+
+async def test_a_session_finds_the_worker_of_another(pool: MediaPool) -> None:
+    async with AsyncExitStack() as stack:
+        (a,) = await parties(pool, stack, 1, affinity="")
+        others = await parties(pool, stack, 3, affinity=a.leg.session_id)
+        assert len({pool.worker_of(party.leg.session_id) for party in (a, *others)}) == 1
+        await gone(pool, [a, *others])
+
+
+async def test_members_are_muted_and_deafened(pool: MediaPool) -> None:
+    async with AsyncExitStack() as stack:
+        a, b, c = made = await parties(pool, stack, 3)
+        await a.join()
+        await b.join(is_muted=True)
+        await c.join(is_deaf=True)
+        await asyncio.gather(a.hears(c), b.hears(a, c), c.hears_nothing_of(a, b))
+        await a.hears_nothing_of(b)
+        await b.set()
+        await c.set()
+        await asyncio.gather(a.hears(b, c), b.hears(a, c), c.hears(a, b))
+        await gone(pool, made)
+
+
+async def test_a_room_takes_its_limit_and_not_one_more(pool: MediaPool) -> None:
+    legs = [TestLeg(pool) for _ in range(13)]
+    for index, leg in enumerate(legs):
+        await leg.open("room")
+        join = JoinRoom(command_id=pool.new_command_id(), session_id=leg.session_id, room_id="room")
+        if index < 12:
+            await pool.send(join)
+        else:
+            with pytest.raises(CommandRejected) as rejected:
+                await pool.send(join)
+            assert rejected.value.reject is RejectCode.LIMIT
+    for leg in legs:
+        await leg.close()
+        await leg.one(SessionClosed)
+
+
+async def test_the_floor_is_reported_while_someone_watches_it(pool: MediaPool) -> None:
+    async with AsyncExitStack() as stack:
+        a, b = await parties(pool, stack, 2)
+        await b.join(watches_floor=True)
+        await b.leg.one(FloorChanged)
+        await b.set(is_muted=True)
+        await a.join()
+        await a.leg.one(FloorChanged)
+        await gone(pool, [a, b])
