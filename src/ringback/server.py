@@ -10,7 +10,6 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
-import structlog
 import uvloop
 
 from ringback import __version__, clock, ids
@@ -45,7 +44,7 @@ from ringback.storage.database import Database, Session
 from ringback.storage.event_log import EventLog
 from ringback.streams.service import StreamService, StreamSettings
 from ringback.streams.store import close_orphaned_streams
-from ringback.telemetry.logs import configure_logs
+from ringback.telemetry.logs import configure_logs, get_logger
 from ringback.telemetry.measured import MeasuredSink
 from ringback.telemetry.metrics import Metrics
 from ringback.webhooks.fetcher import FetchSettings, WebhookFetcher
@@ -53,7 +52,7 @@ from ringback.webhooks.outbox import OutboxSender, OutboxSettings
 from ringback.webhooks.retry import DeliveryRules, RetryRules
 from ringback.webhooks.store import OutboundCallback, enqueue, waiting_callbacks
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _DEFAULT_CALLS = 1_000
 _FLUSH_S = 1.0

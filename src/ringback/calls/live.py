@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, assert_never
 
-import structlog
-
 from ringback import clock, ids
 from ringback.accounts.account import Account
 from ringback.billing.cdr import billed_duration_s, duration_s
@@ -51,6 +49,7 @@ from ringback.signalling.events import (
 from ringback.signalling.sip_leg import SipLeg
 from ringback.storage.database import StorageUnavailable
 from ringback.telemetry.events import EventSink
+from ringback.telemetry.logs import get_logger
 from ringback.webhooks.payloads import CallFacts, HangupFacts, answer_params, hangup_params, ring_params
 from ringback.webhooks.signature import SigningKeys
 
@@ -167,7 +166,7 @@ class CallTerms:
     """How many calls of this node lead to this one through its own door; bounds documents that dial each other."""
 
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _STORE_PAUSE_S = 0.1
 _STORE_PAUSE_MAX_S = 5.0

@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-import structlog
-
 from ringback import clock, ids
 from ringback.errors import RingbackError
 from ringback.ids import LegId, SessionId
@@ -40,8 +38,9 @@ from ringback.sip.message import application_header
 from ringback.sip.trace import SipTrace
 from ringback.sip.uri import escape_user, parse_uri
 from ringback.telemetry.events import EventSink
+from ringback.telemetry.logs import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _SDP_ID_DIGITS: Final = 12
 _REFUSED_FULL: Final = frozenset({Verdict.DRAINING, Verdict.FULL, Verdict.TRUNK_FULL})

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-import structlog
-
 from ringback import clock
 from ringback.errors import InvalidParameter, MediaError, RingbackError
 from ringback.ids import CommandId, LegId, SessionId
@@ -83,8 +81,9 @@ from ringback.sip.flow import Target
 from ringback.sip.headers.reason import Reason
 from ringback.sip.message import application_header
 from ringback.telemetry.events import EventSink
+from ringback.telemetry.logs import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 LegListener = Callable[[LegEvent], None]
 """Called on the loop with every event of one leg, in order; must not block or raise."""

@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
 
-import structlog
-
 from ringback.ids import CommandId, Epoch, Incarnation, WorkerId, new_token
 from ringback.media.control.commands import AckEvents, AnyCommand, Attach, Ping
 from ringback.media.control.events import (
@@ -27,8 +25,9 @@ from ringback.media.control.port import CommandRejected, WorkerLost
 from ringback.media.control.settings import PoolSettings
 from ringback.media.control.values import RejectCode
 from ringback.media.control.wire import FrameReader, MalformedFrame, Unreadable, decode_event, encode
+from ringback.telemetry.logs import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _COMMANDS_IN_FLIGHT_MAX = 10_000
 _ACK_DELAY_S = 0.05

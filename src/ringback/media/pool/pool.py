@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-import structlog
-
 from ringback.errors import Bug
 from ringback.ids import CommandId, Epoch, SessionId, WorkerId, new_token
 from ringback.media.control.commands import CloseSession, OpenSession, SessionCommand
@@ -25,8 +23,9 @@ from ringback.media.control.values import RejectCode
 from ringback.media.pool.link import CommandTimedOut
 from ringback.media.pool.placement import Affinities, Candidate, choose_worker
 from ringback.media.pool.supervisor import SlotState, Supervisor, WorkerSlot
+from ringback.telemetry.logs import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _TRY_ELSEWHERE = frozenset({RejectCode.LIMIT, RejectCode.NO_PORT, RejectCode.LEDGER_FULL, RejectCode.DRAINING})
 

@@ -11,8 +11,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-import structlog
-
 from ringback import clock
 from ringback.errors import ConfigError, MediaError
 from ringback.ids import CommandId, Epoch, Incarnation, SessionId, WorkerId, chance, new_token
@@ -25,8 +23,9 @@ from ringback.media.control.values import RejectCode, SessionEnd
 from ringback.media.pool.link import WorkerLink
 from ringback.media.pool.process import WorkerProcess, spawn_worker
 from ringback.media.pool.reconcile import reconcile
+from ringback.telemetry.logs import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _CONNECT_RETRY_S = 0.02
 _EXIT_AFTER_EOF_S = 0.06

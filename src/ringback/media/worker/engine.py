@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import assert_never
 
-import structlog
-
 from ringback import clock
 from ringback.ids import SessionId, chance
 from ringback.machine import Instant
@@ -39,8 +37,9 @@ from ringback.media.worker.ports import PortRange
 from ringback.media.worker.rooms import Rooms
 from ringback.media.worker.rtp_socket import RtpPoller, bind_rtp_socket
 from ringback.media.worker.stream_client import CLOSE_GOING_AWAY, CLOSE_NORMAL, StreamClient
+from ringback.telemetry.logs import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _SLOTS_PER_SECOND = 200
 _PAGE_BYTES = 4_096

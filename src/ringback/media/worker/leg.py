@@ -7,7 +7,6 @@ import socket
 from typing import Protocol
 
 import msgspec
-import structlog
 
 from ringback import clock
 from ringback.errors import MediaError
@@ -45,8 +44,9 @@ from ringback.media.worker.files import FilePlayback, PlayFiles
 from ringback.media.worker.rtp_socket import PACKET_MAX_BYTES, RtpPoller
 from ringback.media.worker.stream_client import CLOSE_NORMAL, StreamClient
 from ringback.media.worker.stream_request import UnusableStream, check_stream
+from ringback.telemetry.logs import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _PACKETS_PER_CHECK_MAX = 250
 """Packets taken from one socket between two checks, one second apart, and as many again from the source that is

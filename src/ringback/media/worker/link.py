@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-import structlog
-
 from ringback import clock
 from ringback.errors import ConfigError
 from ringback.ids import CommandId, Epoch, Incarnation, SessionId
@@ -40,8 +38,9 @@ from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import RejectCode
 from ringback.media.control.wire import FrameReader, MalformedFrame, Unreadable, decode_command, encode
 from ringback.media.worker.engine import Engine
+from ringback.telemetry.logs import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _CONNECTIONS_MAX = 8
 _SNAPSHOT_PAGE = 100

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
-import structlog
 import uvloop
 
 from ringback import clock
@@ -27,9 +26,9 @@ from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import SessionEnd
 from ringback.media.worker.engine import Engine
 from ringback.media.worker.link import ControlServer
-from ringback.telemetry.logs import configure_logs
+from ringback.telemetry.logs import configure_logs, get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _CHECK_S = 1.0
 _GOODBYE_S = 1.5

@@ -7,11 +7,10 @@ turn of the loop, in order.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable, Coroutine, Hashable
-
-import structlog
 
 from ringback import clock, ids
 from ringback.errors import ConfigError
@@ -37,7 +36,7 @@ from ringback.sip.transport.resolver import Resolver
 from ringback.sip.transport.tcp import TcpTable
 from ringback.sip.transport.udp import UdpSocket
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 _LATE_NS = 1_000_000
 """A timer handle this close to its deadline is left alone."""
@@ -273,7 +272,7 @@ class SipDriver:
             self._endpoint.handle_input(clock.now(), event)
         except Exception:
             # A broken promise of ours costs this message, never the endpoint.
-            _log.exception("sip input failed", input=type(event).__name__)
+            _log.exception("sip input failed", extra={"input": type(event).__name__})
         self._pump()
 
     def _send(self, transmit: Transmit) -> None:
@@ -316,7 +315,7 @@ class SipDriver:
                     elif self._on_trace is not None:
                         self._on_trace(output)
                 except Exception:
-                    _log.exception("sip output failed", output=type(output).__name__)
+                    _log.exception("sip output failed", extra={"output": type(output).__name__})
         finally:
             self._is_pumping = False
         self._rearm()
