@@ -20,6 +20,8 @@ StreamId = NewType("StreamId", str)
 """Names an audio stream on the wire: `streamId`, `StreamID`, `stream_id`."""
 PlayId = NewType("PlayId", str)
 """Names one playback on a media session."""
+RecordingId = NewType("RecordingId", str)
+"""Names a recording on the wire: `recording_id`, `RecordingID`; its file's URL is a secret made of it."""
 CommandId = NewType("CommandId", str)
 """Names one command to a worker; repeating it is harmless."""
 WorkerId = NewType("WorkerId", str)

@@ -58,6 +58,7 @@ from ringback.media.control.values import (
     MediaDirection,
     PlayEnd,
     PlayLane,
+    RecordingEnd,
     SessionEnd,
 )
 from ringback.media.degraded import DegradedLevels
@@ -69,6 +70,7 @@ from ringback.media.playback import Playback, Playbacks
 from ringback.media.played import PlayedAudio
 from ringback.media.playout import SAMPLES_PER_MS, Playout
 from ringback.media.receive import Receiver
+from ringback.media.recorder import Recorder, RecorderOver
 from ringback.media.room import Member
 from ringback.media.rtp.latch import Latch, is_forbidden_target
 from ringback.media.rtp.packet import HEADER_BYTES, is_rtcp, parse_rtp
@@ -163,6 +165,7 @@ class MediaSession:
         "_playout",
         "_plays",
         "_receiver",
+        "_recorders",
         "_refused",
         "_room",
         "_rtcp",
@@ -191,7 +194,7 @@ class MediaSession:
         self.session_id = session_id
         self._settings = settings
         self._law: Law = PCMU
-        self._events: deque[AnySessionEvent | AgentStopped] = deque()
+        self._events: deque[AnySessionEvent | AgentStopped | RecorderOver] = deque()
         # Receiving.
         self._latch = Latch()
         self._locked: SocketAddress | None = None
@@ -215,8 +218,9 @@ class MediaSession:
         self._is_idle_reported = False
         # Streams.
         self._streams: dict[StreamId, StreamSession] = {}
-        self._inbound: tuple[StreamSession, ...] = ()
-        self._outbound: tuple[StreamSession, ...] = ()
+        self._recorders: tuple[Recorder, ...] = ()
+        self._inbound: tuple[StreamSession | Recorder, ...] = ()
+        self._outbound: tuple[StreamSession | Recorder, ...] = ()
         self._agent: StreamSession | None = None
         self._awaits_first_audio = False
         self._degraded = DegradedLevels()
@@ -259,6 +263,8 @@ class MediaSession:
             self._playout.set_law(law)
             for stream in self._streams.values():
                 stream.set_law(law)
+            for recorder in self._recorders:
+                recorder.set_law(law)
             if self._room is not None:
                 self._room.set_law(law)
         self._receiver.set_types(law, types)
@@ -421,6 +427,8 @@ class MediaSession:
             missed = (now - self._slot_at + _FRAME_NS // 2) // _FRAME_NS
             self._sender.advance(missed)
             self._playout.skip_slot(missed)
+            for recorder in self._recorders:
+                recorder.skip(missed)
             self._stall_guard = _STALL_GUARD_SLOTS
         self._has_ticked = True
         self._slot_at = int(now)
@@ -594,13 +602,29 @@ class MediaSession:
         self._sort_streams()
 
     def _sort_streams(self) -> None:
-        self._inbound = tuple(stream for stream in self._streams.values() if stream.has_inbound)
-        self._outbound = tuple(stream for stream in self._streams.values() if stream.has_outbound)
+        streams, recorders = self._streams.values(), self._recorders
+        self._inbound = (*(stream for stream in streams if stream.has_inbound), *recorders)
+        self._outbound = (*(stream for stream in streams if stream.has_outbound), *recorders)
+
+    def attach_recorder(self, recorder: Recorder) -> None:
+        """Let a recorder hear the leg until it is over; `poll_event` then gives its `RecorderOver`."""
+        recorder.set_law(self._law)
+        recorder.is_audible = self._sender.is_audible
+        recorder.on_over = self._recorder_over
+        self._recorders = (*self._recorders, recorder)
+        self._sort_streams()
+
+    def _recorder_over(self, over: RecorderOver) -> None:
+        self._recorders = tuple(each for each in self._recorders if not each.is_over)
+        self._sort_streams()
+        self._events.append(over)
 
     def _note_audible(self) -> None:
         """Book what was due until now; from now on it is heard or not as the sender may send."""
         self._settle()
         self._played.is_audible = self._sender.is_audible and not self._plays.is_alone
+        for recorder in self._recorders:
+            recorder.is_audible = self._sender.is_audible
 
     def _settle(self) -> None:
         self._played.settle(self._playout.position, self._playout.trimmed_samples)
@@ -712,7 +736,7 @@ class MediaSession:
 
     # -- events and figures --------------------------------------------------------------------------------------
 
-    def poll_event(self) -> AnySessionEvent | AgentStopped | None:
+    def poll_event(self) -> AnySessionEvent | AgentStopped | RecorderOver | None:
         """Return the next event, or `None`. `seq`, `wall_ms` and `caused_by` are left for the owner to fill in."""
         return self._events.popleft() if self._events else None
 
@@ -754,7 +778,9 @@ class MediaSession:
         return stats_of(self.session_id, self._receiver, self._sender, self._playout)
 
     def closed(self, now: Instant, reason: SessionEnd) -> SessionClosed:
-        """End every playback (their `PlayFinished` come out of `poll_event`) and return the final event with totals."""
+        """End playbacks and recordings (which come out of `poll_event`) and return the final event with totals."""
+        for recorder in self._recorders:
+            recorder.finish(RecordingEnd.CALL_ENDED)
         for play in self._plays.remove_all():
             self._finish_play(play, PlayEnd.STOPPED)
         return totals_of(self.session_id, reason, self._receiver, self._sender, refused=self._refused)

@@ -19,6 +19,7 @@ from ringback.machine import MS, Instant
 from ringback.media.control.commands import SetRemote
 from ringback.media.control.events import AnySessionEvent
 from ringback.media.control.values import SessionEnd
+from ringback.media.recorder import RecorderOver
 from ringback.media.session import AgentStopped, Datagram, MediaSession, MediaSettings
 from ringback.phones.checks import RATE_HZ, Take
 from ringback.phones.tones import Samples
@@ -198,7 +199,7 @@ class PhoneAudio(asyncio.DatagramProtocol):
 
     def _deliver(self) -> None:
         while (event := self._session.poll_event()) is not None:
-            if not isinstance(event, AgentStopped):
+            if not isinstance(event, AgentStopped | RecorderOver):
                 self._on_event(event)
 
 

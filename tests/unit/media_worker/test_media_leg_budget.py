@@ -25,7 +25,7 @@ def leg() -> Any:
     ignore = SimpleNamespace(report=lambda event: None, add=lambda *_: None, remove=lambda *_: None)
     command = OpenSession(command_id=CommandId("c"), session_id=SessionId("s"), local_host="127.0.0.1")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        made: Any = Leg(ignore, command, sock, 20_000, ignore, ignore, WorkerSettings(), NOW)  # type: ignore[arg-type]
+        made: Any = Leg(ignore, command, sock, 20_000, ignore, ignore, ignore, WorkerSettings(), NOW)  # type: ignore[arg-type]
         made.set_remote(NOW, remote())
         yield made
 

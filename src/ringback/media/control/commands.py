@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ringback.ids import CommandId, Epoch, PlayId, SessionId, StreamId
+from ringback.ids import CommandId, Epoch, PlayId, RecordingId, SessionId, StreamId
 from ringback.media.control.values import (
     Address,
     AudioFormat,
@@ -16,6 +16,7 @@ from ringback.media.control.values import (
     LatchPolicy,
     MediaDirection,
     PlayLane,
+    RecordingChannels,
     SessionEnd,
     StreamEnd,
     Track,
@@ -209,6 +210,32 @@ class LeaveRoom(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     room_id: str
 
 
+class StartRecording(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Record the leg into the wav file `path`; outcomes `RecordingStarted`, `RecordingFinished`.
+
+    While it is written the file is called `path` + `.part` and is a whole wav at any time; `path` appears when all of
+    it is on the disk. `max_ms`, `silence_timeout_ms` (silence of the far party) and `finish_digits` end the recording
+    by themselves; 0 and empty are never. With `starts_with_beep` a beep is played first and recording begins behind
+    it.
+    """
+
+    session_id: SessionId
+    recording_id: RecordingId
+    path: str
+    channels: RecordingChannels = RecordingChannels.MONO
+    max_ms: int = 0
+    silence_timeout_ms: int = 0
+    finish_digits: str = ""
+    starts_with_beep: bool = False
+
+
+class StopRecording(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """End a recording; the outcome is its `RecordingFinished`."""
+
+    session_id: SessionId
+    recording_id: RecordingId
+
+
 AnyCommand = (
     Attach
     | AckEvents
@@ -224,6 +251,8 @@ AnyCommand = (
     | ReportDigit
     | OpenStream
     | CloseStream
+    | StartRecording
+    | StopRecording
     | JoinRoom
     | SetMember
     | LeaveRoom
@@ -238,6 +267,8 @@ SessionCommand = (
     | ReportDigit
     | OpenStream
     | CloseStream
+    | StartRecording
+    | StopRecording
     | JoinRoom
     | SetMember
     | LeaveRoom

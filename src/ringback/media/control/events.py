@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
-from ringback.ids import CommandId, Epoch, Incarnation, PlayId, SessionId, StreamId
-from ringback.media.control.values import Address, PlayEnd, RejectCode, RoomEnd, SessionEnd, StreamEnd
+from ringback.ids import CommandId, Epoch, Incarnation, PlayId, RecordingId, SessionId, StreamId
+from ringback.media.control.values import Address, PlayEnd, RecordingEnd, RejectCode, RoomEnd, SessionEnd, StreamEnd
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, kw_only=True):
@@ -227,6 +227,38 @@ class FloorChanged(RoomEvent, frozen=True, array_like=True, tag=True, kw_only=Tr
     """The session took the floor: for 200 ms it was the loudest, or the one that spoke at all."""
 
 
+class RecordingEvent(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Base of events of one recording."""
+
+    recording_id: RecordingId
+
+
+class RecordingStarted(RecordingEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Recording begins with the next frame: at once, or behind the beep."""
+
+
+class RecordingFaulted(RecordingEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The disk was too slow: audio is missing, silence stands in its place. At most one report per second."""
+
+    dropped_ms: int
+
+
+class RecordingFinished(RecordingEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The last frame is taken; the file gets its name once it is on the disk.
+
+    `start_wall_ms` is 0 for one that never began. `size_bytes` is the audio's, without the file's header.
+    """
+
+    reason: RecordingEnd
+    duration_ms: int = 0
+    start_wall_ms: int = 0
+    end_wall_ms: int = 0
+    digit: str = ""
+    size_bytes: int = 0
+    dropped_ms: int = 0
+    detail: str = ""
+
+
 class SessionStats(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
     """Latest quality figures of a session, at most one per second."""
 
@@ -290,6 +322,9 @@ AnyEvent = (
     | StreamFaulted
     | StreamClosed
     | StreamDropped
+    | RecordingStarted
+    | RecordingFaulted
+    | RecordingFinished
     | RoomJoined
     | RoomLeft
     | FloorChanged
@@ -317,6 +352,9 @@ AnySessionEvent = (
     | StreamFaulted
     | StreamClosed
     | StreamDropped
+    | RecordingStarted
+    | RecordingFaulted
+    | RecordingFinished
     | RoomJoined
     | RoomLeft
     | FloorChanged

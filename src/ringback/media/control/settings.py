@@ -19,6 +19,14 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Playbacks waiting or running per session; `Play` beyond is rejected with LIMIT."""
     room_members_max: int = 64
     """Sessions of this worker in one room; `JoinRoom` beyond is rejected with LIMIT."""
+    recordings_max: int = 8
+    """Recordings per session at a time; `StartRecording` beyond is rejected with LIMIT."""
+    recording_queue_bytes: int = 1024 * 1024
+    """Audio of one recording that may wait for the disk (half a minute in stereo) before it is dropped."""
+    recording_queues_bytes: int = 64 * 1024 * 1024
+    """The same for all recordings of the worker."""
+    recording_free_min_bytes: int = 1024 * 1024 * 1024
+    """Free space below which recordings end, or 5 % of the disk if that is less."""
     detached_limit_ms: int = 300_000
     """How long calls live without a server (reference: reliability F-49)."""
     idle_exit_ms: int = 10_000

@@ -109,6 +109,28 @@ class RoomEnd(Enum):
     """The session was closed."""
 
 
+class RecordingChannels(Enum):
+    """What the channels of a recording hold."""
+
+    MONO = "mono"
+    """What the far party says and what it hears, added up."""
+    STEREO = "stereo"
+    """Left: what the far party says. Right: what it hears."""
+
+
+class RecordingEnd(Enum):
+    """Why a recording ended."""
+
+    STOPPED = "stopped"
+    MAX_LENGTH = "max-length"
+    SILENCE = "silence"
+    DIGIT = "digit"
+    CALL_ENDED = "call-ended"
+    DISK_FULL = "disk-full"
+    FAILED = "failed"
+    """The file could not be written; what was written before is kept."""
+
+
 class SessionEnd(Enum):
     """Why a media session was closed."""
 
@@ -123,6 +145,7 @@ class RejectCode(Enum):
 
     UNKNOWN_SESSION = "unknown-session"
     UNKNOWN_STREAM = "unknown-stream"
+    UNKNOWN_RECORDING = "unknown-recording"
     DUPLICATE = "duplicate"
     NO_PORT = "no-port"
     LIMIT = "limit"

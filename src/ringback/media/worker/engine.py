@@ -23,7 +23,9 @@ from ringback.media.control.commands import (
     SessionCommand,
     SetMember,
     SetRemote,
+    StartRecording,
     StopPlay,
+    StopRecording,
 )
 from ringback.media.control.events import AnyEvent, SessionOpened, SessionSnapshot, SessionStats, WorkerStats
 from ringback.media.control.ledger import Ledger
@@ -31,9 +33,11 @@ from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import RejectCode, SessionEnd
 from ringback.media.worker.files import PlayFiles
 from ringback.media.worker.hold import LoopHold
-from ringback.media.worker.leg import Leg, Refusal
+from ringback.media.worker.leg import Leg
 from ringback.media.worker.pacer import SLOT_NS, Pacer
 from ringback.media.worker.ports import PortRange
+from ringback.media.worker.recording_disk import RecordingDisk
+from ringback.media.worker.refusal import Refusal
 from ringback.media.worker.rooms import Rooms
 from ringback.media.worker.rtp_socket import RtpPoller, bind_rtp_socket
 from ringback.media.worker.stream_client import CLOSE_GOING_AWAY, CLOSE_NORMAL, StreamClient
@@ -66,6 +70,7 @@ class Engine:
         self._hold = LoopHold()
         self._pacer = Pacer(self._loop, self._hold.hold, self._poller.collect, self._look_after)
         self._files = PlayFiles(settings, self._loop)
+        self._disk = RecordingDisk(settings, self._loop)
         self._rooms = Rooms(settings, self.report)
         self._legs: dict[SessionId, Leg] = {}
         self._round: deque[Leg] = deque()
@@ -129,6 +134,7 @@ class Engine:
         """Close every session and the decoder pool: the worker ends."""
         self.close_all(SessionEnd.RELEASED, close_code=CLOSE_GOING_AWAY)
         self._files.close()
+        self._disk.close()
         self._poller.close()
         self._hold.close()
 
@@ -179,7 +185,7 @@ class Engine:
         if bound is None:
             return Refusal(RejectCode.NO_PORT, found=f"{self._ports.taken} ports in use")
         sock, port = bound
-        leg = Leg(self, command, sock, port, self._poller, self._files, self._settings, now)
+        leg = Leg(self, command, sock, port, self._poller, self._files, self._disk, self._settings, now)
         self._legs[command.session_id] = leg
         self._round.append(leg)
         self._pacer.add(leg)
@@ -207,6 +213,10 @@ class Engine:
                 return leg.open_stream(now, command)
             case CloseStream():
                 return leg.close_stream(command)
+            case StartRecording():
+                return leg.start_recording(now, command)
+            case StopRecording():
+                return leg.stop_recording(now, command)
             case JoinRoom() | SetMember() | LeaveRoom():
                 return self._rooms.execute(leg, command)
             case _:

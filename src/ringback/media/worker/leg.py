@@ -21,11 +21,14 @@ from ringback.media.control.commands import (
     ReportDigit,
     SendDigits,
     SetRemote,
+    StartRecording,
     StopPlay,
+    StopRecording,
 )
 from ringback.media.control.events import (
     AnySessionEvent,
     PlayFinished,
+    PlayStarted,
     RemoteSet,
     SessionClosed,
     SessionSnapshot,
@@ -37,10 +40,14 @@ from ringback.media.control.events import (
 )
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import Address, MediaDirection, PlayEnd, RejectCode, SessionEnd, StreamEnd
+from ringback.media.recorder import RecorderOver
 from ringback.media.room import Member
 from ringback.media.session import AgentStopped, Datagram, MediaSession, MediaSettings
 from ringback.media.stream.session import StreamSession, StreamSettings
 from ringback.media.worker.files import FilePlayback, PlayFiles
+from ringback.media.worker.recording_disk import RecordingDisk
+from ringback.media.worker.recordings import LegRecordings
+from ringback.media.worker.refusal import Refusal
 from ringback.media.worker.rtp_socket import PACKET_MAX_BYTES, RtpPoller
 from ringback.media.worker.stream_client import CLOSE_NORMAL, StreamClient
 from ringback.media.worker.stream_request import UnusableStream, check_stream
@@ -53,14 +60,6 @@ _PACKETS_PER_CHECK_MAX = 250
 listened to; more are read and dropped unparsed. Without the second number a flood would mute the call, and what seems
 to be silent may be replaced (reference: reliability.md I-3)."""
 _PRIVILEGED_PORTS = 1_024
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """Why a command changed nothing."""
-
-    code: RejectCode
-    found: str = ""
-    allowed: str = ""
 
 
 class LegOwner(Protocol):
@@ -92,6 +91,7 @@ class Leg:
         "_budget",
         "_causes",
         "_clients",
+        "_disk",
         "_files",
         "_is_ipv6",
         "_opened_at",
@@ -101,6 +101,7 @@ class Leg:
         "_poll_event",
         "_poller",
         "_receive_packet",
+        "_recordings",
         "_reserve",
         "_sendto",
         "_session",
@@ -124,6 +125,7 @@ class Leg:
         port: int,
         poller: RtpPoller,
         files: PlayFiles,
+        disk: RecordingDisk,
         settings: WorkerSettings,
         now: Instant,
     ) -> None:
@@ -136,6 +138,9 @@ class Leg:
         self.received_packets = 0
         self._owner = owner
         self._files = files
+        self._disk = disk
+        # Made when it is needed: most legs are not recorded.
+        self._recordings: LegRecordings | None = None
         self._settings = settings
         self._opened_at = now
         self._sock = sock
@@ -316,6 +321,22 @@ class Leg:
         """Send a key that someone else in the room pressed; one too many is dropped."""
         self._session.send_digits(clock.now(), digit)
 
+    def start_recording(self, now: Instant, command: StartRecording) -> Refusal | None:
+        """Record the leg."""
+        if self._recordings is None:
+            self._recordings = LegRecordings(self._session, self._disk, self._settings, self._owner.report)
+        refusal = self._recordings.start(now, command)
+        self._follow_up()
+        return refusal
+
+    def stop_recording(self, now: Instant, command: StopRecording) -> Refusal | None:
+        """End a recording."""
+        if self._recordings is None:
+            return Refusal(RejectCode.UNKNOWN_RECORDING, found=f"recording {command.recording_id}")
+        refusal = self._recordings.stop(now, command)
+        self._follow_up()
+        return refusal
+
     def open_stream(self, now: Instant, command: OpenStream) -> Refusal | None:
         """Attach a stream and begin to dial its agent."""
         if any(client.command.stream_id == command.stream_id for client in self._clients):
@@ -436,12 +457,21 @@ class Leg:
         while (event := self._poll_event()) is not None:
             self._report_event(event)
 
-    def _report_event(self, event: AnySessionEvent | AgentStopped) -> None:
+    def _report_event(self, event: AnySessionEvent | AgentStopped | RecorderOver) -> None:
         if isinstance(event, AgentStopped):
             for client in self._clients:
                 if client.command.stream_id == event.stream_id:
                     client.close(StreamEnd.AGENT_CLOSED)
             return
+        if self._recordings is not None:
+            if isinstance(event, RecorderOver):
+                self._recordings.over(event)
+                return
+            if isinstance(event, PlayStarted | PlayFinished) and self._recordings.took_play(
+                event.play_id, is_over=isinstance(event, PlayFinished)
+            ):
+                return
+        assert not isinstance(event, RecorderOver)  # recorders come from `_recordings`
         if isinstance(event, PlayFinished):
             playback = self._plays.pop(event.play_id, None)
             if playback is not None:

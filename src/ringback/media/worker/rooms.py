@@ -10,7 +10,8 @@ from ringback.media.control.events import AnyEvent, FloorChanged, RoomJoined, Ro
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import RejectCode, RoomEnd
 from ringback.media.room import Member, Room
-from ringback.media.worker.leg import Leg, Refusal
+from ringback.media.worker.leg import Leg
+from ringback.media.worker.refusal import Refusal
 
 _ROOM_ID_MAX = 128
 _NO_CAUSE = CommandId("")
