@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Request, Response
 
 from ringback.accounts.account import Account
 from ringback.accounts.store import update_account
@@ -11,10 +10,9 @@ from ringback.api.auth import CurrentAccount
 from ringback.api.bodies import read_body
 from ringback.api.forms import Form, described_body
 from ringback.api.responses import reply
-from ringback.api.routing import Router
 from ringback.api.services import ServicesOf
 
-router = Router(tags=["Account"])
+router = APIRouter(tags=["Account"])
 
 
 def read_changes(form: Form) -> dict[str, str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Request, Response
 
 from ringback import ids
 from ringback.accounts import store
@@ -15,13 +14,12 @@ from ringback.api.bodies import read_body, read_query
 from ringback.api.forms import Form, described_body, described_query
 from ringback.api.paging import read_page
 from ringback.api.responses import no_content, reply
-from ringback.api.routing import Router
 from ringback.api.services import ServicesOf
 from ringback.errors import NotFound
 from ringback.ids import AppId
 from ringback.storage.database import Session
 
-router = Router(tags=["Applications"])
+router = APIRouter(tags=["Applications"])
 
 APP_ID_DIGITS = 17
 _NAME_MAX_CHARS = 255

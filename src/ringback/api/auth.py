@@ -8,12 +8,11 @@ import hashlib
 import hmac
 from typing import Annotated
 
-from starlette.requests import Request
+from fastapi import Depends, Request
 
 from ringback.accounts.account import Account
 from ringback.accounts.store import find_account
 from ringback.api.errors import Unauthorized
-from ringback.api.routing import From
 from ringback.api.services import Context, context_of
 from ringback.errors import LimitReached
 
@@ -37,9 +36,9 @@ async def account_of_credentials(request: Request) -> Account:
     return await _authenticate(request, None)
 
 
-CurrentAccount = Annotated[Account, From(account_of_path)]
+CurrentAccount = Annotated[Account, Depends(account_of_path)]
 """Parameter type of a handler below `/v1/Account/{auth_id}/`."""
-CallingAccount = Annotated[Account, From(account_of_credentials)]
+CallingAccount = Annotated[Account, Depends(account_of_credentials)]
 """Parameter type of a handler whose path names no account."""
 
 

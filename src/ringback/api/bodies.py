@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.requests import Request
+from fastapi import Request
 
 from ringback.api.errors import BodyTooLarge, UnsupportedBody
 from ringback.api.services import context_of

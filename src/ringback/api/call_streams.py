@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Request, Response
 
 from ringback.accounts.account import Account
 from ringback.api.auth import CurrentAccount
@@ -11,7 +10,6 @@ from ringback.api.bodies import read_body, read_query
 from ringback.api.forms import Form, described_body, described_query
 from ringback.api.paging import read_page
 from ringback.api.responses import account_time, no_content, precise_time, reply
-from ringback.api.routing import Router
 from ringback.api.services import ServicesOf
 from ringback.errors import NotFound
 from ringback.ids import CallUuid, StreamId
@@ -20,7 +18,7 @@ from ringback.streams import spec
 from ringback.streams.spec import StreamSpec
 from ringback.streams.views import StreamView
 
-router = Router(tags=["Audio streams"])
+router = APIRouter(tags=["Audio streams"])
 
 _TIMEOUT_MAX_S = 10**9
 _TRACKS = tuple(track.value for track in Track)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Request, Response
 
 from ringback.accounts.account import Account
 from ringback.api.auth import CurrentAccount
@@ -13,13 +12,12 @@ from ringback.api.forms import Form, described_body, described_query
 from ringback.api.paging import read_page
 from ringback.api.replies import read_callback
 from ringback.api.responses import account_time, no_content, reply, session_time
-from ringback.api.routing import Router
 from ringback.api.services import Services, ServicesOf, context_of
 from ringback.calls.views import CallRecord, LiveCallView, LiveStatus, MakeCall
 from ringback.errors import NotFound
 from ringback.ids import CallUuid
 
-router = Router(tags=["Calls"])
+router = APIRouter(tags=["Calls"])
 
 _EXAMPLE_CALL = {
     "from": "+14151234567",

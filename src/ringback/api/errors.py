@@ -10,10 +10,10 @@ import logging
 import re
 from collections.abc import Mapping
 
-from starlette.applications import Starlette
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect
 
 from ringback.api.responses import reply
 from ringback.errors import (
@@ -65,10 +65,11 @@ class Unauthorized(RequestError):
     default_code = "unauthorized"
 
 
-def install(app: Starlette) -> None:
+def install(app: FastAPI) -> None:
     """Make every error of `app` an answer of this module."""
     app.add_exception_handler(RingbackError, _answer_known)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
@@ -116,8 +117,15 @@ async def _answer_known(request: Request, error: Exception) -> Response:
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     text = {404: "not found", 405: f"method {request.method} is not allowed here"}.get(error.status_code)
-    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    headers = None
+    if error.status_code == 405:
+        headers = {"Allow": ", ".join(request.app.state.context.methods.of(request.scope["path"]))}
     return error_reply(request, error.status_code, text or str(error.detail), headers)
+
+
+async def _answer_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return error_reply(request, 400, "; ".join(str(fault.get("msg", "")) for fault in error.errors()))
 
 
 async def _answer_unexpected(request: Request, error: Exception) -> Response:
@@ -126,7 +134,7 @@ async def _answer_unexpected(request: Request, error: Exception) -> Response:
     _logger.error(
         "api request failed",
         exc_info=error,
-        extra={"method": request.method, "route": getattr(request.scope.get("endpoint"), "path", "")},
+        extra={"method": request.method, "route": getattr(request.scope.get("route"), "path", "")},
     )
     if _only_reads(request):
         return error_reply(request, 500, "internal error")

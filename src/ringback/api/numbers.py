@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Request, Response
 
 from ringback.accounts.account import Account
 from ringback.api.auth import CurrentAccount
@@ -13,7 +12,6 @@ from ringback.api.bodies import read_body, read_query
 from ringback.api.forms import Form, described_body, described_query, invalid, shown
 from ringback.api.paging import read_page
 from ringback.api.responses import date, no_content, reply
-from ringback.api.routing import Router
 from ringback.api.services import ServicesOf
 from ringback.errors import NotFound
 from ringback.ids import AppId
@@ -21,7 +19,7 @@ from ringback.numbers import store
 from ringback.numbers.models import PhoneNumber
 from ringback.storage.database import Session
 
-router = Router(tags=["Numbers"])
+router = APIRouter(tags=["Numbers"])
 
 NUMBERS_MAX = 100
 """Numbers in one request."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from starlette.requests import Request
+from fastapi import Request
 
 from ringback.api.bodies import read_query
 from ringback.api.forms import Form

@@ -7,8 +7,7 @@ import logging
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import Request, Response
 
 from ringback.accounts.account import Account
 from ringback.api.errors import answer_failure

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
+from fastapi import APIRouter, Response
 
 from ringback.api.auth import CurrentAccount
 from ringback.api.responses import no_content
-from ringback.api.routing import Router
 from ringback.api.services import ServicesOf
 from ringback.errors import NotFound
 from ringback.ids import CallUuid
 
-router = Router(tags=["Calls"])
+router = APIRouter(tags=["Calls"])
 
 
 @router.delete("/Request/{request_uuid}/", summary="Cancel a call request", status_code=204)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import msgspec
-from starlette.responses import Response
+from fastapi import Response
 
 from ringback import ids
 

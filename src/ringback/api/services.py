@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from starlette.requests import Request
+from fastapi import Depends, Request
 
 from ringback.api.limits import FailureLimit, RequestLimit
+from ringback.api.methods import KnownMethods
 from ringback.api.ports import CallbacksPort, CallsPort, EventsPort, MetricsPort, ReadinessPort, StreamsPort
 from ringback.api.replies import AsyncReplies
-from ringback.api.routing import From
 from ringback.storage.database import Database
 
 
@@ -55,6 +55,7 @@ class Context:
     request_limit: RequestLimit
     failure_limit: FailureLimit
     replies: AsyncReplies
+    methods: KnownMethods
 
 
 def context_of(request: Request) -> Context:
@@ -68,5 +69,5 @@ def services_of(request: Request) -> Services:
     return context_of(request).services
 
 
-ServicesOf = Annotated[Services, From(services_of)]
+ServicesOf = Annotated[Services, Depends(services_of)]
 """Parameter type of a handler that uses services."""

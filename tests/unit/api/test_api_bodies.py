@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.requests import Request
 
 from ringback.api.bodies import FIELDS_MAX, read_body, read_query
 from ringback.api.errors import BodyTooLarge, UnsupportedBody

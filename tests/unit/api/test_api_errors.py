@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from starlette.requests import ClientDisconnect, Request
+from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from ringback.api.errors import BodyTooLarge, Unauthorized, UnsupportedBody, answer_failure
 from ringback.errors import (

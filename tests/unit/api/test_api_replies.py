@@ -6,8 +6,7 @@ import asyncio
 import json
 
 import pytest
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import Request, Response
 from tests.support.fake_ports import FakeCallbacks
 
 from ringback.accounts.account import Account

@@ -8,7 +8,7 @@ from ringback import __version__
 from ringback.cli import main as cli_main
 from ringback.cli.failure import FAILURES, ExitCode, Failure
 
-HEAVY = {"starlette", "sqlalchemy", "aiohttp", "numpy", "pydantic", "uvloop", "picows", "lxml"}
+HEAVY = {"fastapi", "sqlalchemy", "aiohttp", "numpy", "pydantic", "uvloop", "picows", "lxml"}
 
 
 @pytest.fixture(autouse=True)

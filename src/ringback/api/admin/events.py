@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Request, Response
 
 from ringback.api.auth import CallingAccount
 from ringback.api.bodies import read_query
 from ringback.api.forms import Form, described_query
-from ringback.api.routing import Router
 from ringback.api.services import ServicesOf
 from ringback.errors import NotFound
 from ringback.ids import CallUuid
 from ringback.storage.event_log import LoggedEvent
 
-router = Router(tags=["Operation"])
+router = APIRouter(tags=["Operation"])
 
 MEDIA_TYPE = "application/x-ndjson"
 _ID_MAX = 2**62

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
+from fastapi import APIRouter, Response
 
 from ringback.api.responses import reply
-from ringback.api.routing import Router
 from ringback.api.services import ServicesOf
 
-router = Router(tags=["Operation"])
+router = APIRouter(tags=["Operation"])
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
