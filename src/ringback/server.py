@@ -47,7 +47,7 @@ from ringback.streams.store import close_orphaned_streams
 from ringback.telemetry.logs import configure_logs, get_logger
 from ringback.telemetry.measured import MeasuredSink
 from ringback.telemetry.metrics import Metrics
-from ringback.webhooks.fetcher import FetchSettings, WebhookFetcher
+from ringback.webhooks.fetcher import Callback, FetchSettings, WebhookFetcher
 from ringback.webhooks.outbox import OutboxSender, OutboxSettings
 from ringback.webhooks.retry import DeliveryRules, RetryRules
 from ringback.webhooks.store import OutboundCallback, enqueue, waiting_callbacks
@@ -304,7 +304,13 @@ class Node:
             wake_outbox=self.outbox.wake,
         )
         self.flows = CallFlows(
-            FlowServices(documents=self.documents, media=self.media_files, streams=self.streams, timeline=self.timeline)
+            FlowServices(
+                documents=self.documents,
+                media=self.media_files,
+                streams=self.streams,
+                timeline=self.timeline,
+                callbacks=_Callbacks(self.database, self.outbox.wake),
+            )
         )
         self.legs.on_incoming = self.calls.incoming
         self.calls.start_flow = self._start_flow
@@ -423,7 +429,7 @@ class _LiveMetrics:
 
 
 class _Callbacks:
-    """Fulfils `api.ports.CallbacksPort` with the outbox."""
+    """Fulfils `api.ports.CallbacksPort` and `callflow.port.CallbackPort` with the outbox."""
 
     def __init__(self, database: Database, wake: Callable[[], None]) -> None:
         self._database = database
@@ -439,6 +445,24 @@ class _Callbacks:
             method=method,
             params=dict(params),
         )
+        await self._enqueue(callback)
+
+    async def send(self, callback: Callback) -> None:
+        """Queue a callback of a call's document; it is durable when this returns."""
+        params = callback.params
+        await self._enqueue(
+            OutboundCallback(
+                kind=callback.kind.value,
+                account_id=callback.account_id,
+                call_uuid=callback.call_uuid,
+                url=callback.url,
+                method=callback.method,
+                params=dict(params.items() if isinstance(params, Mapping) else params),
+                is_private=callback.is_private,
+            )
+        )
+
+    async def _enqueue(self, callback: OutboundCallback) -> None:
         await self._database.write(lambda session: enqueue(session, callback))
         self._wake()
 

@@ -46,6 +46,7 @@ class FakeCall:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     answer_error: RingbackError | None = None
     play_error: RingbackError | None = None
+    digits_error: RingbackError | None = None
     plays: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -81,6 +82,18 @@ class FakeCall:
             raise self.answer_error
         self.is_answered = True
         self.note("answer")
+
+    async def pre_answer(self) -> None:
+        if not self.is_answered:
+            self.note("pre-answer")
+
+    async def send_digits(self, digits: str) -> None:
+        if self.digits_error is not None:
+            raise self.digits_error
+        self.note(f"send-digits {digits}")
+
+    def show_digits(self, are_shown: bool) -> None:
+        self.note("show-digits" if are_shown else "hide-digits")
 
     async def play(self, path: str, loops: int) -> PlayId:
         if self.play_error is not None:

@@ -43,6 +43,20 @@ class Play:
     """How often; 0 repeats until stopped."""
 
 
+class Sound(Enum):
+    """Sounds that the platform brings along; the value is the file's name."""
+
+    BEEP = "beep"
+    """Asks the caller to speak or to press keys: 1 kHz for 0.2 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaySound:
+    """Play a sound of the platform once; resumed like `Play`."""
+
+    sound: Sound
+
+
 @dataclass(frozen=True, slots=True)
 class StopPlay:
     """Stop the current playback, if there is one."""
@@ -89,6 +103,41 @@ class ScheduleHangup:
 
 
 @dataclass(frozen=True, slots=True)
+class StartEarlyMedia:
+    """Let an unanswered inbound caller hear us (183); nothing for a call that is answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Send keys to the far party: `0-9*#A-D`, `w` waits 0.5 s, `W` 1 s; resumed by `DigitsSent` or `DigitsRefused`."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowDigits:
+    """Show the keys that the far party presses in the call's event log, or hide them from it (`log="false"`)."""
+
+    are_shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SendCallback:
+    """Tell the customer something beside the document, by a request whose reply changes nothing.
+
+    It carries the call's base parameters and `params`; with `is_private` the event log leaves out what the caller has
+    pressed or said.
+    """
+
+    kind: str
+    """What it is for, in the timeline: `action`, `interim-speech`."""
+    url: str
+    method: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    is_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Record something for the call's timeline, such as an unknown attribute."""
 
@@ -124,6 +173,8 @@ class ReplaceDocument:
     method: str
     params: Mapping[str, str] = field(default_factory=dict)
     """Parameters besides the base set."""
+    is_private: bool = False
+    """Whether the event log leaves out what the caller has pressed or said (`log="false"`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +197,17 @@ class EndCall:
 Command = (
     Answer
     | Play
+    | PlaySound
     | StopPlay
     | StartStream
     | StopStream
     | SetTimer
     | StopTimer
     | ScheduleHangup
+    | StartEarlyMedia
+    | SendDigits
+    | ShowDigits
+    | SendCallback
     | Note
     | ElementStarted
     | ElementFinished

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, assert_never
 
@@ -22,6 +23,8 @@ from ringback.callflow.document import InvalidDocument, parse_document
 from ringback.callflow.elements.registry import Program, bind
 from ringback.callflow.events import (
     DigitPressed,
+    DigitsRefused,
+    DigitsSent,
     Event,
     Interruption,
     PlayFinished,
@@ -49,6 +52,8 @@ from ringback.webhooks.fetcher import (
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
+_SOUNDS = Path(__file__).parent / "sounds"
+_CALLBACK_OF: Mapping[str, CallbackKind] = MappingProxyType({kind.value: kind for kind in CallbackKind})
 _CALLBACK_KINDS: Mapping[DocumentKind, CallbackKind] = MappingProxyType(
     {
         DocumentKind.ANSWER: CallbackKind.ANSWER,
@@ -109,6 +114,7 @@ class _Wanted:
     url: str
     method: str
     params: Mapping[str, str] = field(default_factory=dict)
+    is_private: bool = False
     fallback_url: str = ""
     fallback_method: str = "POST"
 
@@ -157,6 +163,10 @@ class _Flow:
                 self._record({"phase": "note", "name": "", "line": 0, "text": "digits dropped", "level": "warning"})
             return
         self._queue(DigitPressed(digit))
+
+    def digits_sent(self, digits: str) -> None:
+        """Queue that keys have left."""
+        self._queue(DigitsSent(digits))
 
     def play_ended(self, play_id: PlayId, end: PlayEnd, detail: str = "") -> None:
         """Queue the end of a playback."""
@@ -228,7 +238,7 @@ class _Flow:
                 await self._end(code, HangupSource.ERROR, "too many documents in a minute")
             case _:
                 pass
-        callback = self._callback(_CALLBACK_KINDS[kind], wanted.url, wanted.method, wanted.params)
+        callback = self._callback(_CALLBACK_KINDS[kind], wanted.url, wanted.method, wanted.params, wanted.is_private)
         fallback: Callback | None = None
         if wanted.fallback_url:
             fallback = self._callback(CallbackKind.FALLBACK, wanted.fallback_url, wanted.fallback_method, wanted.params)
@@ -256,7 +266,7 @@ class _Flow:
         while True:
             while not self._interruption.is_set() and (command := interpreter.poll_output()) is not None:
                 if isinstance(command, commands.ReplaceDocument):
-                    return _Wanted(command.kind, command.url, command.method, command.params)
+                    return _Wanted(command.kind, command.url, command.method, command.params, command.is_private)
                 with suppress(_Interrupted):
                     for event in await self._carry_out(command):
                         interpreter.handle_input(clock.now(), event)
@@ -315,7 +325,9 @@ class _Flow:
             case commands.Answer():
                 await self._answer()
             case commands.Play(url, loops):
-                return await self._play(url, loops)
+                return await self._play(self._services.media.fetch(url), loops)
+            case commands.PlaySound(sound):
+                return await self._play(_path_of(sound), 1)
             case commands.StopPlay():
                 if self._play_id is not None:
                     play_id, self._play_id = self._play_id, None
@@ -328,6 +340,16 @@ class _Flow:
                 return (StreamStarted(stream_id),)
             case commands.StopStream(stream_id, reason):
                 await self._quietly(self._services.streams.stop_stream(self._call.call_uuid, stream_id, reason))
+            case commands.StartEarlyMedia():
+                await self._start_early_media()
+            case commands.SendDigits(digits):
+                return await self._send_digits(digits)
+            case commands.ShowDigits(are_shown):
+                self._call.show_digits(are_shown)
+            case commands.SendCallback(kind, url, method, params, is_private):
+                await self._quietly(
+                    self._services.callbacks.send(self._callback(_CALLBACK_OF[kind], url, method, params, is_private))
+                )
             case commands.ScheduleHangup(after_ms):
                 self._schedule_hangup(after_ms)
             case commands.Note(text, element, line, is_warning):
@@ -351,9 +373,24 @@ class _Flow:
         except RingbackError as error:
             await self._end(Code.INTERNAL_ERROR, HangupSource.ERROR, f"cannot answer: {error}")
 
-    async def _play(self, url: str, loops: int) -> tuple[Event, ...]:
+    async def _start_early_media(self) -> None:
         try:
-            path = await self._unless_interrupted(self._services.media.fetch(url))
+            await self._call.pre_answer()
+        except RingbackError as error:
+            await self._end(Code.INTERNAL_ERROR, HangupSource.ERROR, f"no early media: {error}")
+
+    async def _send_digits(self, digits: str) -> tuple[Event, ...]:
+        try:
+            await self._call.send_digits(digits)
+        except RingbackError as error:
+            text = f"keys not sent: {error}"
+            self._record({"phase": "note", "name": "DTMF", "line": 0, "text": text, "level": "warning"})
+            return (DigitsRefused(str(error)),)
+        return ()
+
+    async def _play(self, source: Coroutine[Any, Any, str], loops: int) -> tuple[Event, ...]:
+        try:
+            path = await self._unless_interrupted(source)
             self._play_id = await self._call.play(path, loops)
         except RingbackError as error:
             return (PlayRefused(str(error)),)
@@ -370,7 +407,14 @@ class _Flow:
         await self._call.end(code, source, reject, detail)
         raise _CallOver
 
-    def _callback(self, kind: CallbackKind, url: str, method: str, extra: Mapping[str, str]) -> Callback:
+    def _callback(
+        self,
+        kind: CallbackKind,
+        url: str,
+        method: str,
+        extra: Mapping[str, str],
+        is_private: bool = False,
+    ) -> Callback:
         call = self._call
         return Callback(
             kind=kind,
@@ -380,6 +424,7 @@ class _Flow:
             call_uuid=call.call_uuid,
             signing=call.signing,
             account_id=call.account_id,
+            is_private=is_private,
         )
 
     def _schedule_hangup(self, after_ms: int) -> None:
@@ -420,6 +465,10 @@ class _Flow:
             if not task.done():
                 task.cancel()
             await asyncio.gather(task, waiter, return_exceptions=True)
+
+
+async def _path_of(sound: commands.Sound) -> str:
+    return str(_SOUNDS / f"{sound.value}.wav")
 
 
 class _CallOver(Exception):

@@ -14,6 +14,10 @@ class Timer(Enum):
 
     WAIT = "wait"
     """Armed by `<Wait>` for its length; firing ends the element."""
+    FIRST_DIGIT = "first-digit"
+    """Armed by `<GetDigits>` when its prompts are over, stopped by a key; firing ends the attempt. Value: `timeout`."""
+    NEXT_DIGIT = "next-digit"
+    """Armed by each key, stopped by the next; firing ends the input. Value: `digitTimeout`, `digitEndTimeout`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,20 @@ class PlayFinished:
 @dataclass(frozen=True, slots=True)
 class PlayRefused:
     """The file of a `Play` could not be had: not reachable, too large, not audio."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsSent:
+    """The keys of a `SendDigits` have left."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsRefused:
+    """The keys of a `SendDigits` cannot be sent; the timeline says why."""
 
     detail: str
 
@@ -67,7 +85,17 @@ class TimerFired:
     timer: Timer
 
 
-Event = DigitPressed | PlayFinished | PlayRefused | StreamStarted | StreamRefused | StreamFinished | TimerFired
+Event = (
+    DigitPressed
+    | DigitsRefused
+    | DigitsSent
+    | PlayFinished
+    | PlayRefused
+    | StreamFinished
+    | StreamRefused
+    | StreamStarted
+    | TimerFired
+)
 """Everything an element may be resumed with."""
 
 

@@ -11,7 +11,6 @@ from ringback.callflow.commands import (
     Answer,
     Command,
     ElementFinished,
-    ElementStarted,
     EndCall,
     HangUp,
     ReplaceDocument,
@@ -19,8 +18,8 @@ from ringback.callflow.commands import (
     SipReject,
     StopTimer,
 )
-from ringback.callflow.elements.base import CallEnded, DocumentReplaced, Interrupted, NextEvent, Steps
-from ringback.callflow.elements.registry import Bound, Program
+from ringback.callflow.elements.base import CallEnded, DocumentReplaced, Interrupted, NextEvent, Steps, started
+from ringback.callflow.elements.registry import Program
 from ringback.callflow.events import Event, Interruption, Timer, TimerFired
 from ringback.calls.hangup import Code, HangupSource
 from ringback.errors import Bug
@@ -29,7 +28,6 @@ from ringback.machine import Instant, Timers, after_ms
 _STEPS_MAX = 10_000
 """Commands that one event may cause; more is a loop in an element."""
 _CLEAN_UP_MAX = 16
-_SHOWN_CHARS = 200
 
 
 class Interpreter:
@@ -102,7 +100,7 @@ class Interpreter:
             if bound.element.is_answering and not self._is_answered:
                 self._is_answered = True
                 yield Answer()
-            yield _started(bound)
+            yield started(bound)
             yield from bound.element.run()
             yield ElementFinished(bound.node.tag, bound.node.line)
         yield EndCall(Code.END_OF_XML, HangupSource.PLATFORM)
@@ -145,11 +143,3 @@ class Interpreter:
     def _finish(self) -> None:
         self._is_done = True
         self._timers.stop_all()
-
-
-def _started(bound: Bound) -> ElementStarted:
-    node = bound.node
-    attributes = {name: value[:_SHOWN_CHARS] for name, value in node.attributes.items()}
-    if node.text:
-        attributes["text"] = node.text[:_SHOWN_CHARS]
-    return ElementStarted(node.tag, node.line, attributes)

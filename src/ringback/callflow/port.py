@@ -30,6 +30,9 @@ class FlowListener(Protocol):
     def digit_pressed(self, digit: str) -> None:
         """The far party pressed a key."""
 
+    def digits_sent(self, digits: str) -> None:
+        """Keys given to `FlowCall.send_digits` have left."""
+
     def play_ended(self, play_id: PlayId, end: PlayEnd, detail: str = "") -> None:
         """A playback started by `FlowCall.play` is over."""
 
@@ -85,6 +88,23 @@ class FlowCall(Protocol):
             RingbackError: no audio can flow. The call may have ended itself with the cause it knows; the flow then
                 calls `end` with 5010, which changes nothing for a call that has ended.
         """
+
+    async def pre_answer(self) -> None:
+        """Let an unanswered inbound caller hear us (183); does nothing once it does, or is answered.
+
+        Raises:
+            RingbackError: no audio can flow; as for `answer`.
+        """
+
+    async def send_digits(self, digits: str) -> None:
+        """Send keys to the far party; `digits_sent` follows.
+
+        Raises:
+            RingbackError: the media worker refused.
+        """
+
+    def show_digits(self, are_shown: bool) -> None:
+        """Show or hide in the event log which keys the far party presses from now on."""
 
     async def play(self, path: str, loops: int) -> PlayId:
         """Play a local wav or mp3 file `loops` times (0: until stopped); the end comes by `play_ended`.
@@ -143,6 +163,24 @@ class MediaSource(Protocol):
         """
 
 
+class CallbackPort(Protocol):
+    """Takes callbacks for delivery; `server.py` brings the outbox."""
+
+    async def send(self, callback: Callback) -> None:
+        """Make a callback durable and return; it is delivered in the order of the call's callbacks.
+
+        Raises:
+            RingbackError: it could not be stored.
+        """
+
+
+class NoCallbacks:
+    """A `CallbackPort` that sends nothing, for flows without customers."""
+
+    async def send(self, callback: Callback) -> None:
+        """Drop it."""
+
+
 @dataclass(frozen=True, slots=True)
 class FirstRequest:
     """Where a call gets its first document: the application's or the API call's answer URL."""
@@ -179,3 +217,4 @@ class FlowServices:
     streams: FlowStreams
     timeline: EventSink
     settings: FlowSettings = field(default_factory=FlowSettings)
+    callbacks: CallbackPort = field(default_factory=NoCallbacks)

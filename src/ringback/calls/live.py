@@ -63,6 +63,9 @@ class CallListener(Protocol):
     def digit_pressed(self, digit: str) -> None:
         """The far party pressed a key."""
 
+    def digits_sent(self, digits: str) -> None:
+        """Keys that the document sends have left."""
+
     def play_ended(self, play_id: PlayId, end: PlayEnd, detail: str = "") -> None:
         """A playback is over."""
 
@@ -172,6 +175,9 @@ _STORE_PAUSE_S = 0.1
 _STORE_PAUSE_MAX_S = 5.0
 _STORE_PATIENCE_S = 600
 """How long a fact is kept for a database that refuses; the next start completes what was not stored."""
+_SILENT_AFTER_ANSWER_S = 60
+"""How long a call may stay without RTP that had none before its answer either (wire spec 5.8, 6020)."""
+_HIDDEN = "*"
 _REJECT_STATUS = {"rejected": (603, "Decline"), "busy": (486, "Busy Here")}
 _UNREACHABLE_CODES = range(7011, 7035)
 _INVALID_XML_CODES = range(8011, 8015)
@@ -203,6 +209,8 @@ class LiveCall:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _answer: asyncio.Task[None] | None = None
     _transfer: tuple[str, str] | None = None
+    _are_digits_hidden: bool = False
+    _is_media_idle: bool = False
     _retrying: asyncio.Lock = field(default_factory=asyncio.Lock)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -344,6 +352,19 @@ class LiveCall:
             self._answer = asyncio.create_task(self.leg.answer(), name=f"answer {self.call_uuid}")
         await asyncio.shield(self._answer)
 
+    async def pre_answer(self) -> None:
+        """Let an unanswered inbound caller hear us (183); repeating it is harmless.
+
+        Raises:
+            RingbackError: the caller gave up, or no audio can flow; the call ends with the cause it knows.
+        """
+        if self.is_inbound and not self.is_answered:
+            await self.leg.start_early_media()
+
+    def show_digits(self, are_shown: bool) -> None:
+        """Show or hide in the event log which keys the far party presses from now on."""
+        self._are_digits_hidden = self.leg.hides_digits = not are_shown
+
     async def play(self, path: str, loops: int) -> PlayId:
         """Play a local wav or mp3 file `loops` times, 0 for ever."""
         play_id = PlayId(ids.new_uuid())
@@ -457,6 +478,8 @@ class LiveCall:
         self.answered_at = clock.now()
         self.answered_wall_ms = clock.wall_ms()
         self._after("max-duration", self.terms.time_limit_s, Code.SCHEDULED_HANGUP, HangupSource.PLATFORM)
+        if self._is_media_idle:
+            self._after("media", _SILENT_AFTER_ANSWER_S, Code.MEDIA_TIMEOUT, HangupSource.PLATFORM)
         self.keeper.call_answered(self)
         self.store(partial(self.keeper.store_answer, self))
         if self.terms.send_digits:
@@ -478,7 +501,8 @@ class LiveCall:
             case StreamEvent():
                 self.keeper.stream_event(self, event)
             case DigitReceived():
-                self.note("digit", digit=event.digit, duration_ms=event.duration_ms)
+                digit = _HIDDEN if self._are_digits_hidden else event.digit
+                self.note("digit", digit=digit, duration_ms=event.duration_ms)
                 for watcher in tuple(self.watchers):
                     watcher.digit_pressed(self, event.digit)
                 if self._listener is not None:
@@ -498,10 +522,18 @@ class LiveCall:
                     self._listener.play_ended(event.play_id, event.reason, event.detail)
             case DigitsSent():
                 self.note("digit", sent=event.digits)
+                if self._listener is not None:
+                    self._listener.digits_sent(event.digits)
             case MediaStarted():
+                self._is_media_idle = False
+                self._stop_timer("media")
                 self.note("media", event="first packet", remote=f"{event.remote.host}:{event.remote.port}")
             case MediaTimedOut():
                 self.note("media", event="timed out", idle_ms=event.idle_ms)
+                if not self.is_answered:
+                    # A caller who only listens to early media need not send anything before the answer.
+                    self._is_media_idle = True
+                    return
                 self.spawn(self.end(Code.MEDIA_TIMEOUT, HangupSource.PLATFORM, detail="no RTP"))
             case SessionClosed():
                 self.note(

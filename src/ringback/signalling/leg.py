@@ -24,6 +24,10 @@ class State(Enum):
     """Inbound: an INVITE waits for its owner."""
     ALERTING = "alerting"
     """Inbound: 180 is sent."""
+    OPENING = "opening"
+    """Inbound: the owner wants to be heard before it answers; the media session is being opened."""
+    EARLY = "early"
+    """Inbound: 183 with our answer is sent; audio flows, nobody has answered."""
     ANSWERING = "answering"
     """Inbound: the owner answered; the media session is being opened."""
     ACCEPTED = "accepted"
@@ -56,6 +60,7 @@ class Trigger(Enum):
     """What can happen to a leg."""
 
     RING = "ring"
+    EARLY_MEDIA = "early-media"
     ANSWER = "answer"
     REJECT = "reject"
     HANG_UP = "hang-up"
@@ -90,6 +95,7 @@ class Effect(Enum):
     RESOLVE = "resolve"
     OPEN_MEDIA = "open-media"
     SEND_RINGING = "send-ringing"
+    SEND_EARLY_MEDIA = "send-early-media"
     SEND_ANSWER = "send-answer"
     SEND_INVITE = "send-invite"
     APPLY_ANSWER = "apply-answer"
@@ -147,7 +153,19 @@ _RELEASE = Next(State.RELEASING, (_E.ARM_RELEASE, _E.CLOSE_MEDIA))
 _END = Next(State.ENDED, (_E.REPORT_ENDED,))
 
 _WAITING = {
+    Trigger.EARLY_MEDIA: Next(State.OPENING, (_E.ARM_SETUP, _E.OPEN_MEDIA)),
     Trigger.ANSWER: Next(State.ANSWERING, (_E.ARM_SETUP, _E.OPEN_MEDIA)),
+    Trigger.REJECT: _REFUSE,
+    Trigger.HANG_UP: _REFUSE,
+    Trigger.CANCELLED: _RELEASE,
+    Trigger.HUNG_UP: _RELEASE,
+}
+_UNANSWERED_WITH_MEDIA = {
+    Trigger.MEDIA_FAILED: _REFUSE,
+    Trigger.CODEC_MISSING: _REFUSE,
+    Trigger.WORKER_LOST: _REFUSE,
+    Trigger.MEDIA_CLOSED: _REFUSE,
+    Trigger.SETUP_DUE: _REFUSE,
     Trigger.REJECT: _REFUSE,
     Trigger.HANG_UP: _REFUSE,
     Trigger.CANCELLED: _RELEASE,
@@ -178,19 +196,21 @@ _UNANSWERED = {
 _ROWS: Final[Mapping[State, Mapping[Trigger, Next]]] = {
     State.INCOMING: {**_WAITING, Trigger.RING: Next(State.ALERTING, (_E.SEND_RINGING,))},
     State.ALERTING: _WAITING,
+    State.OPENING: {
+        **_UNANSWERED_WITH_MEDIA,
+        Trigger.RING: Next(State.OPENING, (_E.SEND_RINGING,)),
+        Trigger.ANSWER: Next(State.ANSWERING),
+        Trigger.MEDIA_READY: Next(State.EARLY, (_E.STOP_SETUP, _E.SEND_EARLY_MEDIA)),
+    },
+    State.EARLY: {
+        **_UNANSWERED_WITH_MEDIA,
+        Trigger.ANSWER: Next(State.ACCEPTED, (_E.SEND_ANSWER, _E.REPORT_ANSWERED)),
+    },
     State.ANSWERING: {
+        **_UNANSWERED_WITH_MEDIA,
         Trigger.RING: Next(State.ANSWERING, (_E.SEND_RINGING,)),
         Trigger.MEDIA_READY: Next(State.ACCEPTED, (_E.STOP_SETUP, _E.SEND_ANSWER, _E.REPORT_ANSWERED)),
         Trigger.OFFER_READY: Next(State.OFFERED, (_E.STOP_SETUP, _E.SEND_ANSWER)),
-        Trigger.MEDIA_FAILED: _REFUSE,
-        Trigger.CODEC_MISSING: _REFUSE,
-        Trigger.WORKER_LOST: _REFUSE,
-        Trigger.MEDIA_CLOSED: _REFUSE,
-        Trigger.SETUP_DUE: _REFUSE,
-        Trigger.REJECT: _REFUSE,
-        Trigger.HANG_UP: _REFUSE,
-        Trigger.CANCELLED: _RELEASE,
-        Trigger.HUNG_UP: _RELEASE,
     },
     State.ACCEPTED: {
         **_LIVE,
@@ -245,16 +265,19 @@ TABLE: Final[Mapping[tuple[State, Trigger], Next]] = MappingProxyType(
 )
 
 INBOUND_STATES: Final = frozenset(
-    {State.INCOMING, State.ALERTING, State.ANSWERING, State.ACCEPTED, State.OFFERED, State.CONCLUDING}
+    {
+        *(State.INCOMING, State.ALERTING, State.OPENING, State.EARLY),
+        *(State.ANSWERING, State.ACCEPTED, State.OFFERED, State.CONCLUDING),
+    }
 )
 OUTBOUND_STATES: Final = frozenset(
     {State.IDLE, State.RESOLVING, State.PREPARING, State.DIALLING, State.RINGING, State.AGREEING}
 )
-UNANSWERED_INBOUND: Final = frozenset({State.INCOMING, State.ALERTING, State.ANSWERING})
+UNANSWERED_INBOUND: Final = frozenset({State.INCOMING, State.ALERTING, State.OPENING, State.EARLY, State.ANSWERING})
 ANSWERED: Final = frozenset({State.ACCEPTED, State.OFFERED, State.CONCLUDING, State.AGREEING, State.CONFIRMED})
 WITHOUT_SESSION: Final = frozenset({State.INCOMING, State.ALERTING, State.IDLE, State.RESOLVING})
 
-_OWNERS_ANSWER: Final = frozenset({Trigger.RING, Trigger.ANSWER})
+_OWNERS_ANSWER: Final = frozenset({Trigger.RING, Trigger.EARLY_MEDIA, Trigger.ANSWER})
 _MEDIA: Final = frozenset(
     {
         Trigger.MEDIA_READY,

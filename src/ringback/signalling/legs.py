@@ -29,7 +29,7 @@ from ringback.signalling.negotiate import bind_host
 from ringback.signalling.settings import SignallingSettings
 from ringback.signalling.sip_leg import LegServices, SipLeg, TargetJudge, any_target
 from ringback.signalling.sip_port import SipPort
-from ringback.signalling.sip_timeline import SipTimeline
+from ringback.signalling.sip_timeline import SipTimeline, without_keys
 from ringback.sip.address import name_addr
 from ringback.sip.digest import Credentials
 from ringback.sip.endpoint import InviteEnded, InviteEvent, InviteId, InviteReceived, OutboundInvite
@@ -158,6 +158,9 @@ class Legs:
 
     def handle_sip_trace(self, trace: SipTrace) -> None:
         """Put one SIP message on its call's timeline: `SipDriver(on_trace=legs.handle_sip_trace)`."""
+        leg = self._by_invite.get(InviteId(trace.invite_id)) if trace.invite_id is not None else None
+        if leg is not None and leg.hides_digits:
+            trace = without_keys(trace)
         self._sip_timeline.take(trace)
 
     def dial(self, request: DialRequest) -> SipLeg:

@@ -132,6 +132,7 @@ class SipLeg:
         custom_headers: Those headers that start with `X-PH-`, with that prefix.
         source_host: Address of the signalling peer, empty until it is known.
         trunk_name: The trunk that the call came or leaves by, or empty.
+        hides_digits: Whether the event log must not show keys that come by SIP INFO; set by the leg's owner.
     """
 
     def __init__(
@@ -174,6 +175,8 @@ class SipLeg:
         self._jobs = JobQueue(self._job_failed)
         self._listener: LegListener | None = None
         self._unheard: deque[LegEvent] = deque(maxlen=settings.maximum_waiting_events)
+        self._opened: asyncio.Event | None = None
+        self.hides_digits = False
         self._settled = asyncio.Event()
         self._ended = asyncio.Event()
         self._failure: RingbackError | None = None
@@ -232,6 +235,23 @@ class SipLeg:
         """Send 180 to the caller; without effect when it was sent, or the leg is answered or over."""
         self._feed(Trigger.RING)
 
+    async def start_early_media(self) -> None:
+        """Open the media session, negotiate, send 183 and return when an unanswered caller can hear us; idempotent.
+
+        A caller whose INVITE brought no offer cannot: nothing happens, and the session opens with the answer.
+
+        Raises:
+            LegOver, MediaError: As for `answer`.
+        """
+        if isinstance(self._part, InboundPart) and self._part.offer is None:
+            self._note("no early media", detail="the INVITE brought no offer")
+            return
+        self._feed(Trigger.EARLY_MEDIA)
+        if self._machine.state is State.OPENING:
+            self._opened = self._opened or asyncio.Event()
+            await self._opened.wait()
+        self._raise_failure()
+
     async def answer(self) -> None:
         """Open the media session, negotiate, send 200 and return when audio can flow; repeating it is harmless.
 
@@ -244,6 +264,9 @@ class SipLeg:
         """
         self._feed(Trigger.ANSWER)
         await self._settled.wait()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
         end = self._machine.end
@@ -396,6 +419,8 @@ class SipLeg:
             self._is_pumping = False
         if self._machine.end is not None:
             self._settled.set()
+        if self._opened is not None and self._machine.state is not State.OPENING:
+            self._opened.set()
         self._arm()
 
     def _arm(self) -> None:
@@ -423,6 +448,9 @@ class SipLeg:
             case Effect.SEND_RINGING:
                 sip.progress(self.invite_id, 180, None, self._uuid_header())
                 self._note("ringing sent")
+            case Effect.SEND_EARLY_MEDIA:
+                sip.progress(self.invite_id, 183, self._local_sdp, self._uuid_header())
+                self._note("early media sent")
             case Effect.SEND_ANSWER:
                 sip.answer(self.invite_id, self._local_sdp, self._uuid_header())
             case Effect.SEND_INVITE:
@@ -602,7 +630,7 @@ class SipLeg:
                 )
             )
         except (MediaError, LegOver) as error:
-            self._note("digit lost", digit=found.digit, detail=str(error))
+            self._note("digit lost", digit="*" if self.hides_digits else found.digit, detail=str(error))
 
     def _report_digit(self, found: InfoDigit) -> None:
         digit = DigitReceived(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 from ringback.sip.flow import Flow
 from ringback.sip.trace import SipTrace
@@ -74,6 +75,14 @@ class SipTimeline:
         if invite_id not in self._call_id_of:
             self._call_id_of[invite_id] = call_id
             self._call_ids[call_id] = call_uuid
+
+
+def without_keys(trace: SipTrace) -> SipTrace:
+    """Return an INFO without its body, which may name a key that nobody may read; other messages as they are."""
+    if not trace.summary.startswith("INFO "):
+        return trace
+    head, gap, _ = trace.raw.partition(b"\r\n\r\n")
+    return replace(trace, raw=head + gap + b"(hidden)")
 
 
 def _peer(trace: SipTrace) -> str:

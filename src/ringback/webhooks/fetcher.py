@@ -33,6 +33,7 @@ class CallbackKind(Enum):
     RING = "ring"
     HANGUP = "hangup"
     STREAM_STATUS = "stream-status"
+    INTERIM_SPEECH = "interim-speech"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Callback:
     call_uuid: str
     signing: SigningKeys
     account_id: str = ""
+    is_private: bool = False
+    """Whether what the caller has pressed or said is not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,9 @@ class WebhookFetcher:
         if attempts is None:
             attempts = rules.attempts(has_fallback=has_fallback)
         params = callback.params.items() if isinstance(callback.params, Mapping) else callback.params
-        request = SignedRequest(method, callback.url.strip(), encodable(params), callback.signing, ids.new_uuid())
+        request = SignedRequest(
+            method, callback.url.strip(), encodable(params), callback.signing, ids.new_uuid(), callback.is_private
+        )
         started = clock.now()
         failed = ""
         for number in range(1, attempts + 1):

@@ -249,7 +249,9 @@ class OutboxSender:
         rules = self._settings.rules
         if callback.kind not in _WITHOUT_FRAGMENT_RULES:
             rules = rules_of(callback.url, rules)
-        request = SignedRequest(callback.method, callback.url, callback.pairs, keys, callback.event_id)
+        request = SignedRequest(
+            callback.method, callback.url, callback.pairs, keys, callback.event_id, callback.is_private
+        )
         signer = Signer(request)
         bounds = Bounds(
             connect_ms=rules.connect_ms,

@@ -24,6 +24,9 @@ METHODS = frozenset({"GET", "POST"})
 FORM = "application/x-www-form-urlencoded"
 EXCERPT_BYTES = 1_024
 _PARAMS_RECORDED_MAX = 64
+PRIVATE_PARAMS = frozenset({"Digits", "Speech", "StableSpeech", "UnstableSpeech"})
+"""What callers have pressed and said."""
+_HIDDEN = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class SignedRequest:
     signing: SigningKeys
     event_id: str
     """The same for every attempt, so that a receiver recognises a repetition."""
+    is_private: bool = False
+    """Whether the values of `PRIVATE_PARAMS` are sent and signed, but not recorded."""
 
     @property
     def body(self) -> bytes:
@@ -121,6 +126,15 @@ async def attempt(http: HttpClient, request: SignedRequest, signer: Signer, boun
     )
 
 
+def _without_private(signed_text: str, request: SignedRequest) -> str:
+    """Return what was signed with the values of private parameters hidden."""
+    for name, value in request.pairs:
+        if request.is_private and name in PRIVATE_PARAMS:
+            signed_text = signed_text.replace(f"{name}{value}", f"{name}{_HIDDEN}")
+            signed_text = signed_text.replace(f"{name}={value}", f"{name}={_HIDDEN}")
+    return signed_text
+
+
 def failure_of(error: EgressFailed) -> Failure:
     """Return what an egress failure means for retrying."""
     match error.failure:
@@ -152,12 +166,15 @@ def record_of(
         "target": kind,
         "method": request.method,
         "url": without_credentials(request.url)[0],
-        "params": dict(request.pairs[:_PARAMS_RECORDED_MAX]),
+        "params": {
+            name: _HIDDEN if request.is_private and name in PRIVATE_PARAMS else value
+            for name, value in request.pairs[:_PARAMS_RECORDED_MAX]
+        },
         "event_id": request.event_id,
         "attempt": number,
         "outcome": outcome,
         "total_ms": elapsed_ms,
-        "signed": signer.signed_text,
+        "signed": _without_private(signer.signed_text, request),
     }
     if reply is not None:
         fields["status"] = reply.status

@@ -23,6 +23,8 @@ _CUT_VALUE_CHARS = 1_024
 _CUT_PARAMS_MAX = 64
 _OUTCOME_MAX_CHARS = 255
 _HOLDING_ATTEMPTS = 3
+_PRIVATE = "+private"
+"""Ends the kind of a callback whose private parameters are not recorded."""
 _PENDING, _SENT, _DEAD = "pending", "sent", "dead"
 
 
@@ -41,6 +43,8 @@ class OutboundCallback:
     method: str
     params: Mapping[str, str]
     event_id: str = ""
+    is_private: bool = False
+    """Whether what the caller has pressed or said is not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class StoredCallback:
     state: str
     outcome: str
     next_wall_ms: int
+    is_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ def enqueue(session: Session, callback: OutboundCallback) -> str:
             event_id=event_id,
             account_id=callback.account_id,
             call_uuid=callback.call_uuid,
-            kind=callback.kind,
+            kind=callback.kind + (_PRIVATE if callback.is_private else ""),
             url=callback.url,
             method=callback.method.upper(),
             target=target_of(callback.url),
@@ -279,7 +284,7 @@ def _stored(row: OutboxRow) -> StoredCallback:
         event_id=row.event_id,
         account_id=row.account_id,
         call_uuid=row.call_uuid,
-        kind=row.kind,
+        kind=row.kind.removesuffix(_PRIVATE),
         url=row.url,
         method=row.method,
         target=row.target,
@@ -289,4 +294,5 @@ def _stored(row: OutboxRow) -> StoredCallback:
         state=row.state,
         outcome=row.outcome,
         next_wall_ms=row.next_wall_ms,
+        is_private=row.kind.endswith(_PRIVATE),
     )

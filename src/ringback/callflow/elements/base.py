@@ -11,12 +11,13 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, TypeVar
 
-from ringback.callflow.commands import Command, Note
+from ringback.callflow.commands import Command, ElementStarted, Note
 from ringback.callflow.document import InvalidDocument, Node
 from ringback.callflow.events import Event, Interruption
 from ringback.errors import Bug
 
 T = TypeVar("T")
+_SHOWN_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,23 @@ class Element(Protocol):
         """Do what the element means."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An element, and where and how it was written."""
+
+    element: Element
+    node: Node
+
+
+def started(bound: Bound) -> ElementStarted:
+    """Return the report that an element begins, with its attributes and text cut to what a reader needs."""
+    node = bound.node
+    attributes = {name: value[:_SHOWN_CHARS] for name, value in node.attributes.items()}
+    if node.text:
+        attributes["text"] = node.text[:_SHOWN_CHARS]
+    return ElementStarted(node.tag, node.line, attributes)
+
+
 def next_event() -> Steps[Event]:
     """Return the next event: `event = yield from next_event()`."""
     event = yield NextEvent()
@@ -79,6 +97,8 @@ class Reader:
 
     node: Node
     notes: list[Note] = field(default_factory=list)
+    nested: tuple[Bound, ...] = ()
+    """The elements inside, for tags that `registry.NESTED` lists; other tags read `node.children` themselves."""
 
     def text(self, name: str, default: str = "") -> str:
         """Return the trimmed text of an attribute."""

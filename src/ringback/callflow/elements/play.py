@@ -8,12 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ringback.callflow.commands import Note, StopPlay
 from ringback.callflow.commands import Play as PlayCommand
 from ringback.callflow.document import InvalidDocument
-from ringback.callflow.elements.base import DocumentReplaced, Reader, Steps, next_event
-from ringback.callflow.events import PlayFinished, PlayRefused
-from ringback.media.control.values import PlayEnd
+from ringback.callflow.elements.base import Reader, Steps
+from ringback.callflow.elements.playing import play_through
 
 LOOPS_MAX = 1_000
 
@@ -48,21 +46,4 @@ class Play:
 
     def run(self) -> Steps[None]:
         """Play to the end."""
-        yield PlayCommand(self.url, self.loops)
-        try:
-            while True:
-                match (yield from next_event()):
-                    case PlayRefused(detail):
-                        yield Note(f"file skipped: {detail}", self.TAG, self.line)
-                        return
-                    case PlayFinished(PlayEnd.FAILED, detail):
-                        yield Note(f"file skipped: {detail or 'it cannot be decoded'}", self.TAG, self.line)
-                        return
-                    case PlayFinished():
-                        return
-                    case _:
-                        # Digits are for elements that collect them.
-                        pass
-        except DocumentReplaced:
-            yield StopPlay()
-            raise
+        yield from play_through(PlayCommand(self.url, self.loops), self.TAG, self.line)

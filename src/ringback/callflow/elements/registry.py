@@ -12,37 +12,52 @@ from types import MappingProxyType
 
 from ringback.callflow.commands import Note
 from ringback.callflow.document import Node
+from ringback.callflow.elements.base import Bound as Bound
 from ringback.callflow.elements.base import Element, Reader
+from ringback.callflow.elements.dtmf import Dtmf
+from ringback.callflow.elements.get_digits import GetDigits
 from ringback.callflow.elements.hangup import Hangup
+from ringback.callflow.elements.message import Message
 from ringback.callflow.elements.play import Play
+from ringback.callflow.elements.pre_answer import PreAnswer
 from ringback.callflow.elements.redirect import Redirect
 from ringback.callflow.elements.stream import Stream
 from ringback.callflow.elements.wait import Wait
 
 _READERS: Mapping[str, Callable[[Reader], Element]] = MappingProxyType(
     {
+        Dtmf.TAG: Dtmf.from_xml,
+        GetDigits.TAG: GetDigits.from_xml,
         Hangup.TAG: Hangup.from_xml,
+        Message.TAG: Message.from_xml,
         Play.TAG: Play.from_xml,
+        PreAnswer.TAG: PreAnswer.from_xml,
         Redirect.TAG: Redirect.from_xml,
         Stream.TAG: Stream.from_xml,
         Wait.TAG: Wait.from_xml,
     }
 )
 _ATTRIBUTES: Mapping[str, frozenset[str]] = MappingProxyType(
-    {kind.TAG: kind.ATTRIBUTES for kind in (Hangup, Play, Redirect, Stream, Wait)}
+    {kind.TAG: kind.ATTRIBUTES for kind in (Dtmf, GetDigits, Hangup, Message, Play, PreAnswer, Redirect, Stream, Wait)}
 )
+_PROMPTS = frozenset({"Speak", "Play", "Wait"})
+NESTED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        GetDigits.TAG: _PROMPTS,
+        PreAnswer.TAG: _PROMPTS | {"GetDigits", "Redirect", "Message", "DTMF"},
+    }
+)
+"""Elements that may stand inside another and are run by it (`Reader.nested`); wire spec 6.1."""
+OWN_CHILDREN: frozenset[str] = frozenset()
+"""Elements that read what is inside them by themselves (`Reader.node.children`)."""
 
 SUPPORTED = frozenset(_READERS)
 NOT_YET_SUPPORTED = frozenset(
     {
         "Conference",
-        "DTMF",
         "Dial",
-        "GetDigits",
         "GetInput",
-        "Message",
         "MultiPartyCall",
-        "PreAnswer",
         "Record",
         "Speak",
     }
@@ -51,14 +66,6 @@ NOT_YET_SUPPORTED = frozenset(
 
 _NAME_COMPARED_MAX_CHARS = 40
 _NOTES_MAX = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """An element, and where and how it was written."""
-
-    element: Element
-    node: Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +89,33 @@ def bind(root: Node) -> Program:
     if root.text:
         notes.append(Note(f"text directly inside <{root.tag}> is ignored", root.tag, root.line))
     for node in root.children:
-        reader = _READERS.get(node.tag)
-        if reader is None:
-            notes.append(_unknown_element(node))
-            continue
-        read = Reader(node)
-        element = reader(read)
-        notes += _unknown_attributes(node)
-        notes += read.notes
-        notes += [Note(f"<{child.tag[:40]}> inside is ignored", node.tag, child.line) for child in node.children]
-        steps.append(Bound(element, node))
+        steps += _bind(node, notes)
     if len(notes) > _NOTES_MAX:
         left_out = len(notes) - _NOTES_MAX
         notes = [*notes[:_NOTES_MAX], Note(f"{left_out} further notes left out", root.tag, root.line)]
     return Program(tuple(steps), tuple(notes))
+
+
+def _bind(node: Node, notes: list[Note]) -> list[Bound]:
+    """Return the element of a node and what is nested in it; nothing for one that is skipped."""
+    reader = _READERS.get(node.tag)
+    if reader is None:
+        notes.append(_unknown_element(node))
+        return []
+    allowed = NESTED.get(node.tag, frozenset())
+    nested: list[Bound] = []
+    noted: list[Note] = []
+    for child in node.children:
+        if child.tag in allowed:
+            nested += _bind(child, noted)
+        elif node.tag not in OWN_CHILDREN:
+            noted.append(Note(f"<{child.tag[:40]}> inside is ignored", node.tag, child.line))
+    read = Reader(node, nested=tuple(nested))
+    element = reader(read)
+    notes += _unknown_attributes(node)
+    notes += read.notes
+    notes += noted
+    return [Bound(element, node)]
 
 
 def _unknown_element(node: Node) -> Note:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ringback.callflow.commands import SetTimer
-from ringback.callflow.elements.base import Reader, Steps, next_event
+from ringback.callflow.commands import SetTimer, StopTimer
+from ringback.callflow.elements.base import DocumentReplaced, Reader, Steps, next_event
 from ringback.callflow.events import Timer, TimerFired
 
 LONGEST_S = 86_400
@@ -50,10 +50,14 @@ class Wait:
     def run(self) -> Steps[None]:
         """Wait."""
         yield SetTimer(Timer.WAIT, self.length_s * 1000)
-        while True:
-            match (yield from next_event()):
-                case TimerFired(Timer.WAIT):
-                    return
-                case _:
-                    # Digits and the ends of parallel streams do not shorten a wait.
-                    pass
+        try:
+            while True:
+                match (yield from next_event()):
+                    case TimerFired(Timer.WAIT):
+                        return
+                    case _:
+                        # Digits and the ends of parallel streams do not shorten a wait.
+                        pass
+        except DocumentReplaced:
+            yield StopTimer(Timer.WAIT)
+            raise
