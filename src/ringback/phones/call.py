@@ -194,6 +194,13 @@ class PhoneCall:
             raise ValueError(f"read {digits!r}, expected 0-9 * # A-D, w and W for pauses")
         self._note("digits", f"sent {digits}")
 
+    def send_info_digits(self, digits: str) -> None:
+        """Send digits as SIP INFO (`application/dtmf-relay`), one request each; the call must be answered."""
+        for digit in digits:
+            body = f"Signal={digit}\r\nDuration=160\r\n".encode()
+            self._sip.send_info(self.invite_id, "application/dtmf-relay", body)
+        self._note("digits", f"sent {digits} by INFO")
+
     def heard(self) -> Heard:
         """Return what came back so far, measured."""
         return judge(self._audio.take_sent(), self._audio.take_heard(), self.answered_at or clock.now())
