@@ -60,6 +60,63 @@ def without_media(events: list[LegEvent]) -> list[LegEvent]:
 # Inbound.
 
 
+async def test_early_media_is_sent_once_and_the_answer_repeats_its_sdp() -> None:
+    world = LegsOnFakes()
+    leg = world.call_in()
+    await leg.ring()
+    await asyncio.gather(leg.start_early_media(), leg.start_early_media())
+    await leg.start_early_media()
+    await leg.answer()
+    assert [(call.verb, call.status) for call in world.sip.calls] == [
+        ("progress", 180),
+        ("progress", 183),
+        ("answer", 0),
+    ]
+    assert world.sip.calls[1].sdp == world.sip.calls[2].sdp
+    assert len(world.media.of_type(OpenSession)) == 1
+    assert leg.is_answered
+    await leg.start_early_media()
+    assert world.sip.last.verb == "answer"
+
+
+async def test_refusal_after_early_media_closes_the_session() -> None:
+    world = LegsOnFakes()
+    leg = world.call_in()
+    await leg.start_early_media()
+    await leg.reject(486)
+    assert (world.sip.last.verb, world.sip.last.status) == ("reject", 486)
+    assert not world.media.sessions
+    assert leg.has_ended
+
+
+async def test_caller_gives_up_during_early_media() -> None:
+    world = LegsOnFakes()
+    leg = world.call_in()
+    await leg.start_early_media()
+    world.legs.handle_sip_event(CancelReceived(leg.invite_id, invite_request()))
+    await leg.wait_ended()
+    assert not world.media.sessions
+    with pytest.raises(LegOver):
+        await leg.start_early_media()
+
+
+async def test_early_media_without_an_offer_does_nothing() -> None:
+    world = LegsOnFakes()
+    leg = world.call_in(received(offer=None))
+    await leg.start_early_media()
+    assert not world.sip.calls
+    assert not world.media.commands
+
+
+async def test_early_media_that_gets_no_session_is_refused() -> None:
+    world = LegsOnFakes()
+    world.media.failures[OpenSession] = CommandRejected("full", reject=RejectCode.NO_PORT)
+    leg = world.call_in()
+    with pytest.raises(MediaError):
+        await leg.start_early_media()
+    assert (world.sip.last.verb, world.sip.last.status) == ("reject", 503)
+
+
 async def test_inbound_call_is_answered_confirmed_and_hung_up_by_the_caller() -> None:
     world = LegsOnFakes()
     leg = world.call_in()
