@@ -17,7 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ringback.errors import ConfigError
 
@@ -121,6 +130,29 @@ class Stream(Section):
     allow_insecure: Literal["loopback", "never", "always"] = "never"
     """Where `ws://` is allowed."""
     verify_tls: bool = True
+    dead_after_ms: Annotated[int, Field(ge=0, le=600_000)] = 5_000
+    """How long an agent may take nothing that is sent to it before its connection counts as lost; 0 is for ever."""
+    reconnects: Annotated[int, Field(ge=0, le=10)] = 2
+    """How often a dropped stream is dialled again."""
+    reconnect_max_ms: Annotated[int, Field(ge=0, le=6_000)] = 6_000
+    """How long dialling again may take in all; 4 s with a fallback URL and no hold sound."""
+    hold: str = "silence"
+    """What the caller hears while the agent of a two-way stream is away: `silence`, `tone`, or a wav or mp3 URL."""
+    hold_after_ms: Annotated[int, Field(ge=0, le=5_000)] = 1_000
+    """How long the agent is away before the hold sound begins."""
+    fallback_url: str = ""
+    """Where the document comes from that takes over when the agent of a two-way stream cannot be reached (again)."""
+    fallback_method: Method = "POST"
+    truth: bool = False
+    """Whether every agent is told what was heard and dropped, not only those that ask with `ringback.truth=1`."""
+
+    @field_validator("hold", "fallback_url")
+    @classmethod
+    def _is_http_url(cls, value: str, info: ValidationInfo) -> str:
+        words = ("silence", "tone") if info.field_name == "hold" else ("",)
+        if value not in words and not re.match(r"https?://.", value):
+            raise ValueError(f"expected {', '.join(filter(None, (*words, 'an http or https URL')))}")
+        return value
 
 
 class Webhooks(Section):

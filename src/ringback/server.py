@@ -42,6 +42,7 @@ from ringback.sip.settings import SipSettings
 from ringback.sip.transport.driver import SipDriver, interface_host
 from ringback.storage.database import Database, Session
 from ringback.storage.event_log import EventLog
+from ringback.streams.away import AwayRules
 from ringback.streams.service import StreamService, StreamSettings
 from ringback.streams.store import close_orphaned_streams
 from ringback.telemetry.logs import configure_logs, get_logger
@@ -300,8 +301,19 @@ class Node:
                 playout_max_ms=config.stream.playout_max_ms,
                 uplink_max_ms=config.stream.uplink_max_ms,
                 verify_tls=config.stream.verify_tls,
+                dead_after_ms=config.stream.dead_after_ms,
+                away=AwayRules(
+                    hold=config.stream.hold,
+                    hold_after_ms=config.stream.hold_after_ms,
+                    reconnects=config.stream.reconnects,
+                    reconnect_max_ms=config.stream.reconnect_max_ms,
+                    fallback_url=config.stream.fallback_url,
+                    fallback_method=config.stream.fallback_method,
+                    truth=config.stream.truth,
+                ),
             ),
             wake_outbox=self.outbox.wake,
+            fetch_audio=self.media_files.fetch,
         )
         self.flows = CallFlows(
             FlowServices(

@@ -112,6 +112,12 @@ def test_examples_to_the_agent_are_accepted_by_the_official_client() -> None:
 def asking_conversation() -> list[dict[str, Any]]:
     """Return what the page's agent that asked for the truth is told by the code."""
     leg = Leg(stream=stream_settings(extra_headers="tenant=7,ringback.truth=1"))
+    leg.stream.suspend(Instant(0))
+    leg.session.signalled_digit(Instant(0), "5")
+    leg.now += 340_000_000
+    leg.stream.open(Instant(leg.now), WALL_MS)
+    leg.collect()
+    del leg.heard[0]
     leg.play(b"\x80" * 8_000)
     leg.command({"event": "checkpoint", "name": "first sentence"})
     leg.play(b"\x80" * 24_000)
@@ -235,7 +241,18 @@ def test_connection_times_are_those_of_the_settings() -> None:
         f"Up to {service.connect_attempts} attempts, each at most {service.connect_timeout_ms // 1000} s, "
         f"{service.connect_gap_ms // 1000} s apart; all together at most {worker.stream_dial_max_ms // 1000} s."
     ) in PAGE
-    assert f"stream and for at most {worker.stream_redial_max_ms // 1000} s." in PAGE
+    assert f"at most twice and for at most {service.away.reconnect_max_ms // 1000} s;" in PAGE
+    assert service.away.reconnects == 2
+    assert worker.stream_settled_ms == 60_000
+    away = {cells[0].strip("`"): cells[2].strip("`") for cells in rows("While the agent is away")}
+    assert away == {
+        "stream.hold": service.away.hold,
+        "stream.hold_after_ms": str(service.away.hold_after_ms),
+        "stream.reconnects": str(service.away.reconnects),
+        "stream.reconnect_max_ms": str(service.away.reconnect_max_ms),
+        "stream.fallback_url`, `stream.fallback_method": service.away.fallback_url,
+        "stream.dead_after_ms": str(service.dead_after_ms),
+    }
     assert f"sends one every {worker.stream_ping_ms // 1000} s" in PAGE
     assert f"is heard for {worker.stream_pong_timeout_ms // 1000} s after a" in PAGE
     assert f"{service.one_way_max} one-way streams and {service.two_way_max} two-way stream" in PAGE

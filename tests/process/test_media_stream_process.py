@@ -242,10 +242,10 @@ async def test_dialling_again_is_bounded_on_its_own(tmp_path: Path) -> None:
         await upgrade(reader, writer)
         writer.transport.abort()
 
-    settings = pool_settings(tmp_path / "run", workers=1, worker=WorkerSettings(stream_redial_max_ms=700))
+    settings = pool_settings(tmp_path / "run", workers=1)
     async with running_pool(settings) as pool, raw_agent(serve) as port:
         leg = await open_leg(pool)
-        await leg.stream(port, connect_timeout_ms=5_000, connect_gap_ms=50, reconnects=9)
+        await leg.stream(port, connect_timeout_ms=5_000, connect_gap_ms=50, reconnects=9, redial_max_ms=700)
         await leg.one(StreamDropped)
         dropped = asyncio.get_running_loop().time()
         closed = await leg.one(StreamClosed)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ringback.ids import Epoch, PlayId, SessionId, StreamId, new_uuid
 from ringback.media.control.commands import (
@@ -154,6 +154,7 @@ class TestLeg:
         timeout_ms: int = 60_000,
         headers: tuple[tuple[str, str], ...] = (),
         addresses: tuple[Address, ...] | None = None,
+        **more: Any,
     ) -> StreamId:
         """Start a bidirectional stream to an agent on loopback."""
         stream_id = StreamId(new_uuid())
@@ -175,6 +176,7 @@ class TestLeg:
                 connect_gap_ms=connect_gap_ms,
                 reconnects=reconnects,
                 timeout_ms=timeout_ms,
+                **more,
             )
         )
         return stream_id

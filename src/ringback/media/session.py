@@ -65,6 +65,7 @@ from ringback.media.degraded import DegradedLevels
 from ringback.media.digit_merger import DigitMerger, DigitSource
 from ringback.media.digits import SentDigits
 from ringback.media.figures import quality_of, stats_of, totals_of
+from ringback.media.hold import HoldSound
 from ringback.media.playback import PcmSource as PcmSource  # part of this module's interface
 from ringback.media.playback import Playback, Playbacks
 from ringback.media.played import PlayedAudio
@@ -150,6 +151,7 @@ class MediaSession:
         "_has_ticked",
         "_heard_at",
         "_heard_packets",
+        "_hold",
         "_inbound",
         "_is_busy",
         "_is_full_second",
@@ -224,6 +226,7 @@ class MediaSession:
         self._agent: StreamSession | None = None
         self._awaits_first_audio = False
         self._degraded = DegradedLevels()
+        self._hold = HoldSound()
         # Sending.
         self._playout = Playout(PCMU, settings.playout_max_ms, self._move_slots)
         self._marks = Checkpoints()
@@ -458,6 +461,8 @@ class MediaSession:
             agent = self._playout.take(now)
             if agent is not None and self._awaits_first_audio:
                 self._note_first_audio(now)
+            if self._hold.is_on:
+                pcm = self._hold.under(pcm, is_free=agent is None and self._room is None)
             frame = self._mixed(pcm, agent)
             self._sender.send_frame(frame, out)
         self._sender.advance()
@@ -468,7 +473,7 @@ class MediaSession:
         self._note_busy()
 
     def _note_busy(self) -> None:
-        self._is_busy = len(self._plays) > 0 or self._digits_out.is_busy or self._room is not None
+        self._is_busy = len(self._plays) > 0 or self._digits_out.is_busy or self._room is not None or self._hold.is_on
 
     # -- digits out ----------------------------------------------------------------------------------------------
 
@@ -530,6 +535,11 @@ class MediaSession:
             return False
         self._finish_play(play, reason, detail)
         return True
+
+    def hold(self, source: PcmSource | None) -> None:
+        """Let the far party hear `source` whenever nothing else is to be heard; `None` ends that."""
+        self._hold.play(source)
+        self._is_busy = True
 
     def _play_started(self, play: Playback) -> None:
         self._emit(PlayStarted(session_id=self.session_id, play_id=play.play_id))

@@ -18,7 +18,7 @@ from ringback.calls.live import LiveCall
 from ringback.calls.service import CallService
 from ringback.errors import EgressError, InvalidParameter, NotFound, RingbackError
 from ringback.ids import CallUuid, CommandId, StreamId
-from ringback.media.control.commands import CloseStream, OpenStream
+from ringback.media.control.commands import CloseStream, HoldStream, OpenStream
 from ringback.media.control.events import (
     StreamCheckpointPlayed,
     StreamCleared,
@@ -35,6 +35,7 @@ from ringback.media.control.values import Address, StreamEnd
 from ringback.signalling.errors import LegOver
 from ringback.storage.database import Database, Session
 from ringback.streams import store
+from ringback.streams.away import AwayRules, rules_of
 from ringback.streams.spec import StreamSpec, check_combination, content_format
 from ringback.streams.state import TABLE, State, Trigger, status_reason, trigger_of
 from ringback.streams.views import StreamView
@@ -45,9 +46,12 @@ from ringback.webhooks.store import OutboundCallback, enqueue
 
 ResolveUrl = Callable[[str], Awaitable[Sequence[tuple[str, int]]]]
 """Returns the checked addresses of a ws(s) URL, or raises `errors.EgressError`."""
+FetchAudio = Callable[[str], Awaitable[str]]
+"""Returns the path of a local copy of the wav or mp3 at a URL, or raises `errors.EgressError`."""
 
 _STOP_PATIENCE_S = 0.5
 """How long a stop request waits for the stream to be over, so that an immediate look-up finds its end."""
+_FALLBACK_ENDS = frozenset({StreamEnd.CONNECTION_LOST, StreamEnd.CONNECT_FAILED})
 LOST_DETAIL = "connection disconnected with the remote service"
 """How the `Error` of a DroppedStream callback begins when an open connection was lost (spec 2.5)."""
 
@@ -66,6 +70,8 @@ class StreamSettings:
     subprotocol: str = "audio.drachtio.org"
     send_stop: bool = True
     verify_tls: bool = True
+    dead_after_ms: int = 5_000
+    away: AwayRules = field(default_factory=AwayRules)
 
 
 @dataclass
@@ -76,6 +82,7 @@ class LiveStream:
     call: LiveCall
     spec: StreamSpec
     view: StreamView
+    away: AwayRules
     state: State = State.INITIATED
     events_sent: int = field(default=0)
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,6 +100,7 @@ class StreamService:
         settings: StreamSettings,
         rates: RateTable | None = None,
         wake_outbox: Callable[[], None] = lambda: None,
+        fetch_audio: FetchAudio | None = None,
     ) -> None:
         self.settings = settings
         self._database = database
@@ -100,6 +108,7 @@ class StreamService:
         self._resolve = resolve
         self._rates = rates or RateTable()
         self._wake_outbox = wake_outbox
+        self._fetch_audio = fetch_audio
         self._live: dict[StreamId, LiveStream] = {}
 
     @property
@@ -244,7 +253,8 @@ class StreamService:
             created_wall_ms=clock.wall_ms(),
             status_callback_url=spec.status_callback_url,
         )
-        stream = LiveStream(stream_id, call, spec, view)
+        away, notes = rules_of(self.settings.away, spec.extra_headers)
+        stream = LiveStream(stream_id, call, spec, view, away)
         self._live[stream_id] = stream
         call.note(
             "stream",
@@ -255,6 +265,8 @@ class StreamService:
             track=spec.audio_track.value,
             content_type=spec.content_type,
         )
+        for text in notes:
+            call.note("stream", event="option ignored", stream_id=stream_id, detail=text)
         if spec.noise_cancellation:
             # No suppressor is built in: the audio passes as it is, and the customer can see that.
             call.note(
@@ -309,6 +321,12 @@ class StreamService:
             verify_tls=self.settings.verify_tls,
             playout_max_ms=self.settings.playout_max_ms,
             uplink_max_ms=self.settings.uplink_max_ms,
+            reconnects=stream.away.reconnects,
+            redial_max_ms=stream.away.redial_max_ms,
+            hold=stream.away.has_hold and spec.bidirectional,
+            hold_after_ms=stream.away.hold_after_ms,
+            dead_after_ms=self.settings.dead_after_ms,
+            truth=stream.away.truth,
         )
         try:
             await call.leg.media(command)
@@ -316,6 +334,28 @@ class StreamService:
             self._end(stream, StreamEnd.CALL_ENDED, "")
         except RingbackError as error:
             self._end(stream, StreamEnd.CONNECT_FAILED, str(error))
+        else:
+            if stream.away.hold_url and spec.bidirectional:
+                await self._bring_hold_sound(stream)
+
+    async def _bring_hold_sound(self, stream: LiveStream) -> None:
+        """Fetch the hold sound and hand it to the worker; without it the built-in tone is heard."""
+        if self._fetch_audio is None:
+            return
+        try:
+            path = await self._fetch_audio(stream.away.hold_url)
+            await stream.call.leg.media(
+                HoldStream(
+                    command_id=CommandId(ids.new_token()),
+                    session_id=stream.call.leg.session_id,
+                    stream_id=stream.stream_id,
+                    path=path,
+                )
+            )
+        except RingbackError as error:
+            if stream.stream_id in self._live:
+                detail = f"hold sound not usable, the tone is heard instead: {error}"
+                stream.call.note("stream", event="option ignored", stream_id=stream.stream_id, detail=detail)
 
     async def _stop(self, stream: LiveStream, reason: StreamEnd) -> None:
         command = CloseStream(
@@ -443,6 +483,10 @@ class StreamService:
             None if stream.state is State.FAILED else seconds,
             error,
         )
+        if reason in _FALLBACK_ENDS and stream.spec.bidirectional and stream.away.fallback_url:
+            url = stream.away.fallback_url
+            stream.call.note("stream", event="fallback", stream_id=stream.stream_id, url=url, reason=reason.value)
+            stream.call.spawn(stream.call.transfer(url, stream.away.fallback_method))
         stream.call.report_stream_end(stream.stream_id, reason)
 
     def _store(

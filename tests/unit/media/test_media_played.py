@@ -266,7 +266,7 @@ def test_an_agent_that_comes_back_is_told_what_was_played_meanwhile() -> None:
     leg.play(b"\x80" * 1_600)
     leg.command({"event": "checkpoint", "name": "lost"})
     leg.slots(5)
-    leg.stream.suspend()
+    leg.stream.suspend(Instant(leg.now))
     leg.slots(20)
     leg.stream.open(Instant(leg.now), WALL_MS)
     leg.collect()

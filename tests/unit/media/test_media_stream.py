@@ -434,7 +434,7 @@ def test_our_stop_is_last_and_can_be_switched_off() -> None:
 def test_a_reconnect_starts_again_with_the_same_ids() -> None:
     leg = Leg()
     leg.slots(5)
-    leg.stream.suspend()
+    leg.stream.suspend(Instant(leg.now))
     leg.slots(5)
     leg.heard.clear()
     leg.stream.open(Instant(leg.now), WALL_MS)

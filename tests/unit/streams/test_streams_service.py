@@ -21,7 +21,7 @@ from ringback.calls.views import CallDirection
 from ringback.egress.policy import AddressRefused
 from ringback.errors import InvalidParameter, NotFound, RingbackError
 from ringback.ids import AccountId, CallUuid, StreamId
-from ringback.media.control.commands import CloseStream, OpenStream
+from ringback.media.control.commands import CloseStream, HoldStream, OpenStream
 from ringback.media.control.events import StreamClosed, StreamDegraded, StreamDropped, StreamOpened
 from ringback.media.control.port import CommandRejected
 from ringback.media.control.values import Encoding, RejectCode, StreamEnd, Track
@@ -50,9 +50,13 @@ class Keeper:
 @dataclass
 class Listener:
     ended: list[tuple[str, StreamEnd]] = field(default_factory=list)
+    transfers: list[tuple[str, str]] = field(default_factory=list)
 
     def stream_ended(self, stream_id: StreamId, end: StreamEnd) -> None:
         self.ended.append((stream_id, end))
+
+    def transfer_requested(self, url: str, method: str) -> None:
+        self.transfers.append((url, method))
 
 
 @dataclass
@@ -372,3 +376,51 @@ async def test_streams_that_an_earlier_server_left_open_are_closed_with_the_time
         (State.FAILED, 61, 120),
         (State.FAILED, 0, 0),
     ]
+
+
+async def test_what_the_caller_gets_while_the_agent_is_away_is_handed_to_the_worker(world: World):
+    fetched: list[str] = []
+
+    async def fetch(url: str) -> str:
+        fetched.append(url)
+        if "missing" in url:
+            raise AddressRefused("10.0.0.1 is private")
+        return "/media/a.wav"
+
+    world.streams._fetch_audio = fetch
+    stream_id = await world.start(
+        bidirectional=True, extra_headers="ringback.hold=http://app.example/a.wav,ringback.reconnects=5"
+    )
+    (command,) = world.opened
+    assert (command.hold, command.reconnects, command.redial_max_ms, command.truth) == (True, 5, 6_000, False)
+    [held] = [each for each in world.leg.commands if isinstance(each, HoldStream)]
+    assert (held.stream_id, held.path) == (stream_id, "/media/a.wav")
+    world.close(stream_id, StreamEnd.AGENT_CLOSED)
+    await world.start(bidirectional=True, extra_headers="ringback.hold=http://app.example/missing.wav")
+    assert world.opened[-1].hold, "the tone is heard instead"
+    await world.start(URL + "2", extra_headers="ringback.hold=http://app.example/a.wav")
+    assert not world.opened[-1].hold, "a one-way stream has nothing to replace"
+    assert len(fetched) == 2
+
+
+@pytest.mark.parametrize(
+    ("end", "bidirectional", "takes_over"),
+    [
+        (StreamEnd.CONNECTION_LOST, True, True),
+        (StreamEnd.CONNECT_FAILED, True, True),
+        (StreamEnd.CONNECTION_LOST, False, False),
+        (StreamEnd.AGENT_CLOSED, True, False),
+        (StreamEnd.API_REQUEST, True, False),
+    ],
+)
+async def test_the_fallback_document_takes_over_when_a_two_way_agent_is_given_up(
+    world: World, end: StreamEnd, bidirectional: bool, takes_over: bool
+):
+    stream_id = await world.start(
+        bidirectional=bidirectional, extra_headers='{"ringback.fallback": "http://app.example/a,b"}'
+    )
+    await world.open(stream_id)
+    world.close(stream_id, end)
+    await world.settle()
+    assert world.listener.transfers == ([("http://app.example/a,b", "POST")] if takes_over else [])
+    assert world.listener.ended == [(stream_id, end)]

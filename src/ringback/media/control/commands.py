@@ -165,7 +165,19 @@ class OpenStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     playout_max_ms: int = 60_000
     uplink_max_ms: int = 2_000
     reconnects: int = 2
-    """How often in all the WebSocket is dialled again after it dropped in the middle (spec section 8, item 15)."""
+    """How often the WebSocket is dialled again after it dropped in the middle (spec section 8, item 15); anew after a
+    connection that lasted."""
+    redial_max_ms: int = 6_000
+    """How long dialling again may take in all."""
+    hold: bool = False
+    """Whether the far party hears a hold sound while the agent is away: the built-in tone until `HoldStream` names a
+    file."""
+    hold_after_ms: int = 1_000
+    """How long the agent is away before the hold sound begins."""
+    dead_after_ms: int = 5_000
+    """How long an agent may take nothing that was sent to it before its connection counts as lost; 0 is for ever."""
+    truth: bool = False
+    """Whether the agent is told what was heard and what was dropped, as if its extra headers asked for it."""
 
 
 class CloseStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):
@@ -236,6 +248,14 @@ class StopRecording(Command, frozen=True, array_like=True, tag=True, kw_only=Tru
     recording_id: RecordingId
 
 
+class HoldStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Use the wav or mp3 file at `path` as the hold sound of a stream from its next absence on."""
+
+    session_id: SessionId
+    stream_id: StreamId
+    path: str
+
+
 AnyCommand = (
     Attach
     | AckEvents
@@ -256,6 +276,7 @@ AnyCommand = (
     | JoinRoom
     | SetMember
     | LeaveRoom
+    | HoldStream
 )
 SessionCommand = (
     OpenSession
@@ -272,4 +293,5 @@ SessionCommand = (
     | JoinRoom
     | SetMember
     | LeaveRoom
+    | HoldStream
 )

@@ -42,10 +42,13 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     remembered_commands_max: int = 4_096
     """Answers kept so that a repeated command is answered again and not carried out twice."""
     stats_interval_ms: int = 1_000
-    stream_send_max_bytes: int = 256 * 1024
-    """Bytes waiting on an agent's WebSocket above which the oldest audio is dropped."""
+    stream_send_max_bytes: int = 4 * 1024
+    """Bytes waiting on an agent's WebSocket above which further messages wait in the stream's own queue, which is
+    bounded in time."""
     stream_kernel_buffer_bytes: int = 64 * 1024
     """Bytes that the kernel holds besides, for what an agent has not acknowledged yet."""
+    stream_unsent_max_bytes: int = 8 * 1024
+    """Bytes of them that the agent's side has no room for: about half a second of audio that is getting old."""
     stream_messages_per_s: int = 1_000
     stream_messages_burst: int = 4_000
     stream_frame_max_bytes: int = 2 * 1024 * 1024
@@ -53,8 +56,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     stream_dial_max_ms: int = 12_000
     """All attempts to connect together, pauses included: a caller hears no longer silence (reference: reliability I-1,
     F-01)."""
-    stream_redial_max_ms: int = 6_000
-    """The same after a connection was lost: a caller in conversation hangs up sooner."""
+    stream_settled_ms: int = 60_000
+    """A connection that lasted so long may drop again as if for the first time."""
     stream_ping_ms: int = 30_000
     """Interval of our pings to the agent; half a minute, because some agents answer slowly."""
     stream_pong_timeout_ms: int = 60_000

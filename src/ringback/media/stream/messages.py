@@ -18,7 +18,7 @@ from pybase64 import b64decode, b64encode
 from ringback.ids import StreamId
 from ringback.media.codecs.convert import AGENT_RATES_HZ, canonical
 from ringback.media.control.values import AudioFormat, Encoding
-from ringback.media.stream.truth import AudioReport
+from ringback.media.stream.truth import Absence, AudioReport
 from ringback.media.stream.wav import is_wav, read_wav
 
 DEPTH_MAX = 8
@@ -155,6 +155,11 @@ def audio_member(report: AudioReport) -> bytes:
 def reconnects_member(count: int) -> bytes:
     """Return the member that tells how often the stream was dialled again, with the comma before it."""
     return b',"reconnects":%d' % count
+
+
+def absence_member(absence: Absence) -> bytes:
+    """Return the member that tells an agent what happened while it was away, with the comma before it."""
+    return b',"away":' + msgspec.json.encode(absence)
 
 
 def stop_message(sequence: int, stream_id: StreamId) -> bytes:

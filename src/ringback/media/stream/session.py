@@ -9,8 +9,8 @@ How the owner of the socket drives it:
 4. After every call into the stream or its media session: send `stream.outbox` front first, as one text frame each,
    while the transport's own buffer is below its mark; leave the rest. The outbox is bounded: the oldest `media` frame
    goes first (counted in `dropped_frames`), answers and digits stay.
-5. Socket lost, to be dialled again: `stream.suspend()`, later 2. To end it: `stream.stop(now)`, send the outbox, close
-   with 1000, `media_session.detach(now, stream_id)`, `stream.closed(...)`.
+5. Socket lost, to be dialled again: `stream.suspend(now)`, later 2. To end it: `stream.stop(now)`, send the outbox,
+   close with 1000, `media_session.detach(now, stream_id)`, `stream.closed(...)`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ringback.media.control.events import StreamClosed
 from ringback.media.control.values import AudioFormat, StreamEnd, Track
 from ringback.media.stream import messages
 from ringback.media.stream.player import Nobody, StreamPlayer
-from ringback.media.stream.truth import wants_truth
+from ringback.media.stream.truth import Absence, wants_truth
 
 CLOSE_INVALID_TEXT = 1007
 CLOSE_TOO_BIG = 1009
@@ -43,6 +43,7 @@ ANSWERS_MAX = 1000
 _REPORT_NS = SECOND
 """Faults of one reason are answered and reported at most once in this time (spec 1.4.6)."""
 _REASONS_MAX = 32
+_MISSED_DIGITS_MAX = 64
 _NO_SHAPE = b"\x00"
 """A start that no JSON text has."""
 _PAYLOAD_KEYS = (b'"payload":"', b'"payload": "')
@@ -58,6 +59,8 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     bidirectional: bool
     format: AudioFormat
     extra_headers: str = ""
+    truth: bool = False
+    """Whether the agent is told what was heard and dropped even if its extra headers do not ask."""
     send_stop: bool = True
     playout_max_ms: int = 60_000
     uplink_max_ms: int = 2_000
@@ -78,6 +81,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
             bidirectional=command.bidirectional,
             format=command.format,
             extra_headers=command.extra_headers,
+            truth=command.truth,
             send_stop=command.send_stop,
             playout_max_ms=command.playout_max_ms,
             uplink_max_ms=command.uplink_max_ms,
@@ -125,6 +129,7 @@ class StreamSession:
         "_inbound_convert",
         "_is_open",
         "_law",
+        "_missed_digits",
         "_next_reply",
         "_opened_at",
         "_outbound",
@@ -137,6 +142,7 @@ class StreamSession:
         "_shape_end",
         "_shape_format",
         "_shape_start",
+        "_suspended_at",
         "_wants_truth",
         "dropped_frames",
         "ignored_binary",
@@ -176,7 +182,9 @@ class StreamSession:
         self._is_open = False
         self._opened_at = Instant(-1)
         self._reconnects = 0
-        self._wants_truth = wants_truth(settings.extra_headers)
+        self._wants_truth = settings.truth or wants_truth(settings.extra_headers)
+        self._suspended_at = Instant(-1)
+        self._missed_digits = ""
         self._sequence = 0
         self._inbound = self._template(Track.INBOUND, 0)
         self._outbound = self._template(Track.OUTBOUND, 0)
@@ -251,13 +259,16 @@ class StreamSession:
                 tracks=tracks,
                 format=settings.format,
                 extra_headers=settings.extra_headers,
-                more=messages.reconnects_member(self._reconnects) + self._truth() if self._wants_truth else b"",
+                more=self._start_members(now) if self._wants_truth else b"",
             )
         )
+        self._suspended_at = Instant(-1)
+        self._missed_digits = ""
 
-    def suspend(self) -> None:
+    def suspend(self, now: Instant) -> None:
         """Note that the socket is gone: the outbox is emptied and nothing is queued until `open` is called again."""
         self._is_open = False
+        self._suspended_at = now
         self.outbox.clear()
 
     def feed_text(self, now: Instant, message: bytes) -> int:
@@ -347,7 +358,9 @@ class StreamSession:
             self._shorten_outbox()
 
     def push_digit(self, digit: str) -> None:
-        """Report a key that the far party pressed."""
+        """Report a key that the far party pressed; one pressed while the agent is away is told in its next `start`."""
+        if self._suspended_at >= 0 and len(self._missed_digits) < _MISSED_DIGITS_MAX:
+            self._missed_digits += digit
         timestamp = self._inbound.timestamp + 20
         self._answer(
             lambda sequence: messages.dtmf_message(
@@ -380,6 +393,14 @@ class StreamSession:
         if not self._wants_truth or not self._settings.bidirectional:
             return b""
         return messages.audio_member(self._player.audio_report())
+
+    def _start_members(self, now: Instant) -> bytes:
+        """Return what an agent that asked finds in `start` besides: after a drop also what it missed."""
+        members = messages.reconnects_member(self._reconnects)
+        if self._suspended_at >= 0:
+            away_ms = (now - self._suspended_at) // MS
+            members += messages.absence_member(Absence(ms=away_ms, digits=self._missed_digits))
+        return members + self._truth()
 
     def _template(self, track: Track, wall_ms: int) -> messages.MediaTemplate:
         return messages.MediaTemplate(self.stream_id, track.value, self._settings.extra_headers, wall_ms)

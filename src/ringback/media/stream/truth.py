@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
-OPT_IN_KEY = "ringback.truth"
+from ringback.media.control.options import is_yes, stream_options
+
+_OPT_IN = "truth"
 """The pair `ringback.truth=1` among a stream's extra headers asks for the figures."""
-_YES = frozenset({"1", "true"})
 
 
 class AudioReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -31,15 +32,15 @@ class AudioReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     queued_checkpoints: int = 0
 
 
+class Absence(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened between the loss of a connection and the `start` of the next one."""
+
+    ms: int
+    """Time in which the far party was not heard."""
+    digits: str = ""
+    """Keys that it pressed, at most 64."""
+
+
 def wants_truth(extra_headers: str) -> bool:
-    """Return whether a stream's extra headers ask for the figures: as pairs after `,` or `;`, or as a JSON object."""
-    if OPT_IN_KEY not in extra_headers:
-        return False
-    if extra_headers.lstrip().startswith("{"):
-        try:
-            value = msgspec.json.decode(extra_headers, type=dict[str, object]).get(OPT_IN_KEY)
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-            return False
-        return value is True or str(value).lower() in _YES
-    pairs = (pair.partition("=") for pair in extra_headers.replace(";", ",").split(","))
-    return any(key.strip() == OPT_IN_KEY and value.strip().lower() in _YES for key, _, value in pairs)
+    """Return whether a stream's extra headers ask for the figures."""
+    return is_yes(stream_options(extra_headers).get(_OPT_IN, ""))

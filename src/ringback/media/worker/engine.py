@@ -13,6 +13,7 @@ from ringback.machine import Instant
 from ringback.media.control.commands import (
     CloseSession,
     CloseStream,
+    HoldStream,
     JoinRoom,
     LeaveRoom,
     OpenSession,
@@ -213,6 +214,8 @@ class Engine:
                 return leg.open_stream(now, command)
             case CloseStream():
                 return leg.close_stream(command)
+            case HoldStream():
+                return leg.hold_stream(command)
             case StartRecording():
                 return leg.start_recording(now, command)
             case StopRecording():

@@ -15,6 +15,7 @@ from ringback.machine import Instant
 from ringback.media.codecs.g711 import Law
 from ringback.media.control.commands import (
     CloseStream,
+    HoldStream,
     OpenSession,
     OpenStream,
     Play,
@@ -36,6 +37,7 @@ from ringback.media.control.events import (
     StreamClosed,
     StreamConnectFailed,
     StreamDropped,
+    StreamFaulted,
     StreamOpened,
 )
 from ringback.media.control.settings import WorkerSettings
@@ -45,6 +47,7 @@ from ringback.media.room import Member
 from ringback.media.session import AgentStopped, Datagram, MediaSession, MediaSettings
 from ringback.media.stream.session import StreamSession, StreamSettings
 from ringback.media.worker.files import FilePlayback, PlayFiles
+from ringback.media.worker.hold_player import HoldPlayer
 from ringback.media.worker.recording_disk import RecordingDisk
 from ringback.media.worker.recordings import LegRecordings
 from ringback.media.worker.refusal import Refusal
@@ -93,6 +96,7 @@ class Leg:
         "_clients",
         "_disk",
         "_files",
+        "_holds",
         "_is_ipv6",
         "_opened_at",
         "_out",
@@ -162,6 +166,7 @@ class Leg:
         self._budget = self._reserve = _PACKETS_PER_CHECK_MAX
         self._clients: tuple[StreamClient, ...] = ()
         self._plays: dict[PlayId, FilePlayback] = {}
+        self._holds: dict[StreamId, HoldPlayer] = {}
         self._causes: dict[PlayId | StreamId, CommandId] = {}
         self._is_ipv6 = sock.family == socket.AF_INET6
         poller.add(sock, self)
@@ -355,7 +360,21 @@ class Leg:
         client = StreamClient(self, command, stream, self._settings)
         self._causes[command.stream_id] = command.command_id
         self._clients = (*self._clients, client)
+        if command.hold:
+            stream_id = command.stream_id
+            hold = HoldPlayer(command, self._session, self._files, lambda detail: self._fail_hold(stream_id, detail))
+            self._holds[stream_id] = hold
+            hold.away()
         client.start()
+        return None
+
+    def hold_stream(self, command: HoldStream) -> Refusal | None:
+        """Note the file of a stream's hold sound; a stream without hold sound has no use for it."""
+        if not any(client.command.stream_id == command.stream_id for client in self._clients):
+            return Refusal(RejectCode.UNKNOWN_STREAM, found=f"stream {command.stream_id}")
+        hold = self._holds.get(command.stream_id)
+        if hold is not None:
+            hold.use(command.path)
         return None
 
     def close_stream(self, command: CloseStream) -> Refusal | None:
@@ -398,6 +417,9 @@ class Leg:
 
     def stream_opened(self, client: StreamClient, connect_ms: int, attempts: int, subprotocol: str) -> None:
         """Report an open stream; called by its client."""
+        hold = self._holds.get(client.command.stream_id)
+        if hold is not None:
+            hold.back()
         self._owner.report(
             StreamOpened(
                 session_id=self.session_id,
@@ -419,6 +441,9 @@ class Leg:
 
     def stream_dropped(self, client: StreamClient, close_code: int, detail: str) -> None:
         """Report a lost connection that is dialled again; called by its client."""
+        hold = self._holds.get(client.command.stream_id)
+        if hold is not None:
+            hold.away()
         self._owner.report(
             StreamDropped(
                 session_id=self.session_id,
@@ -432,6 +457,9 @@ class Leg:
         """Detach the stream and report its totals; called by its client."""
         now = clock.now()
         stream_id = client.command.stream_id
+        hold = self._holds.pop(stream_id, None)
+        if hold is not None:
+            hold.close()
         self._clients = tuple(other for other in self._clients if other is not client)
         self._owner.client_lingers(client)
         self._session.detach(now, stream_id)
@@ -478,6 +506,10 @@ class Leg:
                 playback.close()
             event = msgspec.structs.replace(event, caused_by=self._causes.pop(event.play_id, CommandId("")))
         self._owner.report(event)
+
+    def _fail_hold(self, stream_id: StreamId, detail: str) -> None:
+        fault = StreamFaulted(session_id=self.session_id, stream_id=stream_id, reason="hold_unplayable", detail=detail)
+        self._owner.report(fault)
 
     def _fail_play(self, play_id: PlayId, detail: str) -> None:
         if not self.is_closed:

@@ -90,6 +90,7 @@ class StreamClient:
 
     __slots__ = (
         "_attempts",
+        "_away_ns",
         "_cut_timer",
         "_dialled",
         "_fault",
@@ -98,6 +99,7 @@ class StreamClient:
         "_listener",
         "_loop",
         "_next_ping",
+        "_opened",
         "_owner",
         "_reconnects_left",
         "_send_max_bytes",
@@ -132,6 +134,8 @@ class StreamClient:
         self._send_max_bytes = settings.stream_send_max_bytes
         self._next_ping = Instant(0)
         self._dialled = Instant(0)
+        self._opened = Instant(0)
+        self._away_ns = 0
         self._attempts = 0
         self._fault = ""
 
@@ -200,6 +204,7 @@ class StreamClient:
         now = clock.now()
         self._listener = listener
         self._transport = transport
+        self._opened = now
         self._waiting_bytes = transport.underlying_transport.get_write_buffer_size
         self._next_ping = after_ms(now, self._settings.stream_ping_ms)
         chosen = transport.response.headers.get("Sec-WebSocket-Protocol", "")
@@ -274,24 +279,34 @@ class StreamClient:
             detail = listener.detail or ("protocol error" if refused else "connection dropped")
             if not fault_code and listener.close_code in _ORDERLY_CODES:
                 self._end(StreamEnd.AGENT_CLOSED, self.close_code, listener.detail)
-            elif self._reconnects_left <= 0:
+            elif not self._may_redial():
                 self._end(StreamEnd.CONNECTION_LOST, self.close_code, detail)
             else:
                 if self._cut_timer is not None:
                     self._cut_timer.cancel()
                     self._cut_timer = None
+                self.session.suspend(clock.now())
                 self._owner.stream_dropped(self, self.close_code, detail)
                 transport = await self._dial(self._reconnects_left, is_again=True)
+                self._away_ns += clock.now() - self._dialled
                 if transport is None:
                     self._end(StreamEnd.CONNECTION_LOST, self.close_code, f"{detail}, then {self._fault}")
                 continue
             return
 
+    def _may_redial(self) -> bool:
+        """Return whether a connection that was lost may be dialled again; one that lasted clears the account."""
+        if clock.now() - self._opened >= self._settings.stream_settled_ms * MS:
+            self._reconnects_left = self.command.reconnects
+            self._away_ns = 0
+        return self._reconnects_left > 0 and self._away_ns < (self.command.redial_max_ms - _ATTEMPT_MIN_MS) * MS
+
     async def _dial(self, attempts: int, *, is_again: bool = False) -> WSTransport | None:
         """Return an upgraded connection, or `None` after the last attempt failed or when no more time is allowed."""
         self._dialled = clock.now()
         command, settings = self.command, self._settings
-        limit_ms = settings.stream_redial_max_ms if is_again else settings.stream_dial_max_ms
+        # An agent that comes back and drops again and again must not make the far party wait longer in all.
+        limit_ms = command.redial_max_ms - self._away_ns // MS if is_again else settings.stream_dial_max_ms
         deadline = after_ms(self._dialled, limit_ms)
         addresses = command.addresses
         for attempt in range(1, attempts + 1):
@@ -316,6 +331,9 @@ class StreamClient:
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         # The kernel would grow its buffer to megabytes, in which minutes of audio wait for an agent that stalls.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._settings.stream_kernel_buffer_bytes)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self._settings.stream_unsent_max_bytes)
+        # Finds a peer that is gone without a word, and one that has stopped reading (tcp(7), TCP_USER_TIMEOUT).
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self.command.dead_after_ms)
         listener = _Listener(self, self._settings)
         is_secure = self.command.url.startswith("wss:")
         try:
