@@ -70,7 +70,7 @@ async def test_early_media_is_sent_once_and_the_answer_repeats_its_sdp() -> None
     assert [(call.verb, call.status) for call in world.sip.calls] == [
         ("progress", 180),
         ("progress", 183),
-        ("answer", 0),
+        ("answer", 200),
     ]
     assert world.sip.calls[1].sdp == world.sip.calls[2].sdp
     assert len(world.media.of_type(OpenSession)) == 1
