@@ -51,7 +51,7 @@ from ringback.telemetry.metrics import Metrics
 from ringback.webhooks.fetcher import Callback, FetchSettings, WebhookFetcher
 from ringback.webhooks.outbox import OutboxSender, OutboxSettings
 from ringback.webhooks.retry import DeliveryRules, RetryRules
-from ringback.webhooks.store import OutboundCallback, enqueue, waiting_callbacks
+from ringback.webhooks.store import OutboundCallback, enqueue, replay, waiting_callbacks
 
 _log = get_logger(__name__)
 
@@ -477,6 +477,13 @@ class _Callbacks:
     async def _enqueue(self, callback: OutboundCallback) -> None:
         await self._database.write(lambda session: enqueue(session, callback))
         self._wake()
+
+    async def replay(self, account: Account, event_id: str) -> bool:
+        """Queue a finished callback of the account again."""
+        wall_ms = clock.wall_ms()
+        is_queued = await self._database.write(lambda session: replay(session, event_id, wall_ms, account.auth_id))
+        self._wake()
+        return is_queued
 
 
 def _nothing(_session: Session) -> None:

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+from tests.support.customer import customer_of, response
 
 from ringback.phones import tones
 from ringback.phones.phone import Phone, PhoneSettings
@@ -31,7 +33,11 @@ async def phone():
 
 
 def environment(platform: Platform) -> dict[str, str]:
-    return {"RINGBACK_DATA_DIR": str(platform.folder), "PATH": "/usr/bin:/bin"}
+    return {
+        "RINGBACK_DATA_DIR": str(platform.folder),
+        "PATH": "/usr/bin:/bin",
+        **{name: value for name, value in os.environ.items() if name == "PYTHONPATH"},
+    }
 
 
 def run(platform: Platform, *words: str) -> subprocess.CompletedProcess[str]:
@@ -149,3 +155,35 @@ def test_ctrl_c_leaves_nothing_behind_within_two_seconds():
         platform.process.send_signal(2)
         assert platform.process.wait(2) == 0
         assert not (platform.folder / "run.json").exists()
+
+
+async def test_webhooks_are_listed_shown_replayed_and_explained(platform):
+    async with customer_of(platform) as customer:
+        number = await customer.number(
+            customer.serve("/answer", response("<Hangup/>")), hangup_url=customer.url("/hangup?who=me")
+        )
+        called = await asyncio.to_thread(run, platform, "call", number, "--json")
+        assert called.returncode == 4, "the document refuses the call"
+        (first,) = await customer.until("/hangup")
+        listed = await asyncio.to_thread(run, platform, "webhook", "list", "--call", "last", "--json")
+        (callback,) = [json.loads(line) for line in listed.stdout.splitlines()]
+        assert (callback["kind"], callback["params"]["CallUUID"]) == ("hangup", first.params["CallUUID"])
+        replayed = await asyncio.to_thread(run, platform, "webhook", "replay", callback["event_id"][:8])
+        assert replayed.returncode == 0, replayed.stderr
+        _, second = await customer.until("/hangup", 2)
+        assert first.params == second.params
+        assert first.headers["x-plivo-signature-v3"] == second.headers["x-plivo-signature-v3"]
+        shown = await asyncio.to_thread(run, platform, "webhook", "show", callback["event_id"])
+        assert shown.stdout.count("attempt 1: 200") == 2
+        right = first.headers["x-plivo-signature-v3"].partition(",")[0]
+        explained = await asyncio.to_thread(
+            run, platform, "webhook", "explain", "last", "--event", callback["event_id"], "--computed", right
+        )
+        assert explained.returncode == 0, explained.stderr
+        assert f"▶ {right}  right" in explained.stdout
+        assert "if scheme https" in explained.stdout
+        assert "CallStatuscompleted" in explained.stdout
+        wrong = await asyncio.to_thread(run, platform, "webhook", "explain", "last", "--computed", "nonsense")
+        assert wrong.returncode == 1
+    unknown = run(platform, "webhook", "show", "ffffffff-0000-0000-0000-000000000000")
+    assert (unknown.returncode, "RB6003" in unknown.stderr) == (1, True)

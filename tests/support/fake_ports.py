@@ -202,8 +202,14 @@ class FakeCallbacks:
 
     delivered: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list)
 
+    replayed: list[str] = field(default_factory=list)
+
     async def deliver(self, account: Account, url: str, method: str, params: Mapping[str, str]) -> None:
         self.delivered.append((url, method, params))
+
+    async def replay(self, account: Account, event_id: str) -> bool:
+        self.replayed.append(event_id)
+        return True
 
 
 @dataclass

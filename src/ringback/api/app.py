@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ringback import clock
 from ringback.api import accounts, applications, call_streams, calls, errors, numbers, requests
-from ringback.api.admin import events, health
+from ringback.api.admin import events, health, webhooks
 from ringback.api.limits import FailureLimit, RequestLimit
 from ringback.api.methods import KnownMethods
 from ringback.api.replies import AsyncReplies
@@ -29,7 +29,7 @@ def build_api(services: Services) -> FastAPI:
     State: it belongs to the running loop; its shutdown waits for asynchronous requests that are under way.
     """
     settings = services.settings
-    own_routers = [("", events.router), ("", health.router)]
+    own_routers = [("", events.router), ("", webhooks.router), ("", health.router)]
     context = Context(
         services=services,
         request_limit=RequestLimit(settings.requests_per_window, settings.window_ms, clock.now),

@@ -131,6 +131,9 @@ class CallbacksPort(Protocol):
     async def deliver(self, account: Account, url: str, method: str, params: Mapping[str, str]) -> None:
         """Queue one signed callback to a customer's URL; it is durable when this returns."""
 
+    async def replay(self, account: Account, event_id: str) -> bool:
+        """Queue a finished callback of the account again; `False` when there is none or it still waits."""
+
 
 class MetricsPort(Protocol):
     """The metrics of the process."""

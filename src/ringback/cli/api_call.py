@@ -25,11 +25,13 @@ def platform_api(url: str) -> PlatformApi:
     return PlatformApi(server.url, server.auth_id, server.auth_token)
 
 
-def api_call(request: Callable[..., ResultT], *arguments: object, **options: object) -> ResultT:
+def api_call(
+    request: Callable[..., ResultT], *arguments: object, missing: Failure | None = None, **options: object
+) -> ResultT:
     """Return what `request` returns for the given arguments.
 
     Raises:
-        Failure: RB5006, RB6001, RB6002 or RB5009.
+        Failure: RB5006, RB6001, RB5009; `missing` (RB6002 unless given) when the server knows no such thing.
     """
     from ringback.phones.platform_api import PlatformRefused, PlatformUnreachable
 
@@ -41,7 +43,7 @@ def api_call(request: Callable[..., ResultT], *arguments: object, **options: obj
         if error.status == 401:
             raise Failure("RB6001", "the server refused the credentials", fix="compare with `ringback creds`") from None
         if error.status == 404:
-            raise Failure("RB6002", "no such call", fix="list calls: ringback call list") from None
+            raise missing or Failure("RB6002", "no such call", fix="list calls: ringback call list") from None
         raise Failure("RB5009", error.message) from None
     except ValueError as error:
         raise Failure("RB5009", f"the server's answer is not JSON: {error}") from None

@@ -42,6 +42,7 @@ FAILURES: dict[str, tuple[str, ExitCode]] = {
     "RB5011": ("this installation cannot run Ringback well", ExitCode.FAILED),
     "RB6001": ("the credentials were refused", ExitCode.REFUSED),
     "RB6002": ("no such call", ExitCode.FAILED),
+    "RB6003": ("no such webhook", ExitCode.FAILED),
 }
 """Every code a command may print: its meaning and its exit code."""
 

@@ -72,6 +72,16 @@ def build_app() -> App:
     call.command("ringback.cli.call_show:call_show", name="show", help="Print what happened in a call.")
     call.command("ringback.cli.call_list:call_list", name="list", help="Print calls, newest first.")
     app.command(call)
+    webhook = App(name="webhook", help="Look at callbacks, send them again, explain their signatures.")
+    webhook.command("ringback.cli.webhook_list:webhook_list", name="list", help="Print callbacks, newest first.")
+    webhook.command("ringback.cli.webhook_show:webhook_show", name="show", help="Print a callback and its attempts.")
+    webhook.command("ringback.cli.webhook_replay:webhook_replay", name="replay", help="Send a callback again.")
+    webhook.command(
+        "ringback.cli.webhook_explain:webhook_explain",
+        name="explain",
+        help="Print what was signed, and mistakes.",
+    )
+    app.command(webhook)
     config = App(name="config", help="Look at the settings.")
     config.command("ringback.cli.config_show:config_show", name="show", help="Print every setting and its source.")
     config.command("ringback.cli.config_check:config_check", name="check", help="Check the settings; exit 2 if wrong.")

@@ -52,11 +52,26 @@ class PlatformApi:
         body = self._fetch(path, {"after": after, "wait_ms": wait_ms}, timeout_s=10 + wait_ms / 1000)
         return [json.loads(line) for line in body.splitlines() if line.strip()]
 
-    def _fetch(self, path: str, query: dict[str, object], timeout_s: float) -> bytes:
+    def webhooks(self, call_uuid: str = "", state: str = "", limit: int = 100) -> list[dict[str, Any]]:
+        """Return callbacks in the outbox, newest first, of one call or in one state if named."""
+        query: dict[str, object] = {"limit": limit}
+        query |= {name: value for name, value in (("call_uuid", call_uuid), ("state", state)) if value}
+        return list(json.loads(self._fetch("/ringback/v1/webhooks", query, timeout_s=10))["objects"])
+
+    def webhook(self, event_id: str) -> dict[str, Any]:
+        """Return one callback of the outbox."""
+        return dict(json.loads(self._fetch(f"/ringback/v1/webhooks/{quote(event_id, safe='')}", {}, timeout_s=10)))
+
+    def replay_webhook(self, event_id: str) -> str:
+        """Send a callback again; returns what the server says."""
+        path = f"/ringback/v1/webhooks/{quote(event_id, safe='')}/replay"
+        return str(json.loads(self._fetch(path, {}, timeout_s=10, method="POST"))["message"])
+
+    def _fetch(self, path: str, query: dict[str, object], timeout_s: float, method: str = "GET") -> bytes:
         target = f"{self.url}{path}" + (f"?{urlencode(query)}" if query else "")
         credentials = base64.b64encode(f"{self.auth_id}:{self.auth_token}".encode()).decode()
         try:
-            request = urllib.request.Request(target, headers={"Authorization": f"Basic {credentials}"})
+            request = urllib.request.Request(target, headers={"Authorization": f"Basic {credentials}"}, method=method)
             # Proxies of the environment are for the outside; the platform is addressed as it is written.
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             with opener.open(request, timeout=timeout_s) as reply:

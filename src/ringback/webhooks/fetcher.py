@@ -189,7 +189,7 @@ class WebhookFetcher:
     async def _attempt(
         self, callback: Callback, request: SignedRequest, rules: RetryRules, remaining_ms: int, number: int
     ) -> FetchedDocument:
-        signer = Signer(request)
+        signer = Signer(request, number)
         bounds = Bounds(
             connect_ms=rules.connect_ms,
             read_ms=rules.read_ms,

@@ -252,7 +252,8 @@ class OutboxSender:
         request = SignedRequest(
             callback.method, callback.url, callback.pairs, keys, callback.event_id, callback.is_private
         )
-        signer = Signer(request)
+        number = callback.attempts + 1
+        signer = Signer(request, number)
         bounds = Bounds(
             connect_ms=rules.connect_ms,
             read_ms=rules.read_ms,
@@ -263,7 +264,6 @@ class OutboxSender:
             account_id=callback.account_id,
         )
         started = clock.now()
-        number = callback.attempts + 1
         reply: HttpReply | None = None
         failure: Failure | None = None
         detail = ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from urllib.parse import urlencode
 
-from ringback import clock, ids
+from ringback import clock
 from ringback.egress.errors import EgressFailed, FailureClass
 from ringback.egress.http import HttpClient, HttpReply, HttpRequest
 from ringback.egress.policy import without_credentials
@@ -24,9 +25,11 @@ METHODS = frozenset({"GET", "POST"})
 FORM = "application/x-www-form-urlencoded"
 EXCERPT_BYTES = 1_024
 _PARAMS_RECORDED_MAX = 64
+_NONCE_DIGITS = 20
 PRIVATE_PARAMS = frozenset({"Digits", "Speech", "StableSpeech", "UnstableSpeech"})
 """What callers have pressed and said."""
-_HIDDEN = "***"
+HIDDEN = "***"
+"""Stands for what is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,15 @@ def encodable(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
 
 
 class Signer:
-    """Makes the headers of each hop of one attempt, with one pair of nonces, and remembers what was signed."""
+    """Makes the headers of each hop of one attempt, with one pair of nonces, and remembers what was signed.
 
-    def __init__(self, request: SignedRequest) -> None:
+    The nonces follow from the event and the number of the attempt: a replay carries the signatures of the first one.
+    """
+
+    def __init__(self, request: SignedRequest, number: int = 1) -> None:
         self._request = request
-        self._nonce_v2 = ids.new_digits(20)
-        self._nonce_v3 = ids.new_digits(20)
+        self._nonce_v2 = _nonce(f"v2:{number}:{request.event_id}")
+        self._nonce_v3 = _nonce(f"v3:{number}:{request.event_id}")
         self.signed_text = ""
 
     def headers_for(self, method: str, url: str) -> Iterable[tuple[str, str]]:
@@ -100,6 +106,11 @@ class Signer:
             *signature_headers(method, url, params, self._nonce_v2, self._nonce_v3, request.signing),
             *event_headers(request.event_id, clock.wall_ms() // 1000, body, request.signing),
         )
+
+
+def _nonce(seed: str) -> str:
+    """Return 20 digits; they need not be secret, only different for every attempt of every event."""
+    return f"{int.from_bytes(sha256(seed.encode()).digest()) % 10**_NONCE_DIGITS:0{_NONCE_DIGITS}}"
 
 
 async def attempt(http: HttpClient, request: SignedRequest, signer: Signer, bounds: Bounds) -> HttpReply:
@@ -130,8 +141,8 @@ def _without_private(signed_text: str, request: SignedRequest) -> str:
     """Return what was signed with the values of private parameters hidden."""
     for name, value in request.pairs:
         if request.is_private and name in PRIVATE_PARAMS:
-            signed_text = signed_text.replace(f"{name}{value}", f"{name}{_HIDDEN}")
-            signed_text = signed_text.replace(f"{name}={value}", f"{name}={_HIDDEN}")
+            signed_text = signed_text.replace(f"{name}{value}", f"{name}{HIDDEN}")
+            signed_text = signed_text.replace(f"{name}={value}", f"{name}={HIDDEN}")
     return signed_text
 
 
@@ -167,7 +178,7 @@ def record_of(
         "method": request.method,
         "url": without_credentials(request.url)[0],
         "params": {
-            name: _HIDDEN if request.is_private and name in PRIVATE_PARAMS else value
+            name: HIDDEN if request.is_private and name in PRIVATE_PARAMS else value
             for name, value in request.pairs[:_PARAMS_RECORDED_MAX]
         },
         "event_id": request.event_id,

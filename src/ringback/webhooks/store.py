@@ -25,7 +25,7 @@ _OUTCOME_MAX_CHARS = 255
 _HOLDING_ATTEMPTS = 3
 _PRIVATE = "+private"
 """Ends the kind of a callback whose private parameters are not recorded."""
-_PENDING, _SENT, _DEAD = "pending", "sent", "dead"
+_PENDING, _SENT, _DEAD = STATES = "pending", "sent", "dead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,23 +188,36 @@ def mark_failed(session: Session, row_id: int, outcome: str, next_wall_ms: int) 
     )
 
 
-def replay(session: Session, event_id: str, now_wall_ms: int) -> bool:
-    """Send a finished callback again, with the same id and the same bytes; return whether it exists."""
+def replay(session: Session, event_id: str, now_wall_ms: int, account_id: str = "") -> bool:
+    """Send a finished callback again: same id, bytes and signatures; return whether there is one (of that account)."""
+    owned = (OutboxRow.account_id == account_id,) if account_id else ()
     found = session.scalar(
         update(OutboxRow)
-        .where(OutboxRow.event_id == event_id, OutboxRow.state.in_((_SENT, _DEAD)))
+        .where(OutboxRow.event_id == event_id, OutboxRow.state.in_((_SENT, _DEAD)), *owned)
         .values(state=_PENDING, next_wall_ms=now_wall_ms, created_wall_ms=now_wall_ms, attempts=0)
         .returning(OutboxRow.id)
     )
     return found is not None
 
 
-def callbacks_of(session: Session, call_uuid: str, limit: int = 100) -> list[StoredCallback]:
-    """Return the callbacks of a call, oldest first."""
-    rows = session.scalars(
-        select(OutboxRow).where(OutboxRow.call_uuid == call_uuid).order_by(OutboxRow.id).limit(limit)
+def find_callback(session: Session, account_id: str, event_id: str) -> StoredCallback | None:
+    """Return one callback of an account, or `None`."""
+    row = session.scalar(
+        select(OutboxRow).where(OutboxRow.account_id == account_id, OutboxRow.event_id == event_id).limit(1)
     )
-    return [_stored(row) for row in rows]
+    return None if row is None else _stored(row)
+
+
+def list_callbacks(
+    session: Session, account_id: str, *, call_uuid: str = "", state: str = "", limit: int = 100
+) -> list[StoredCallback]:
+    """Return an account's callbacks, newest first; `state` is one of `STATES`."""
+    query = select(OutboxRow).where(OutboxRow.account_id == account_id)
+    if call_uuid:
+        query = query.where(OutboxRow.call_uuid == call_uuid)
+    if state:
+        query = query.where(OutboxRow.state == state)
+    return [_stored(row) for row in session.scalars(query.order_by(OutboxRow.id.desc()).limit(limit))]
 
 
 def counts(session: Session) -> OutboxCounts:

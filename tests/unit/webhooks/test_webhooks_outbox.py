@@ -4,85 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from plivo.utils import validate_v3_signature
-from tests.support.flow_call import ListTimeline
-from tests.support.http_server import ScriptedServer, SeenRequest, Writer, close, fixed, hang, http_server
+from tests.support.http_server import SeenRequest, Writer, close, fixed, hang, http_server
+from tests.support.outbox_office import QUICK, Office, office_in
 
 from ringback import clock
 from ringback.accounts.store import ensure_account
-from ringback.egress.http import HttpClient
-from ringback.egress.policy import Mode, Policy
-from ringback.egress.resolve import Resolver
-from ringback.storage.database import Database, Session
+from ringback.storage.database import Session
 from ringback.webhooks import store
-from ringback.webhooks.outbox import OutboxSender, OutboxSettings
+from ringback.webhooks.outbox import OutboxSender
 from ringback.webhooks.retry import DeliveryRules
-from ringback.webhooks.signature import SigningKeys
-from ringback.webhooks.store import OutboundCallback, enqueue
-
-KEYS = SigningKeys(("token",))
-QUICK = OutboxSettings(delivery=DeliveryRules(first_ms=40, longest_ms=80), poll_ms=20)
-
-
-@dataclass
-class Office:
-    """A database, a customer's server, and senders that come and go."""
-
-    database: Database
-    http: HttpClient
-    server: ScriptedServer
-    timeline: ListTimeline = field(default_factory=ListTimeline)
-    accounts: dict[str, SigningKeys] = field(default_factory=lambda: {"MA1": KEYS})
-
-    async def keys(self, account_id: str) -> SigningKeys | None:
-        return self.accounts.get(account_id)
-
-    @asynccontextmanager
-    async def sender(self, settings: OutboxSettings = QUICK) -> AsyncIterator[OutboxSender]:
-        made = OutboxSender(self.database, self.http, self.timeline, settings, self.keys, chance=lambda: 0.5)
-        made.start()
-        yield made
-        await made.close()
-        assert made.in_flight == 0
-
-    def callback(self, call_uuid: str = "c1", path: str = "/hangup", **params: str) -> OutboundCallback:
-        return OutboundCallback("hangup", "MA1", call_uuid, self.server.url(path), "POST", params)
-
-    async def put(self, *callbacks: OutboundCallback) -> list[str]:
-        return await self.database.write(lambda session: [enqueue(session, callback) for callback in callbacks])
-
-    async def counts(self) -> store.OutboxCounts:
-        return await self.database.read(store.counts)
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():  # noqa: ASYNC110 - the condition is about another task's writes
-                await asyncio.sleep(0.005)
-
-    async def until_idle(self) -> None:
-        async with asyncio.timeout(5):
-            while (await self.counts()).pending:  # noqa: ASYNC110 - rows change in the database, there is no event
-                await asyncio.sleep(0.005)
-
-    def forms(self) -> list[dict[str, str]]:
-        return [dict(seen.form) for seen in self.server.seen]
+from ringback.webhooks.store import enqueue
 
 
 @pytest.fixture
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/test.db")
-    resolver = Resolver(Policy(Mode.DEV))
-    http = HttpClient(resolver)
-    async with http_server() as server:
-        yield Office(database, http, server)
-        await http.close()
-    resolver.close()
-    await database.close()
+    async with office_in(tmp_path) as office:
+        yield office
 
 
 async def test_callback_is_delivered_signed_and_marked(office: Office) -> None:
@@ -98,7 +40,7 @@ async def test_callback_is_delivered_signed_and_marked(office: Office) -> None:
     assert "x-plivo-signature-v3" in seen.headers
     (fields,) = office.timeline.of("webhook")
     assert (fields["target"], fields["outcome"], fields["status"], fields["attempt"]) == ("hangup", "ok", 200, 1)
-    (row,) = await office.database.read(lambda session: store.callbacks_of(session, "c1"))
+    (row,) = await office.database.read(lambda session: store.list_callbacks(session, "MA1", call_uuid="c1"))
     assert (row.state, row.outcome, row.attempts) == ("sent", "status 200", 1)
 
 
@@ -176,7 +118,7 @@ async def test_final_statuses_end_it(office: Office, status: int, state: str, ou
     async with office.sender():
         await office.put(office.callback())
         await office.until_idle()
-    (row,) = await office.database.read(lambda session: store.callbacks_of(session, "c1"))
+    (row,) = await office.database.read(lambda session: store.list_callbacks(session, "MA1", call_uuid="c1"))
     assert (row.state, row.outcome) == (state, outcome)
     assert len(office.server.seen) == 1
 
@@ -201,8 +143,46 @@ async def test_replay_sends_the_same_event_again(office: Office) -> None:
         await office.until(lambda: len(office.server.seen) == 2)
         await office.until_idle()
     assert [seen.headers["x-ringback-event-id"] for seen in office.server.seen] == [event_id, event_id]
-    assert office.server.seen[0].body == office.server.seen[1].body
+    first, second = office.server.seen
+    assert first.body == second.body
+    signed = [name for name in first.headers if name.startswith("x-plivo-signature")]
+    assert len(signed) == 6
+    assert {name: first.headers[name] for name in signed} == {name: second.headers[name] for name in signed}
     assert not await office.database.write(lambda session: store.replay(session, "unknown", 0))
+    assert not await office.database.write(lambda session: store.replay(session, event_id, 0, "MA2"))
+
+
+async def test_every_attempt_has_a_nonce_of_its_own(office: Office) -> None:
+    office.server.replies("/hangup", fixed("", 500), fixed("ok"))
+    async with office.sender():
+        await office.put(office.callback(a="1"))
+        await office.until_idle()
+    nonces = {seen.headers["x-plivo-signature-v3-nonce"] for seen in office.server.seen}
+    assert len(nonces) == 2
+    assert all(len(nonce) == 20 and nonce.isdigit() for nonce in nonces)
+
+
+async def test_callbacks_are_listed_by_account_call_and_state(office: Office) -> None:
+    office.server.reply("/hangup", status=404)
+    async with office.sender():
+        (gone,) = await office.put(office.callback("c1"))
+        await office.until_idle()
+    (waits,) = await office.put(office.callback("c2"))
+
+    async def listed(call_uuid: str = "", state: str = "") -> list[str]:
+        rows = await office.database.read(
+            lambda session: store.list_callbacks(session, "MA1", call_uuid=call_uuid, state=state)
+        )
+        return [row.event_id for row in rows]
+
+    assert await listed() == [waits, gone]
+    assert await listed(state="dead") == [gone]
+    assert await listed(state="pending", call_uuid="c1") == []
+    assert await office.database.read(lambda session: store.list_callbacks(session, "MA2")) == []
+    assert await office.database.read(lambda session: store.find_callback(session, "MA2", gone)) is None
+    found = await office.database.read(lambda session: store.find_callback(session, "MA1", gone))
+    assert found is not None
+    assert found.outcome == "status 404"
 
 
 async def test_restart_between_send_and_mark_sends_again_with_the_same_id(office: Office) -> None:
@@ -334,7 +314,9 @@ async def test_oversized_body_is_cut_and_flagged(office: Office) -> None:
     big = office.callback("c2", a="é" * 60_000, b="2")
     await office.put(small, big)
     rows = await office.database.read(
-        lambda session: store.callbacks_of(session, "c1") + store.callbacks_of(session, "c2")
+        lambda session: (
+            store.list_callbacks(session, "MA1", call_uuid="c1") + store.list_callbacks(session, "MA1", call_uuid="c2")
+        )
     )
     assert dict(rows[0].pairs) == {"a": "x" * 65_000}
     cut = dict(rows[1].pairs)
@@ -360,10 +342,12 @@ async def test_tidy_keeps_the_table_within_bounds(office: Office) -> None:
         return lambda session: store.tidy(session, now, keep_ms=5_000, account_max=account_max, longest_delay_ms=1_000)
 
     assert await office.database.write(tidy(5)) == 0
-    assert await office.database.read(lambda session: store.callbacks_of(session, "c0")) == []
+    assert await office.database.read(lambda session: store.list_callbacks(session, "MA1", call_uuid="c0")) == []
     assert await office.database.write(tidy(3)) == 2
     states = [
-        (await office.database.read(lambda session, n=n: store.callbacks_of(session, f"c{n}")))[0].state
+        (await office.database.read(lambda session, n=n: store.list_callbacks(session, "MA1", call_uuid=f"c{n}")))[
+            0
+        ].state
         for n in range(1, 6)
     ]
     assert states == ["dead", "dead", "pending", "pending", "pending"]
