@@ -1,4 +1,4 @@
-"""The table of calls: one row a call, written before its first effect, completed at its end."""
+"""The tables of calls: one row a call, written before its first effect, completed at its end; and the waiting ones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ringback.storage.database import Base
+from ringback.storage.models import ROW_ID
 
 
 class CallRow(Base):
@@ -31,6 +32,9 @@ class CallRow(Base):
     trunk: Mapped[str] = mapped_column(String(255), default="")
     source_ip: Mapped[str] = mapped_column(String(64), default="")
     initiated_wall_ms: Mapped[int] = mapped_column(BigInteger)
+    """When the call was asked for, or came in."""
+    dialled_wall_ms: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    """When a call that had to wait left the queue."""
     answered_wall_ms: Mapped[int | None] = mapped_column(BigInteger, default=None)
     ended_wall_ms: Mapped[int | None] = mapped_column(BigInteger, default=None, index=True)
     call_duration_s: Mapped[int] = mapped_column(Integer, default=0)
@@ -44,3 +48,17 @@ class CallRow(Base):
     hangup_detail: Mapped[str] = mapped_column(Text, default="")
     total_rate: Mapped[str] = mapped_column(String(16), default="0.00000")
     total_amount: Mapped[str] = mapped_column(String(16), default="0.00000")
+
+
+class QueuedCallRow(Base):
+    """An outbound call that waits for its turn; the row id is the order in which calls came."""
+
+    __tablename__ = "call_queue"
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    call_uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    account_id: Mapped[str] = mapped_column(String(20))
+    trunk: Mapped[str] = mapped_column(String(255))
+    request: Mapped[str] = mapped_column(Text)
+    """The `MakeCall` as JSON."""
+    queued_wall_ms: Mapped[int] = mapped_column(BigInteger)

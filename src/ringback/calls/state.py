@@ -14,6 +14,8 @@ from typing import NamedTuple
 class State(Enum):
     """Where a call is in its life."""
 
+    QUEUED = "queued"
+    """Outbound: stored, waits for its turn."""
     DIALLING = "dialling"
     """Outbound: the INVITE is out, nothing heard yet."""
     RINGING = "ringing"
@@ -27,6 +29,7 @@ class State(Enum):
 class Trigger(Enum):
     """What moves a call."""
 
+    DIAL = "dial"
     RING = "ring"
     ANSWER = "answer"
     END = "end"
@@ -40,6 +43,8 @@ class Next(NamedTuple):
 
 TABLE: Mapping[tuple[State, Trigger], Next] = MappingProxyType(
     {
+        (State.QUEUED, Trigger.DIAL): Next(State.DIALLING),
+        (State.QUEUED, Trigger.END): Next(State.ENDED),
         (State.DIALLING, Trigger.RING): Next(State.RINGING),
         (State.DIALLING, Trigger.ANSWER): Next(State.IN_PROGRESS),
         (State.DIALLING, Trigger.END): Next(State.ENDED),
@@ -51,6 +56,12 @@ TABLE: Mapping[tuple[State, Trigger], Next] = MappingProxyType(
 
 IGNORED: Mapping[tuple[State, Trigger], str] = MappingProxyType(
     {
+        (State.QUEUED, Trigger.RING): "there is no leg yet",
+        (State.QUEUED, Trigger.ANSWER): "there is no leg yet",
+        (State.DIALLING, Trigger.DIAL): "a call is dialled once",
+        (State.RINGING, Trigger.DIAL): "a call is dialled once",
+        (State.IN_PROGRESS, Trigger.DIAL): "a call is dialled once",
+        (State.ENDED, Trigger.DIAL): "the end overtook it",
         (State.RINGING, Trigger.RING): "a phone may ring several times: 180 after 183, forks",
         (State.IN_PROGRESS, Trigger.RING): "a late 180 of a losing fork",
         (State.IN_PROGRESS, Trigger.ANSWER): "a repeated 2xx",
@@ -62,6 +73,7 @@ IGNORED: Mapping[tuple[State, Trigger], str] = MappingProxyType(
 
 STATUS: Mapping[State, str] = MappingProxyType(
     {
+        State.QUEUED: "queued",
         State.DIALLING: "queued",
         State.RINGING: "ringing",
         State.IN_PROGRESS: "in-progress",

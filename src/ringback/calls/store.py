@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+import msgspec
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
 from ringback.billing.cdr import billed_duration_s, duration_s
 from ringback.calls.hangup import Code, Hangup, HangupSource, hangup
-from ringback.calls.models import CallRow
+from ringback.calls.models import CallRow, QueuedCallRow
 from ringback.calls.state import State
-from ringback.calls.views import Bound, CallDirection, CallRecord, CdrFilters, Comparison
+from ringback.calls.views import Bound, CallDirection, CallRecord, CdrFilters, Comparison, MakeCall
 from ringback.ids import CallUuid
 from ringback.storage.database import Session
 from ringback.webhooks.payloads import CallFacts, HangupFacts, hangup_params
@@ -31,6 +33,78 @@ def insert_call(session: Session, row: CallRow) -> None:
     """Store a call before its first effect."""
     session.add(row)
     session.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCall:
+    """A call in the queue as it is stored."""
+
+    call_uuid: str
+    account_id: str
+    trunk: str
+    request: MakeCall
+    queued_wall_ms: int
+
+
+def insert_queued(session: Session, rows: Sequence[tuple[CallRow, WaitingCall]]) -> None:
+    """Store calls that wait for their turn, in this order."""
+    session.add_all([row for row, _ in rows])
+    for _, waiting in rows:
+        session.add(
+            QueuedCallRow(
+                call_uuid=waiting.call_uuid,
+                account_id=waiting.account_id,
+                trunk=waiting.trunk,
+                request=msgspec.json.encode(waiting.request).decode(),
+                queued_wall_ms=waiting.queued_wall_ms,
+            )
+        )
+    session.flush()
+
+
+def load_queue(session: Session) -> list[WaitingCall]:
+    """Return the waiting calls, oldest first."""
+    return [
+        WaitingCall(
+            row.call_uuid,
+            row.account_id,
+            row.trunk,
+            msgspec.json.decode(row.request, type=MakeCall),
+            row.queued_wall_ms,
+        )
+        for row in session.scalars(select(QueuedCallRow).order_by(QueuedCallRow.id))
+    ]
+
+
+def take_from_queue(session: Session, call_uuid: str, now_wall_ms: int) -> bool:
+    """Mark a waiting call as dialled before it is; `False` when it does not wait any more."""
+    taken = session.execute(delete(QueuedCallRow).where(QueuedCallRow.call_uuid == call_uuid))
+    if not getattr(taken, "rowcount", 0):
+        return False
+    update_call(session, call_uuid, state=State.DIALLING.value, dialled_wall_ms=now_wall_ms)
+    return True
+
+
+def end_undialled(session: Session, call_uuid: str, reason: Hangup, now_wall_ms: int) -> bool:
+    """Turn a call that was never dialled into a CDR and enqueue its hang-up callback; `False` when it is one already."""
+    session.execute(delete(QueuedCallRow).where(QueuedCallRow.call_uuid == call_uuid))
+    row = session.get(CallRow, call_uuid)
+    if row is None or row.ended_wall_ms is not None:
+        return False
+    complete_call(
+        session,
+        call_uuid,
+        reason,
+        call_status=reason.status,
+        answered_wall_ms=None,
+        ended_wall_ms=now_wall_ms,
+        call_duration_s=0,
+        total_amount="0.00000",
+        total_rate="0.00000",
+    )
+    if row.hangup_url:
+        enqueue(session, _ended_callback(row, reason, reason.status, 0, now_wall_ms))
+    return True
 
 
 def update_call(session: Session, call_uuid: str, **columns: object) -> None:
@@ -112,10 +186,13 @@ def list_records(
 
 def close_orphaned_calls(session: Session, now_wall_ms: int) -> list[str]:
     """Turn the rows that an earlier server left open into CDRs with cause 5010, and enqueue their hang-up callbacks;
-    return their call ids.
+    return their call ids. Calls that wait for their turn are not touched.
     """
     reason = hangup(Code.INTERNAL_ERROR, HangupSource.ERROR, "the server restarted during the call")
-    rows = session.scalars(select(CallRow).where(CallRow.ended_wall_ms.is_(None))).all()
+    waiting = select(QueuedCallRow.call_uuid)
+    rows = session.scalars(
+        select(CallRow).where(CallRow.ended_wall_ms.is_(None), CallRow.call_uuid.not_in(waiting))
+    ).all()
     for row in rows:
         seconds = duration_s(row.answered_wall_ms, now_wall_ms)
         is_completed = row.direction == CallDirection.INBOUND.value or row.answered_wall_ms is not None
@@ -132,11 +209,11 @@ def close_orphaned_calls(session: Session, now_wall_ms: int) -> list[str]:
             total_rate="0.00000",
         )
         if row.hangup_url:
-            enqueue(session, _orphan_callback(row, reason, status, seconds, now_wall_ms))
+            enqueue(session, _ended_callback(row, reason, status, seconds, now_wall_ms))
     return [row.call_uuid for row in rows]
 
 
-def _orphan_callback(row: CallRow, reason: Hangup, status: str, seconds: int, now_wall_ms: int) -> OutboundCallback:
+def _ended_callback(row: CallRow, reason: Hangup, status: str, seconds: int, now_wall_ms: int) -> OutboundCallback:
     facts = CallFacts(
         call_uuid=row.call_uuid,
         from_number=row.from_number,

@@ -1,0 +1,240 @@
+"""Making calls: one or a thousand, at once or when their turn has come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from ringback import clock, ids
+from ringback.accounts.account import Account
+from ringback.billing.rating import RateTable, amount, money
+from ringback.calls import store
+from ringback.calls.hangup import Code, Hangup, HangupSource, hangup
+from ringback.calls.live import CallKeeper, CallTerms, LiveCall
+from ringback.calls.queue import CallQueue, QueuedCall
+from ringback.calls.routes import OutboundRoutes
+from ringback.calls.rows import call_facts, call_row
+from ringback.calls.settings import CallSettings
+from ringback.calls.state import State
+from ringback.calls.views import CallDirection, LiveCallView, LiveStatus, MadeCall, MakeCall
+from ringback.errors import InvalidParameter, LimitReached, RingbackError
+from ringback.ids import CallUuid
+from ringback.numbers.trunks import Trunk
+from ringback.signalling.errors import TooManyLegs
+from ringback.signalling.events import DialRequest
+from ringback.signalling.legs import Legs
+from ringback.storage.database import Database
+
+
+class OutboundKeeper(CallKeeper, Protocol):
+    """What making calls needs of the service that keeps them."""
+
+    @property
+    def live_count(self) -> int:
+        """Return how many calls have not been completed."""
+
+    def keep(self, call: LiveCall) -> None:
+        """Take a new call in before its leg reports anything."""
+
+    async def has_call(self, account: Account, call_uuid: CallUuid) -> bool:
+        """Return whether the account has or had this call."""
+
+    def wake_outbox(self) -> None:
+        """Say that a callback was stored."""
+
+
+class OutboundCalls:
+    """Every outbound call until it has a leg."""
+
+    def __init__(
+        self,
+        keeper: OutboundKeeper,
+        database: Database,
+        legs: Legs,
+        settings: CallSettings,
+        trunks: Iterable[Trunk],
+        rates: RateTable,
+    ) -> None:
+        trunks = tuple(trunks)
+        self.routes = OutboundRoutes(database, settings, trunks)
+        self.queue = CallQueue(database, settings, trunks, self._dial_queued, self._has_room, self._ended_undialled)
+        self._keeper = keeper
+        self._database = database
+        self._legs = legs
+        self._settings = settings
+        self._rates = rates
+        self._beginning = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether the node has all the calls it may have, those that are being made included."""
+        return self._keeper.live_count + self._beginning >= self._settings.maximum_calls
+
+    def _has_room(self, trunk: str) -> bool:
+        return not self.is_full and self._legs.has_room(trunk)
+
+    async def make(self, account: Account, requests: Sequence[MakeCall]) -> MadeCall:
+        """Store the intent of outbound calls, dial what may be dialled at once, and return their ids in order.
+
+        Several calls are accepted all or none, and wait in the queue for their turn.
+
+        Raises:
+            InvalidParameter: a destination cannot be reached, or the parent call is unknown.
+            NotAllowed: a destination is forbidden.
+            LimitReached: the node has all the calls it may have, or the queue has no room for these.
+        """
+        if self.is_full:
+            raise LimitReached(f"{self._keeper.live_count} calls are live, at most {self._settings.maximum_calls}")
+        waiting = len(self.queue)
+        if waiting + len(requests) > self._settings.queue_max:
+            raise LimitReached(f"{waiting} calls wait for their turn, at most {self._settings.queue_max}")
+        # What is being made counts too: requests that arrive together must not pass the bound together.
+        self._beginning += 1
+        try:
+            await self._check_parent(account, requests[0])
+            if len(requests) == 1:
+                return await self._make_one(account, requests[0])
+            return await self._make_many(account, requests)
+        finally:
+            self._beginning -= 1
+
+    def view(self, call: QueuedCall) -> LiveCallView:
+        """Return a waiting call as the API shows it."""
+        return LiveCallView(
+            call_uuid=call.call_uuid,
+            status=LiveStatus.QUEUED,
+            direction=CallDirection.OUTBOUND,
+            from_number=call.request.from_number,
+            to_number=call.request.to,
+            started_wall_ms=call.queued_wall_ms,
+            caller_name=call.request.caller_name,
+            parent_call_uuid=call.request.parent_call_uuid,
+        )
+
+    async def _check_parent(self, account: Account, request: MakeCall) -> None:
+        parent = CallUuid(request.parent_call_uuid)
+        if parent and request.error_if_parent_not_found and not await self._keeper.has_call(account, parent):
+            raise InvalidParameter(f"parent_call_uuid parameter is invalid: no call {parent}", field="parent_call_uuid")
+
+    async def _make_one(self, account: Account, request: MakeCall) -> MadeCall:
+        call_uuid = CallUuid(ids.new_uuid())
+        dial = await self.routes.find(request, call_uuid)
+        if not self.queue.start_at_once(account.auth_id, dial.trunk_name):
+            await self._enqueue(account, [(request, dial)])
+            return MadeCall((call_uuid,), "call queued")
+        terms = self._terms(account, request, dial.trunk_name, clock.wall_ms())
+        row = call_row(call_uuid, terms, State.DIALLING)
+        await self._database.write(lambda session: store.insert_call(session, row))
+        self._note(call_uuid, terms, State.DIALLING)
+        try:
+            self._dial(call_uuid, terms, dial)
+        except TooManyLegs as error:
+            await self._complete_undialled(call_uuid, Code.CONCURRENCY_LIMIT, str(error))
+            raise LimitReached(str(error)) from error
+        except Exception as error:
+            await self._complete_undialled(call_uuid, Code.INTERNAL_ERROR, str(error))
+            raise
+        return MadeCall((call_uuid,))
+
+    async def _make_many(self, account: Account, requests: Sequence[MakeCall]) -> MadeCall:
+        # Every destination is looked at before anything is stored: all are called or none is.
+        routed = [(request, await self.routes.find(request, CallUuid(ids.new_uuid()))) for request in requests]
+        await self._enqueue(account, routed)
+        return MadeCall(tuple(CallUuid(dial.call_uuid) for _, dial in routed), "calls fired")
+
+    async def _enqueue(self, account: Account, routed: Sequence[tuple[MakeCall, DialRequest]]) -> None:
+        now_wall_ms = clock.wall_ms()
+        calls, rows = [], []
+        for request, dial in routed:
+            call_uuid = CallUuid(dial.call_uuid)
+            terms = self._terms(account, request, dial.trunk_name, now_wall_ms)
+            place = self.queue.place(call_uuid, account.auth_id, dial.trunk_name)
+            calls.append(QueuedCall(place, account, request, now_wall_ms))
+            waiting = store.WaitingCall(call_uuid, account.auth_id, dial.trunk_name, request, now_wall_ms)
+            rows.append((call_row(call_uuid, terms, State.QUEUED), waiting))
+            self._note(call_uuid, terms, State.QUEUED)
+        await self._database.write(lambda session: store.insert_queued(session, rows))
+        self.queue.join(calls)
+
+    async def _dial_queued(self, call: QueuedCall) -> Hangup | None:
+        try:
+            # The way is looked for again: settings and numbers may have changed while the call waited.
+            dial = await self.routes.find(call.request, call.call_uuid)
+            terms = self._terms(call.account, call.request, dial.trunk_name, call.queued_wall_ms)
+            self._note(call.call_uuid, terms, State.DIALLING, queue_ms=clock.wall_ms() - call.queued_wall_ms)
+            self._dial(call.call_uuid, terms, dial)
+        except TooManyLegs as error:
+            return hangup(Code.CONCURRENCY_LIMIT, HangupSource.PLATFORM, str(error))
+        except RingbackError as error:
+            return hangup(Code.ROUTING_ERROR, HangupSource.ERROR, str(error))
+        except Exception as error:
+            return hangup(Code.INTERNAL_ERROR, HangupSource.ERROR, repr(error))
+        return None
+
+    def _dial(self, call_uuid: CallUuid, terms: CallTerms, dial: DialRequest) -> None:
+        leg = self._legs.dial(dial)
+        call = LiveCall(call_uuid, terms, leg, self._keeper, State.DIALLING)
+        self._keeper.keep(call)
+        leg.listener = call.handle_leg_event
+
+    def _ended_undialled(self, call: QueuedCall, reason: Hangup) -> None:
+        self._keeper.timeline.record(
+            call.call_uuid,
+            "call",
+            {
+                "state": State.ENDED.value,
+                "code": int(reason.code),
+                "name": reason.name,
+                "cause": reason.cause,
+                "source": reason.source.value,
+                "detail": reason.detail,
+                "queue_ms": clock.wall_ms() - call.queued_wall_ms,
+                "duration_s": 0,
+            },
+        )
+        self._keeper.wake_outbox()
+
+    async def _complete_undialled(self, call_uuid: CallUuid, code: Code, detail: str) -> None:
+        reason = hangup(code, HangupSource.PLATFORM, detail)
+        ended_wall_ms = clock.wall_ms()
+        await self._database.write(
+            lambda session: store.complete_call(
+                session,
+                call_uuid,
+                reason,
+                call_status=reason.status,
+                answered_wall_ms=None,
+                ended_wall_ms=ended_wall_ms,
+                call_duration_s=0,
+                total_amount=money(amount(0, self._rates.call_per_minute)),
+                total_rate=money(self._rates.call_per_minute),
+            )
+        )
+
+    def _terms(self, account: Account, request: MakeCall, trunk: str, initiated_wall_ms: int) -> CallTerms:
+        return CallTerms(
+            account=account,
+            direction=CallDirection.OUTBOUND,
+            from_number=request.from_number,
+            to_number=request.to,
+            initiated_wall_ms=initiated_wall_ms,
+            answer_url=request.answer_url,
+            answer_method=request.answer_method,
+            fallback_url=request.fallback_url,
+            fallback_method=request.fallback_method,
+            ring_url=request.ring_url,
+            ring_method=request.ring_method,
+            hangup_url=request.hangup_url,
+            hangup_method=request.hangup_method,
+            caller_name=request.caller_name,
+            parent_call_uuid=request.parent_call_uuid,
+            time_limit_s=min(request.time_limit_s, self._settings.max_call_s),
+            send_digits=request.send_digits,
+            send_on_preanswer=request.send_on_preanswer,
+            hangup_on_ring_s=request.hangup_on_ring_s,
+            trunk=trunk,
+            custom_headers=request.sip_headers,
+        )
+
+    def _note(self, call_uuid: CallUuid, terms: CallTerms, state: State, **fields: object) -> None:
+        self._keeper.timeline.record(call_uuid, "call", call_facts(terms, state, **fields))

@@ -1,0 +1,229 @@
+"""Calls that wait for their turn: stored before they wait, started once, in order, also after a restart.
+
+The row in `call_queue` is the intent. Taking it out and marking the call as dialled is one transaction that comes before
+the INVITE: a server that dies between the two gives the call its record, and never lets a phone ring twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from ringback import clock
+from ringback.accounts.account import Account
+from ringback.accounts.store import find_account
+from ringback.calls import store
+from ringback.calls.hangup import Code, Hangup, HangupSource, hangup
+from ringback.calls.lanes import Lanes, Place
+from ringback.calls.settings import CallSettings
+from ringback.calls.views import MakeCall
+from ringback.ids import CallUuid
+from ringback.machine import SECOND
+from ringback.numbers.trunks import Trunk
+from ringback.storage.database import Database, Session, StorageUnavailable
+
+_log = structlog.get_logger(__name__)
+
+_ROOM_LOOK_S = 1.0
+"""How long a call may stand before a full node or trunk that nobody reported empty again."""
+_STORE_PAUSE_S = 1.0
+
+
+@dataclass
+class QueuedCall:
+    """A call that waits for its turn, or is on its way to being dialled."""
+
+    place: Place
+    account: Account
+    request: MakeCall
+    queued_wall_ms: int
+    is_cancelled: bool = False
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the call is dialled, or has its record."""
+
+    @property
+    def call_uuid(self) -> CallUuid:
+        """Return the call's id."""
+        return self.place.call_uuid
+
+
+Dialler = Callable[[QueuedCall], Awaitable[Hangup | None]]
+"""Dials a call whose row says so; returns why it could not, or `None`."""
+
+
+class CallQueue:
+    """The node's waiting calls.
+
+    State: `start` loads what an earlier server left; `close` lets what is being dialled finish and leaves the rest to
+    the next server.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: CallSettings,
+        trunks: Iterable[Trunk],
+        dial: Dialler,
+        has_room: Callable[[str], bool],
+        ended: Callable[[QueuedCall, Hangup], None],
+    ) -> None:
+        """Make an empty queue.
+
+        Args:
+            dial: Dials a call that was taken out.
+            has_room: Whether a trunk, or the node for an empty name, can carry one more call.
+            ended: Told of each call that got its record without having been dialled.
+        """
+        self._database = database
+        self._settings = settings
+        self._lanes = Lanes(settings.outbound_per_second, {trunk.name: trunk.max_cps for trunk in trunks})
+        self._dial = dial
+        self._has_room = has_room
+        self._ended = ended
+        self._queued: dict[CallUuid, QueuedCall] = {}
+        self._tickets = itertools.count(1)
+        self._wake = asyncio.Event()
+        self._runner: asyncio.Task[None] | None = None
+        self._starting: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._queued)
+
+    def find(self, call_uuid: CallUuid) -> QueuedCall | None:
+        """Return a waiting call of any account, or `None`."""
+        return self._queued.get(call_uuid)
+
+    def of_account(self, account_id: str) -> list[QueuedCall]:
+        """Return an account's waiting calls, oldest first."""
+        return [call for call in self._queued.values() if call.place.account_id == account_id]
+
+    def start_at_once(self, account_id: str, trunk: str) -> bool:
+        """Count the start of a call that need not wait; `False` when it must."""
+        return self._lanes.start_at_once(account_id, trunk, clock.now())
+
+    def place(self, call_uuid: CallUuid, account_id: str, trunk: str) -> Place:
+        """Return the next place; the call waits once its row is stored and `join` was called."""
+        return Place(call_uuid, account_id, trunk, next(self._tickets))
+
+    def join(self, calls: Sequence[QueuedCall]) -> None:
+        """Let stored calls wait."""
+        for call in calls:
+            self._queued[call.call_uuid] = call
+            self._lanes.add(call.place)
+        self.wake()
+
+    def wake(self) -> None:
+        """Look again whether a call may start: room has become free."""
+        self._wake.set()
+
+    async def start(self) -> None:
+        """Load the calls that an earlier server left waiting, and begin to start calls."""
+        found = await self._database.read(_load)
+        self.join(
+            [
+                QueuedCall(self.place(call_uuid, account.auth_id, trunk), account, request, queued_wall_ms)
+                for call_uuid, account, trunk, request, queued_wall_ms in found
+            ]
+        )
+        self._runner = asyncio.create_task(self._run(), name="call-queue")
+
+    async def close(self) -> None:
+        """Start no more calls; return when those that were taken out have been dialled."""
+        if self._runner is not None:
+            self._runner.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._runner
+            self._runner = None
+        if self._starting:
+            await asyncio.wait(self._starting, timeout=5)
+
+    async def cancel(self, call: QueuedCall, reason: Hangup) -> None:
+        """Give a waiting call its record, and return when it has it; one that is being dialled ends right after."""
+        if self._lanes.remove(call.call_uuid):
+            await self._end(call, reason)
+        else:
+            call.is_cancelled = True
+            await call.settled.wait()
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            await self._give_up_stale()
+            while (place := self._lanes.next(clock.now(), self._has_room)) is not None:
+                task = asyncio.create_task(self._begin(self._queued[place.call_uuid]), name=f"dial {place.call_uuid}")
+                self._starting.add(task)
+                task.add_done_callback(self._starting.discard)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._pause_s())
+
+    def _pause_s(self) -> float | None:
+        now = clock.now()
+        next_at = self._lanes.next_at(now)
+        if next_at is None:
+            return None
+        # A call whose pace allows its start stands before a full node or trunk.
+        return (next_at - now) / SECOND if next_at > now else _ROOM_LOOK_S
+
+    async def _give_up_stale(self) -> None:
+        oldest_wall_ms = clock.wall_ms() - self._settings.queue_patience_s * 1000
+        stale = [
+            call
+            for call in itertools.takewhile(lambda each: each.queued_wall_ms < oldest_wall_ms, self._queued.values())
+            if self._lanes.holds(call.call_uuid)
+        ]
+        for call in stale:
+            waited = f"waited {self._settings.queue_patience_s} s for its turn"
+            with contextlib.suppress(StorageUnavailable):
+                await self.cancel(call, hangup(Code.CANCELED, HangupSource.PLATFORM, waited))
+
+    async def _begin(self, call: QueuedCall) -> None:
+        try:
+            is_taken = await self._database.write(
+                lambda session: store.take_from_queue(session, call.call_uuid, clock.wall_ms())
+            )
+        except StorageUnavailable as error:
+            _log.warning("waiting call not taken out yet", call_uuid=call.call_uuid, error=str(error))
+            await asyncio.sleep(_STORE_PAUSE_S)
+            self._lanes.add(call.place)
+            self.wake()
+            return
+        if not is_taken:
+            self._settle(call)
+            return
+        reason: Hangup | None = None
+        if call.is_cancelled:
+            reason = hangup(Code.CANCELED, HangupSource.API)
+        else:
+            reason = await self._dial(call)
+        if reason is None:
+            self._settle(call)
+        else:
+            await self._end(call, reason)
+
+    async def _end(self, call: QueuedCall, reason: Hangup) -> None:
+        try:
+            await self._database.write(
+                lambda session: store.end_undialled(session, call.call_uuid, reason, clock.wall_ms())
+            )
+        finally:
+            # A record that could not be written is written by the next server, for the row is still open.
+            self._settle(call)
+        self._ended(call, reason)
+
+    def _settle(self, call: QueuedCall) -> None:
+        self._queued.pop(call.call_uuid, None)
+        call.settled.set()
+
+
+def _load(session: Session) -> list[tuple[CallUuid, Account, str, MakeCall, int]]:
+    found = []
+    for row in store.load_queue(session):
+        account = find_account(session, row.account_id)
+        if account is not None:
+            found.append((CallUuid(row.call_uuid), account, row.trunk, row.request, row.queued_wall_ms))
+    return found

@@ -1,0 +1,27 @@
+"""Bounds and addresses of the calls room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ringback.ids import AccountId, AppId
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """Bounds and addresses of the node.
+
+    `own_address`: host and port under which this node is called for its own numbers.
+    """
+
+    own_address: str = "127.0.0.1:5060"
+    maximum_calls: int = 1_000
+    max_call_s: int = 14_400
+    allowed_prefixes: tuple[str, ...] = ()
+    catch_all: tuple[AccountId, AppId] | None = None
+    outbound_per_second: int = 0
+    """Outbound calls that an account may start in a second; 0 is no bound."""
+    queue_max: int = 10_000
+    """Calls that may wait for their turn, of all accounts."""
+    queue_patience_s: int = 14_400
+    """How long a call may wait for its turn, restarts included, before it is given up."""
