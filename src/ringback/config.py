@@ -177,6 +177,12 @@ class Limits(Section):
 
     calls: Annotated[int, Field(ge=0)] = 0
     """Live calls; 0 is 1,000. One more gets 503 with Retry-After, or 429 from the API."""
+    outbound_cps: Annotated[int, Field(ge=0, le=1_000)] = 20
+    """Calls that an account may start by API in a second; more wait for their turn (`call queued`). 0 is any number."""
+    queued_calls: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    """Calls that may wait for their turn; one more gets 429."""
+    queue_max_s: Annotated[int, Field(ge=1, le=86_400)] = 14_400
+    """How long a call may wait for its turn, restarts included, before it is given up."""
     api_per_5s: Annotated[int, Field(ge=0)] = 300
     max_call_s: Annotated[int, Field(ge=1, le=86_400)] = 14_400
     allowed_prefixes: tuple[str, ...] = ()
@@ -227,6 +233,8 @@ class TrunkSection(Section):
     ringing_timeout_s: Annotated[int, Field(ge=0, le=600)] = 0
     """The longest that a call by this trunk may ring; 0 leaves it to the `ring_timeout` of the call."""
     max_calls: Annotated[int, Field(ge=0)] = 0
+    max_cps: Annotated[int, Field(ge=0, le=1_000)] = 0
+    """Calls by API that may start on this trunk in a second; more wait for their turn. 0 is any number."""
     nat: Literal["auto", "always", "never"] = "auto"
     """Whether RTP may come from elsewhere than the SDP says."""
     priority: Annotated[int, Field(ge=0)] = 10

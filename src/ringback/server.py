@@ -127,6 +127,7 @@ class Node:
         stack.push_async_callback(self.legs.close)
         stack.push_async_callback(self.flows.close)
         stack.push_async_callback(self.calls.close)
+        await self.calls.outbound.queue.start()
         await self._start_http()
         # Done first at the end, so that no call begins while requests and calls are being ended.
         stack.callback(self.legs.drain)
@@ -286,6 +287,9 @@ class Node:
                 max_call_s=config.limits.max_call_s,
                 allowed_prefixes=config.limits.allowed_prefixes,
                 catch_all=catch_all,
+                outbound_per_second=config.limits.outbound_cps,
+                queue_max=config.limits.queued_calls,
+                queue_patience_s=config.limits.queue_max_s,
             ),
             trunks,
             wake_outbox=self.outbox.wake,
@@ -398,6 +402,7 @@ class Node:
         inbound = sum(call.is_inbound for call in live)
         metrics.calls_active.labels(direction="inbound").set(inbound)
         metrics.calls_active.labels(direction="outbound").set(len(live) - inbound)
+        metrics.calls_queued.set(len(self.calls.outbound.queue))
         metrics.stream_active.set(self.streams.live_count)
         metrics.sip_invites_active.set(self.legs.live_count)
         metrics.sip_table_entries.labels(table="calls").set(self.sip.call_count)
@@ -535,6 +540,7 @@ def _trunk(section: TrunkSection) -> Trunk:
         caller_id=section.caller_id,
         codecs=section.codecs,
         max_calls=section.max_calls,
+        max_cps=section.max_cps,
         nat=NatMode(section.nat),
         e164_plus=section.e164_plus,
         tech_prefix=section.tech_prefix,

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import plivo
 import pytest
-from plivo.exceptions import AuthenticationError, InvalidRequestError, ResourceNotFoundError, ValidationError
+from plivo.exceptions import (
+    AuthenticationError,
+    GeoPermissionError,
+    InvalidRequestError,
+    ResourceNotFoundError,
+    ValidationError,
+)
 from tests.support.api_server import AUTH_ID, ApiServer
 
 from ringback import clock
 from ringback.calls.views import CallDirection, LiveStatus
+from ringback.errors import NotAllowed
 from ringback.media.control.values import Track
 
 ANSWER_URL = "https://yourserver.example.com/answer"
@@ -72,9 +81,60 @@ def test_create_to_a_sip_uri(api: ApiServer, client: plivo.RestClient) -> None:
     assert api.calls.made[0].to == "sip:alice@127.0.0.1:5070;transport=udp"
 
 
-def test_create_refuses_bulk_and_machine_detection_by_name(api: ApiServer, client: plivo.RestClient) -> None:
-    with pytest.raises(ValidationError, match="to parameter is invalid: several destinations"):
-        client.calls.create("14151234567", "14157654321<14157654322", ANSWER_URL)
+def test_create_many_calls_at_once(api: ApiServer, client: plivo.RestClient) -> None:
+    made = client.calls.create(
+        "14151234567", "14157654321<+14157654322< sip:a@h.example <", ANSWER_URL, caller_name="Shop", send_digits="1w2"
+    )
+    assert made.message == "calls fired"
+    assert made.request_uuid == list(api.calls.live)
+    assert [request.to for request in api.calls.made] == ["14157654321", "14157654322", "sip:a@h.example"]
+    assert {(request.caller_name, request.send_digits) for request in api.calls.made} == {("Shop", "1w2")}
+
+
+def test_one_destination_with_a_separator_is_one_call(api: ApiServer, client: plivo.RestClient) -> None:
+    made = client.calls.create("14151234567", "14157654321<", ANSWER_URL)
+    assert (made.message, made.request_uuid) == ("call fired", next(iter(api.calls.live)))
+
+
+@pytest.mark.parametrize(
+    ("to", "message"),
+    [
+        ("14157654321<+1 415 765 4321", "'14157654321' stands twice"),
+        ("14157654321<nobody here", "expected a phone number"),
+        ("<<", "it names no destination"),
+        ("<".join(str(14150000000 + index) for index in range(1001)), "1001 destinations, expected at most 1000"),
+    ],
+)
+def test_wrong_lists_of_destinations_are_refused_whole(
+    api: ApiServer, client: plivo.RestClient, to: str, message: str
+) -> None:
+    with pytest.raises(ValidationError, match=f"to parameter is invalid: .*{re.escape(message)}"):
+        client.calls.create("17777777777", to, ANSWER_URL)
+    assert api.calls.made == []
+
+
+def test_a_thousand_destinations_are_accepted(api: ApiServer, client: plivo.RestClient) -> None:
+    made = client.calls.create("17777777777", "<".join(str(14150000000 + index) for index in range(1000)), ANSWER_URL)
+    assert len(made.request_uuid) == len(set(made.request_uuid)) == 1000
+
+
+def test_a_call_that_must_wait_is_queued(api: ApiServer, client: plivo.RestClient) -> None:
+    api.calls.is_queueing = True
+    made = client.calls.create("14151234567", "14157654321", ANSWER_URL)
+    assert made.message == "call queued"
+    assert client.queued_calls.list_ids().calls == [made.request_uuid]
+    assert client.queued_calls.get(made.request_uuid).call_status == "queued"
+    client.calls.cancel(made.request_uuid)
+    assert client.queued_calls.list_ids().calls == []
+
+
+def test_a_barred_destination_is_a_geo_permission_error(api: ApiServer, client: plivo.RestClient) -> None:
+    api.calls.failure = NotAllowed("Calls to this destination number are barred")
+    with pytest.raises(GeoPermissionError, match="Calls to this destination number are barred"):
+        make(client)
+
+
+def test_create_refuses_machine_detection_by_name(api: ApiServer, client: plivo.RestClient) -> None:
     with pytest.raises(ValidationError, match="machine_detection parameter is invalid"):
         make(client, machine_detection="hangup")
     assert api.calls.made == []

@@ -44,7 +44,7 @@ MAKE_CALL = [
     call_with(says="is not a valid url, expected http:// or https://", answer_url="ftp://127.0.0.1/"),
     call_with(says="is not a valid url", hangup_url="nowhere"),
     call_with(says="answer_method parameter is invalid: 'PUT', expected GET or POST", answer_method="PUT"),
-    call_with(says="send one request for each", to="sip:a@127.0.0.1<sip:b@127.0.0.1"),
+    call_with(says="stands twice, expected each destination once", to="sip:a@127.0.0.1<sip:a@127.0.0.1"),
     call_with(says="expected a phone number such as +14151234567 or a sip: URI", to="bob"),
     call_with(says="sips: needs TLS", to="sips:bob@127.0.0.1"),
     call_with(says="no trunk takes 14155550100 (add a [[trunk]] to ringback.toml", to="+14155550100"),

@@ -35,15 +35,28 @@ class FakeCalls:
     transfers: list[tuple[CallUuid, Transfer]] = field(default_factory=list)
     asked: list[CdrFilters | LiveCallFilters] = field(default_factory=list)
     failure: Exception | None = None
-    """Raised by `make_call` after the call was made."""
+    """Raised by `make_calls` after the calls were made."""
+    is_queueing: bool = False
+    """Whether calls must wait for their turn."""
 
-    async def make_call(self, account: Account, request: MakeCall) -> MadeCall:
-        self.made.append(request)
-        call_uuid = CallUuid(ids.new_uuid())
-        self.add(call_uuid, from_number=request.from_number, to_number=request.to, caller_name=request.caller_name)
+    async def make_calls(self, account: Account, requests: Sequence[MakeCall]) -> MadeCall:
+        made = []
+        for request in requests:
+            self.made.append(request)
+            call_uuid = CallUuid(ids.new_uuid())
+            self.add(
+                call_uuid,
+                LiveStatus.QUEUED if self.is_queueing else LiveStatus.IN_PROGRESS,
+                from_number=request.from_number,
+                to_number=request.to,
+                caller_name=request.caller_name,
+            )
+            made.append(call_uuid)
         if self.failure:
             raise self.failure
-        return MadeCall((call_uuid,))
+        if len(made) > 1:
+            return MadeCall(tuple(made), "calls fired")
+        return MadeCall(tuple(made), "call queued" if self.is_queueing else "call fired")
 
     def add(self, call_uuid: CallUuid | str = "", status: LiveStatus = LiveStatus.IN_PROGRESS, **fields: str) -> str:
         call_uuid = CallUuid(call_uuid or ids.new_uuid())

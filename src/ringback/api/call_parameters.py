@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ringback import clock
@@ -21,6 +23,8 @@ from ringback.calls.views import (
 from ringback.numbers.store import normalised
 
 TIME_LIMIT_MAX_S = 86_400
+DESTINATIONS_MAX = 1_000
+"""Calls that one request may ask for (specification 4.5)."""
 SIP_HEADERS_MAX = 50
 CDR_WINDOW_MS = 7 * 86_400_000
 """How far back a list of call records reaches when the request does not say (specification 4.6)."""
@@ -34,21 +38,21 @@ _DAY = r"\d{4}-\d{2}-\d{2}"
 _MOMENT = re.compile(rf"{_DAY}(?:[ T]\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d{{1,6}})?)?)?", re.ASCII)
 
 
-def read_make_call(form: Form) -> MakeCall:
-    """Return the outbound call that a request asks for.
+def read_make_calls(form: Form) -> tuple[MakeCall, ...]:
+    """Return the outbound calls that a request asks for: one for each destination, alike in everything else.
 
     Raises:
         InvalidParameter: a parameter is missing, wrong, or not supported.
     """
     from_number = _read_caller_id(form)
-    to = _read_destination(form)
+    destinations = _read_destinations(form)
     answer_url = form.url("answer_url", required=True, about="Returns the XML document that the call runs.")
     _read_machine_detection(form)
     if form.text("call_type"):
         invalid("call_type", "other kinds of calls than phone calls are not supported")
-    return MakeCall(
+    first = MakeCall(
         from_number=from_number,
-        to=to,
+        to=destinations[0],
         answer_url=answer_url,
         answer_method=form.method("answer_method"),
         ring_url=form.url("ring_url", about="Told when the destination rings."),
@@ -67,6 +71,7 @@ def read_make_call(form: Form) -> MakeCall:
         parent_call_uuid=form.text("parent_call_uuid", max_chars=64),
         error_if_parent_not_found=form.boolean("error_if_parent_not_found"),
     )
+    return tuple(replace(first, to=to) for to in destinations)
 
 
 def read_transfer(form: Form) -> Transfer:
@@ -132,10 +137,26 @@ def _read_caller_id(form: Form) -> str:
     return text
 
 
-def _read_destination(form: Form) -> str:
-    text = form.text("to", required=True, max_chars=_ADDRESS_MAX_CHARS * 1_000, about="A number or a `sip:` URI.")
-    if "<" in text:
-        invalid("to", "several destinations in one request are not supported, send one request for each")
+def _read_destinations(form: Form) -> tuple[str, ...]:
+    text = form.text(
+        "to",
+        required=True,
+        max_chars=_ADDRESS_MAX_CHARS * DESTINATIONS_MAX,
+        about="A number or a `sip:` URI, or up to 1,000 of them with `<` between them, each once.",
+    )
+    parts = [part.strip() for part in text.split("<") if part.strip()]
+    if not parts:
+        invalid("to", "it names no destination")
+    if len(parts) > DESTINATIONS_MAX:
+        invalid("to", f"{len(parts)} destinations, expected at most {DESTINATIONS_MAX}")
+    found = [_destination(part) for part in parts]
+    twice = next((to for to, count in Counter(found).items() if count > 1), None)
+    if twice is not None:
+        invalid("to", f"{shown(twice)} stands twice, expected each destination once")
+    return tuple(found)
+
+
+def _destination(text: str) -> str:
     if len(text) > _ADDRESS_MAX_CHARS:
         invalid("to", f"{len(text)} characters, expected at most {_ADDRESS_MAX_CHARS}")
     if digits := normalised(text):

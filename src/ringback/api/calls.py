@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Request, Response
 
 from ringback.accounts.account import Account
 from ringback.api.auth import CurrentAccount
 from ringback.api.bodies import read_body, read_query
-from ringback.api.call_parameters import read_cdr_filters, read_live_filters, read_make_call, read_transfer
+from ringback.api.call_parameters import read_cdr_filters, read_live_filters, read_make_calls, read_transfer
 from ringback.api.forms import Form, described_body, described_query
 from ringback.api.paging import read_page
 from ringback.api.replies import read_callback
@@ -28,7 +30,7 @@ _EXAMPLE_CALL = {
 
 
 def _read_make_call_request(form: Form) -> None:
-    read_make_call(form)
+    read_make_calls(form)
     read_callback(form)
 
 
@@ -39,10 +41,14 @@ def _read_make_call_request(form: Form) -> None:
     openapi_extra=described_body(_read_make_call_request, _EXAMPLE_CALL),
 )
 async def make_call(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
-    """Accept an outbound call; `request_uuid` is also its `CallUUID`."""
+    """Accept an outbound call, or up to 1,000 with `<` between the destinations; `request_uuid` is also its `CallUUID`.
+
+    With several destinations `request_uuid` is a list in their order. A call that must wait for its turn is answered
+    `call queued`; several calls always wait in the queue.
+    """
     form = Form(await read_body(request))
-    wanted, target = read_make_call(form), read_callback(form)
-    work = _make_call(services, account, wanted)
+    wanted, target = read_make_calls(form), read_callback(form)
+    work = _make_calls(services, account, wanted)
     return await work if target is None else context_of(request).replies.spawn(request, account, target, work)
 
 
@@ -161,7 +167,7 @@ def live_object(view: LiveCallView) -> dict[str, object]:
     }
 
 
-async def _make_call(services: Services, account: Account, wanted: MakeCall) -> Response:
-    made = await services.calls.make_call(account, wanted)
+async def _make_calls(services: Services, account: Account, wanted: Sequence[MakeCall]) -> Response:
+    made = await services.calls.make_calls(account, wanted)
     uuids = made.request_uuids
     return reply(201, {"message": made.message, "request_uuid": uuids[0] if len(uuids) == 1 else list(uuids)})

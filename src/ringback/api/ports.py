@@ -28,8 +28,8 @@ from ringback.streams.views import StreamView
 class CallsPort(Protocol):
     """Calls of one account: start, look up, end, transfer."""
 
-    async def make_call(self, account: Account, request: MakeCall) -> MadeCall:
-        """Accept an outbound call; its intent is durable when this returns.
+    async def make_calls(self, account: Account, requests: Sequence[MakeCall]) -> MadeCall:
+        """Accept outbound calls, all or none; their intent is durable when this returns.
 
         Raises:
             InvalidParameter: The destination cannot be reached with this configuration, or the parent is unknown.

@@ -33,8 +33,6 @@ class CallRow(Base):
     source_ip: Mapped[str] = mapped_column(String(64), default="")
     initiated_wall_ms: Mapped[int] = mapped_column(BigInteger)
     """When the call was asked for, or came in."""
-    dialled_wall_ms: Mapped[int | None] = mapped_column(BigInteger, default=None)
-    """When a call that had to wait left the queue."""
     answered_wall_ms: Mapped[int | None] = mapped_column(BigInteger, default=None)
     ended_wall_ms: Mapped[int | None] = mapped_column(BigInteger, default=None, index=True)
     call_duration_s: Mapped[int] = mapped_column(Integer, default=0)
@@ -48,6 +46,8 @@ class CallRow(Base):
     hangup_detail: Mapped[str] = mapped_column(Text, default="")
     total_rate: Mapped[str] = mapped_column(String(16), default="0.00000")
     total_amount: Mapped[str] = mapped_column(String(16), default="0.00000")
+    dialled_wall_ms: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    """When a call that had to wait left the queue."""
 
 
 class QueuedCallRow(Base):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from ringback import clock, ids
@@ -12,18 +13,30 @@ from ringback.calls import store
 from ringback.calls.hangup import Code, Hangup, HangupSource, hangup
 from ringback.calls.live import CallKeeper, CallTerms, LiveCall
 from ringback.calls.queue import CallQueue, QueuedCall
-from ringback.calls.routes import OutboundRoutes
+from ringback.calls.routes import OutboundRoutes, RouteSettings
 from ringback.calls.rows import call_facts, call_row
 from ringback.calls.settings import CallSettings
 from ringback.calls.state import State
 from ringback.calls.views import CallDirection, LiveCallView, LiveStatus, MadeCall, MakeCall
 from ringback.errors import InvalidParameter, LimitReached, RingbackError
 from ringback.ids import CallUuid
-from ringback.numbers.trunks import Trunk
+from ringback.numbers.trunks import GatewayCredentials, Trunk
 from ringback.signalling.errors import TooManyLegs
 from ringback.signalling.events import DialRequest
 from ringback.signalling.legs import Legs
+from ringback.signalling.sip_leg import SipLeg
 from ringback.storage.database import Database
+
+
+class NotDialled(RingbackError):
+    """A leg that could not be dialled; it has its record all the same."""
+
+    default_code = "not-dialled"
+
+    def __init__(self, message: str, *, call_uuid: CallUuid, reason: Hangup) -> None:
+        super().__init__(message, call_uuid=call_uuid, cause_code=reason.code)
+        self.call_uuid = call_uuid
+        self.reason = reason
 
 
 class OutboundKeeper(CallKeeper, Protocol):
@@ -39,8 +52,9 @@ class OutboundKeeper(CallKeeper, Protocol):
     async def has_call(self, account: Account, call_uuid: CallUuid) -> bool:
         """Return whether the account has or had this call."""
 
-    def wake_outbox(self) -> None:
-        """Say that a callback was stored."""
+    @property
+    def wake_outbox(self) -> Callable[[], None]:
+        """Return what says that a callback was stored."""
 
 
 class OutboundCalls:
@@ -56,7 +70,9 @@ class OutboundCalls:
         rates: RateTable,
     ) -> None:
         trunks = tuple(trunks)
-        self.routes = OutboundRoutes(database, settings, trunks)
+        self.routes = OutboundRoutes(
+            database, trunks, RouteSettings(settings.own_address, settings.allowed_prefixes, settings.catch_all)
+        )
         self.queue = CallQueue(database, settings, trunks, self._dial_queued, self._has_room, self._ended_undialled)
         self._keeper = keeper
         self._database = database
@@ -68,10 +84,11 @@ class OutboundCalls:
     @property
     def is_full(self) -> bool:
         """Return whether the node has all the calls it may have, those that are being made included."""
-        return self._keeper.live_count + self._beginning >= self._settings.maximum_calls
+        coming = self._beginning + self.queue.starting.total()
+        return self._keeper.live_count + coming >= self._settings.maximum_calls
 
     def _has_room(self, trunk: str) -> bool:
-        return not self.is_full and self._legs.has_room(trunk)
+        return not self.is_full and self._legs.has_room(trunk, self.queue.starting[trunk])
 
     async def make(self, account: Account, requests: Sequence[MakeCall]) -> MadeCall:
         """Store the intent of outbound calls, dial what may be dialled at once, and return their ids in order.
@@ -98,6 +115,62 @@ class OutboundCalls:
         finally:
             self._beginning -= 1
 
+    async def dial_leg(
+        self, parent: LiveCall, request: MakeCall, credentials: tuple[GatewayCredentials, ...] = ()
+    ) -> LiveCall:
+        """Dial a leg for the document of `parent` and return it: a call of its own that runs no document.
+
+        Raises:
+            NotDialled: it could not be dialled; its record says why.
+        """
+        call_uuid = CallUuid(ids.new_uuid())
+        terms = CallTerms(
+            account=parent.terms.account,
+            direction=CallDirection.OUTBOUND,
+            from_number=request.from_number,
+            to_number=request.to,
+            initiated_wall_ms=clock.wall_ms(),
+            answer_url="",
+            caller_name=request.caller_name,
+            parent_call_uuid=parent.call_uuid,
+            time_limit_s=self._settings.max_call_s,
+            send_digits=request.send_digits,
+            send_on_preanswer=request.send_on_preanswer,
+            custom_headers=request.sip_headers,
+            is_dialled=True,
+            hops=parent.terms.hops,
+        )
+        row = call_row(call_uuid, terms, State.DIALLING)
+        await self._database.write(lambda session: store.insert_call(session, row))
+        self._note(call_uuid, terms, State.DIALLING, parent=parent.call_uuid)
+        try:
+            leg, trunk_name = await self._dial_leg(parent, request, credentials, call_uuid)
+        except RingbackError as error:
+            by_kind = Code.INVALID_DESTINATION if isinstance(error, InvalidParameter) else Code.CONCURRENCY_LIMIT
+            code = error.fields.get("cause_code", by_kind)
+            reason = hangup(int(str(code)), HangupSource.PLATFORM, str(error))
+            await self._complete_undialled(call_uuid, reason)
+            raise NotDialled(str(error), call_uuid=call_uuid, reason=reason) from error
+        return self._keep(call_uuid, replace(terms, trunk=trunk_name), leg)
+
+    async def _dial_leg(
+        self, parent: LiveCall, request: MakeCall, credentials: tuple[GatewayCredentials, ...], call_uuid: CallUuid
+    ) -> tuple[SipLeg, str]:
+        """Return the leg and the name of its trunk; errors carry their hang-up code as `cause_code`."""
+        if parent.terms.hops >= self._settings.hops_max:
+            raise LimitReached(f"{parent.terms.hops} calls of this node lead here", cause_code=Code.LOOP_DETECTED)
+        if self.is_full:
+            raise LimitReached(f"{self._keeper.live_count} calls are live, at most {self._settings.maximum_calls}")
+        self._beginning += 1
+        try:
+            dial = await self.routes.route(request, call_uuid)
+        finally:
+            self._beginning -= 1
+        if parent.is_over:
+            raise LimitReached("the calling party is gone", cause_code=Code.CANCELED)
+        dial = replace(dial, credentials=credentials or dial.credentials, affinity=parent.leg.affinity)
+        return self._legs.dial(dial), dial.trunk_name
+
     def view(self, call: QueuedCall) -> LiveCallView:
         """Return a waiting call as the API shows it."""
         return LiveCallView(
@@ -118,7 +191,7 @@ class OutboundCalls:
 
     async def _make_one(self, account: Account, request: MakeCall) -> MadeCall:
         call_uuid = CallUuid(ids.new_uuid())
-        dial = await self.routes.find(request, call_uuid)
+        dial = await self.routes.route(request, call_uuid)
         if not self.queue.start_at_once(account.auth_id, dial.trunk_name):
             await self._enqueue(account, [(request, dial)])
             return MadeCall((call_uuid,), "call queued")
@@ -129,16 +202,16 @@ class OutboundCalls:
         try:
             self._dial(call_uuid, terms, dial)
         except TooManyLegs as error:
-            await self._complete_undialled(call_uuid, Code.CONCURRENCY_LIMIT, str(error))
+            await self._complete_undialled(call_uuid, hangup(Code.CONCURRENCY_LIMIT, HangupSource.PLATFORM, str(error)))
             raise LimitReached(str(error)) from error
         except Exception as error:
-            await self._complete_undialled(call_uuid, Code.INTERNAL_ERROR, str(error))
+            await self._complete_undialled(call_uuid, hangup(Code.INTERNAL_ERROR, HangupSource.PLATFORM, str(error)))
             raise
         return MadeCall((call_uuid,))
 
     async def _make_many(self, account: Account, requests: Sequence[MakeCall]) -> MadeCall:
         # Every destination is looked at before anything is stored: all are called or none is.
-        routed = [(request, await self.routes.find(request, CallUuid(ids.new_uuid()))) for request in requests]
+        routed = [(request, await self.routes.route(request, CallUuid(ids.new_uuid()))) for request in requests]
         await self._enqueue(account, routed)
         return MadeCall(tuple(CallUuid(dial.call_uuid) for _, dial in routed), "calls fired")
 
@@ -159,7 +232,7 @@ class OutboundCalls:
     async def _dial_queued(self, call: QueuedCall) -> Hangup | None:
         try:
             # The way is looked for again: settings and numbers may have changed while the call waited.
-            dial = await self.routes.find(call.request, call.call_uuid)
+            dial = await self.routes.route(call.request, call.call_uuid)
             terms = self._terms(call.account, call.request, dial.trunk_name, call.queued_wall_ms)
             self._note(call.call_uuid, terms, State.DIALLING, queue_ms=clock.wall_ms() - call.queued_wall_ms)
             self._dial(call.call_uuid, terms, dial)
@@ -172,10 +245,13 @@ class OutboundCalls:
         return None
 
     def _dial(self, call_uuid: CallUuid, terms: CallTerms, dial: DialRequest) -> None:
-        leg = self._legs.dial(dial)
+        self._keep(call_uuid, terms, self._legs.dial(dial))
+
+    def _keep(self, call_uuid: CallUuid, terms: CallTerms, leg: SipLeg) -> LiveCall:
         call = LiveCall(call_uuid, terms, leg, self._keeper, State.DIALLING)
         self._keeper.keep(call)
         leg.listener = call.handle_leg_event
+        return call
 
     def _ended_undialled(self, call: QueuedCall, reason: Hangup) -> None:
         self._keeper.timeline.record(
@@ -194,8 +270,12 @@ class OutboundCalls:
         )
         self._keeper.wake_outbox()
 
-    async def _complete_undialled(self, call_uuid: CallUuid, code: Code, detail: str) -> None:
-        reason = hangup(code, HangupSource.PLATFORM, detail)
+    async def _complete_undialled(self, call_uuid: CallUuid, reason: Hangup) -> None:
+        self._keeper.timeline.record(
+            call_uuid,
+            "call",
+            {"state": "ended", "code": int(reason.code), "name": reason.name, "detail": reason.detail},
+        )
         ended_wall_ms = clock.wall_ms()
         await self._database.write(
             lambda session: store.complete_call(

@@ -1,7 +1,7 @@
 """Calls that wait for their turn: stored before they wait, started once, in order, also after a restart.
 
-The row in `call_queue` is the intent. Taking it out and marking the call as dialled is one transaction that comes before
-the INVITE: a server that dies between the two gives the call its record, and never lets a phone ring twice.
+The row in `call_queue` is the intent. One transaction before the INVITE takes it out and marks the call as dialled: a
+server that dies between the two gives the call its record, and never lets a phone ring twice.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -85,11 +86,13 @@ class CallQueue:
         self._dial = dial
         self._has_room = has_room
         self._ended = ended
+        self.starting: Counter[str] = Counter()
+        """Calls that were taken out and have no leg yet, by trunk."""
         self._queued: dict[CallUuid, QueuedCall] = {}
         self._tickets = itertools.count(1)
         self._wake = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
-        self._starting: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._queued)
@@ -139,8 +142,8 @@ class CallQueue:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._runner
             self._runner = None
-        if self._starting:
-            await asyncio.wait(self._starting, timeout=5)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
 
     async def cancel(self, call: QueuedCall, reason: Hangup) -> None:
         """Give a waiting call its record, and return when it has it; one that is being dialled ends right after."""
@@ -155,9 +158,10 @@ class CallQueue:
             self._wake.clear()
             await self._give_up_stale()
             while (place := self._lanes.next(clock.now(), self._has_room)) is not None:
+                self.starting[place.trunk] += 1
                 task = asyncio.create_task(self._begin(self._queued[place.call_uuid]), name=f"dial {place.call_uuid}")
-                self._starting.add(task)
-                task.add_done_callback(self._starting.discard)
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._pause_s())
 
@@ -183,6 +187,13 @@ class CallQueue:
 
     async def _begin(self, call: QueuedCall) -> None:
         try:
+            await self._take_and_dial(call)
+        finally:
+            self.starting[call.place.trunk] -= 1
+            self.wake()
+
+    async def _take_and_dial(self, call: QueuedCall) -> None:
+        try:
             is_taken = await self._database.write(
                 lambda session: store.take_from_queue(session, call.call_uuid, clock.wall_ms())
             )
@@ -190,16 +201,11 @@ class CallQueue:
             _log.warning("waiting call not taken out yet", call_uuid=call.call_uuid, error=str(error))
             await asyncio.sleep(_STORE_PAUSE_S)
             self._lanes.add(call.place)
-            self.wake()
             return
         if not is_taken:
             self._settle(call)
             return
-        reason: Hangup | None = None
-        if call.is_cancelled:
-            reason = hangup(Code.CANCELED, HangupSource.API)
-        else:
-            reason = await self._dial(call)
+        reason = hangup(Code.CANCELED, HangupSource.API) if call.is_cancelled else await self._dial(call)
         if reason is None:
             self._settle(call)
         else:

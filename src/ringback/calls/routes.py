@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ringback import ids
 from ringback.calls.hangup import Code
 from ringback.calls.views import MakeCall
-from ringback.errors import InvalidParameter
+from ringback.errors import InvalidParameter, NotAllowed
 from ringback.ids import AccountId, AppId, CallUuid
 from ringback.numbers.routing import application_for
 from ringback.numbers.trunks import Trunk, route_outbound
@@ -43,8 +43,9 @@ class OutboundRoutes:
         """Return how to reach `request.to`.
 
         Raises:
-            InvalidParameter: it cannot be reached or may not be; the field `cause_code` is the hang-up code of a leg
-                that was to go there.
+            InvalidParameter: it cannot be reached; the field `cause_code` is the hang-up code of a leg that was to go
+                there.
+            NotAllowed: the settings forbid it; `cause_code` too.
         """
         if ":" in request.from_number:
             check_address("from", request.from_number, ("sip", "sips", "tel"))
@@ -66,8 +67,9 @@ class OutboundRoutes:
             check_address("to", request.to, ("sip",))
             return replace(common, is_customers_uri=True)
         if self._settings.allowed_prefixes and not request.to.startswith(self._settings.allowed_prefixes):
-            raise InvalidParameter(
-                f"to parameter is invalid: calls to {request.to} are not allowed",
+            # The cloud's own words (specification 4.2).
+            raise NotAllowed(
+                "Calls to this destination number are barred",
                 hint="limits.allowed_prefixes lists what may be called",
                 field="to",
                 cause_code=_PREFIX_BARRED,

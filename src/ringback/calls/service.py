@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 
-from ringback import clock, ids
+from ringback import clock
 from ringback.accounts.account import Account
 from ringback.accounts.application import Application
 from ringback.billing.rating import RateTable, amount, money
 from ringback.calls import store
-from ringback.calls.hangup import Code, Hangup, HangupSource, hangup
+from ringback.calls.hangup import Code, HangupSource, hangup
 from ringback.calls.live import CallStarter, CallTerms, LiveCall, TransferStarter
-from ringback.calls.models import CallRow
-from ringback.calls.routes import OutboundRoutes, RouteSettings
+from ringback.calls.outbound import NotDialled as NotDialled
+from ringback.calls.outbound import OutboundCalls
+from ringback.calls.queue import QueuedCall
+from ringback.calls.rows import call_facts, call_row
+from ringback.calls.settings import CallSettings as CallSettings
 from ringback.calls.state import State
 from ringback.calls.views import (
     CallDirection,
@@ -30,12 +32,11 @@ from ringback.calls.views import (
     MakeCall,
     Transfer,
 )
-from ringback.errors import InvalidParameter, LimitReached, NotFound, RingbackError
-from ringback.ids import AccountId, AppId, CallUuid
+from ringback.errors import InvalidParameter, NotFound, RingbackError
+from ringback.ids import CallUuid
 from ringback.media.control.events import StreamEvent
 from ringback.numbers.routing import application_for
 from ringback.numbers.trunks import GatewayCredentials, Trunk
-from ringback.signalling.errors import TooManyLegs
 from ringback.signalling.legs import Legs
 from ringback.signalling.sip_leg import SipLeg
 from ringback.storage.database import Database, Session
@@ -51,33 +52,6 @@ _LIVE_STATUS = {
 _SDK_PATIENCE_S = 0.5
 """How long a hang-up request waits for the call to be gone, so that an immediate look-up finds the CDR."""
 _KEPT_SIP_HEADERS = frozenset({"to", "from", "diversion", "p-asserted-identity", "user-agent"})
-
-
-@dataclass(frozen=True, slots=True)
-class CallSettings:
-    """Bounds and addresses of the node.
-
-    `own_address`: host and port under which this node is called for its own numbers.
-    """
-
-    own_address: str = "127.0.0.1:5060"
-    maximum_calls: int = 1_000
-    max_call_s: int = 14_400
-    allowed_prefixes: tuple[str, ...] = ()
-    catch_all: tuple[AccountId, AppId] | None = None
-    hops_max: int = 5
-    """A call that this many calls of the node lead to, one dialling the next, may dial nobody (2060)."""
-
-
-class NotDialled(RingbackError):
-    """A leg that could not be dialled; it has its record all the same."""
-
-    default_code = "not-dialled"
-
-    def __init__(self, message: str, *, call_uuid: CallUuid, reason: Hangup) -> None:
-        super().__init__(message, call_uuid=call_uuid, cause_code=reason.code)
-        self.call_uuid = call_uuid
-        self.reason = reason
 
 
 class StreamRoom:
@@ -113,13 +87,9 @@ class CallService:
         self.start_transfer: TransferStarter | None = None
         self.streams: StreamRoom | None = None
         self._database = database
-        self._legs = legs
-        self._wake_outbox = wake_outbox
-        self._routes = OutboundRoutes(
-            database, self.trunks, RouteSettings(settings.own_address, settings.allowed_prefixes, settings.catch_all)
-        )
+        self.wake_outbox = wake_outbox
+        self.outbound = OutboundCalls(self, database, legs, settings, self.trunks, self.rates)
         self._live: dict[CallUuid, LiveCall] = {}
-        self._beginning = 0
         self._arrivals: set[asyncio.Task[None]] = set()
 
     # ── look-up ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -128,10 +98,6 @@ class CallService:
     def live_count(self) -> int:
         """Return how many calls have not been completed."""
         return len(self._live)
-
-    @property
-    def _is_full(self) -> bool:
-        return self.live_count + self._beginning >= self.settings.maximum_calls
 
     def live(self) -> tuple[LiveCall, ...]:
         """Return all calls that have not been completed, oldest first."""
@@ -157,24 +123,23 @@ class CallService:
 
     async def live_call_uuids(self, account: Account, filters: LiveCallFilters) -> list[CallUuid]:
         """Return one page of calls that have not ended, newest first."""
-        wanted = [call.call_uuid for call in reversed(self._live.values()) if _matches(call, account, filters)]
+        views = [_view(call) for call in self._live.values() if call.account_id == account.auth_id and not call.is_over]
+        if filters.queued:
+            views += map(self.outbound.view, self.outbound.queue.of_account(account.auth_id))
+        # Sorting keeps the order of calls of the same millisecond, so the newest come last and are turned round.
+        wanted = [view.call_uuid for view in sorted(views, key=_started) if _matches(view, filters)][::-1]
         return wanted[filters.offset : filters.offset + filters.limit]
 
     async def live_call(self, account: Account, call_uuid: CallUuid) -> LiveCallView | None:
         """Return a call that has not ended, or `None`."""
-        call = self.find_of(account, call_uuid)
-        if call is None:
-            return None
-        return LiveCallView(
-            call_uuid=call.call_uuid,
-            status=_LIVE_STATUS[call.state],
-            direction=call.terms.direction,
-            from_number=call.terms.from_number,
-            to_number=call.terms.to_number,
-            started_wall_ms=call.terms.initiated_wall_ms,
-            caller_name=call.terms.caller_name,
-            parent_call_uuid=call.terms.parent_call_uuid,
-        )
+        if call := self.find_of(account, call_uuid):
+            return _view(call)
+        waiting = self._waiting_of(account, call_uuid)
+        return None if waiting is None else self.outbound.view(waiting)
+
+    def _waiting_of(self, account: Account, call_uuid: CallUuid) -> QueuedCall | None:
+        waiting = self.outbound.queue.find(call_uuid)
+        return waiting if waiting is not None and waiting.account.auth_id == account.auth_id else None
 
     async def cdr(self, account: Account, call_uuid: CallUuid) -> CallRecord | None:
         """Return the record of an ended call, or `None`."""
@@ -191,65 +156,18 @@ class CallService:
     # ── outbound ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def make_call(self, account: Account, request: MakeCall) -> MadeCall:
-        """Store the intent of an outbound call, dial, and return its id.
+        """Make one call; raises as `make_calls` does."""
+        return await self.make_calls(account, (request,))
+
+    async def make_calls(self, account: Account, requests: Sequence[MakeCall]) -> MadeCall:
+        """Store the intent of outbound calls, dial what may be dialled at once, and return their ids in order.
 
         Raises:
-            InvalidParameter: no trunk takes the number, or the parent call is unknown.
-            LimitReached: the node has all the calls it may have.
+            InvalidParameter: a destination cannot be reached, or the parent call is unknown.
+            NotAllowed: a destination is forbidden.
+            LimitReached: the node has all the calls it may have, or the queue has no room for these.
         """
-        if self._is_full:
-            raise LimitReached(f"{self.live_count} calls are live, at most {self.settings.maximum_calls}")
-        # What is being made counts too: requests that arrive together must not pass the bound together.
-        self._beginning += 1
-        try:
-            return await self._make_call(account, request)
-        finally:
-            self._beginning -= 1
-
-    async def _make_call(self, account: Account, request: MakeCall) -> MadeCall:
-        call_uuid = CallUuid(ids.new_uuid())
-        dial = await self._routes.route(request, call_uuid)
-        parent = CallUuid(request.parent_call_uuid)
-        if parent and request.error_if_parent_not_found and not await self.has_call(account, parent):
-            raise InvalidParameter(f"parent_call_uuid parameter is invalid: no call {parent}", field="parent_call_uuid")
-        terms = CallTerms(
-            account=account,
-            direction=CallDirection.OUTBOUND,
-            from_number=request.from_number,
-            to_number=request.to,
-            initiated_wall_ms=clock.wall_ms(),
-            answer_url=request.answer_url,
-            answer_method=request.answer_method,
-            fallback_url=request.fallback_url,
-            fallback_method=request.fallback_method,
-            ring_url=request.ring_url,
-            ring_method=request.ring_method,
-            hangup_url=request.hangup_url,
-            hangup_method=request.hangup_method,
-            caller_name=request.caller_name,
-            parent_call_uuid=request.parent_call_uuid,
-            time_limit_s=min(request.time_limit_s, self.settings.max_call_s),
-            send_digits=request.send_digits,
-            send_on_preanswer=request.send_on_preanswer,
-            hangup_on_ring_s=request.hangup_on_ring_s,
-            trunk=dial.trunk_name,
-            custom_headers=request.sip_headers,
-        )
-        await self._database.write(lambda session: store.insert_call(session, _row(call_uuid, terms, State.DIALLING)))
-        self._note(call_uuid, terms, State.DIALLING)
-        try:
-            leg = self._legs.dial(dial)
-        except TooManyLegs as error:
-            reason = hangup(Code.CONCURRENCY_LIMIT, HangupSource.PLATFORM, str(error))
-            await self._complete_undialled(call_uuid, reason)
-            raise LimitReached(str(error)) from error
-        except Exception as error:
-            await self._complete_undialled(call_uuid, hangup(Code.INTERNAL_ERROR, HangupSource.PLATFORM, str(error)))
-            raise
-        call = LiveCall(call_uuid, terms, leg, self, State.DIALLING)
-        self._live[call_uuid] = call
-        leg.listener = call.handle_leg_event
-        return MadeCall((call_uuid,))
+        return await self.outbound.make(account, requests)
 
     async def dial_leg(
         self, parent: LiveCall, request: MakeCall, credentials: tuple[GatewayCredentials, ...] = ()
@@ -259,76 +177,11 @@ class CallService:
         Raises:
             NotDialled: it could not be dialled; its record says why.
         """
-        call_uuid = CallUuid(ids.new_uuid())
-        terms = CallTerms(
-            account=parent.terms.account,
-            direction=CallDirection.OUTBOUND,
-            from_number=request.from_number,
-            to_number=request.to,
-            initiated_wall_ms=clock.wall_ms(),
-            answer_url="",
-            caller_name=request.caller_name,
-            parent_call_uuid=parent.call_uuid,
-            time_limit_s=self.settings.max_call_s,
-            send_digits=request.send_digits,
-            send_on_preanswer=request.send_on_preanswer,
-            custom_headers=request.sip_headers,
-            is_dialled=True,
-            hops=parent.terms.hops,
-        )
-        await self._database.write(lambda session: store.insert_call(session, _row(call_uuid, terms, State.DIALLING)))
-        self._note(call_uuid, terms, State.DIALLING, parent=parent.call_uuid)
-        try:
-            leg, trunk_name = await self._dial_leg(parent, request, credentials, call_uuid)
-        except RingbackError as error:
-            by_kind = Code.INVALID_DESTINATION if isinstance(error, InvalidParameter) else Code.CONCURRENCY_LIMIT
-            code = error.fields.get("cause_code", by_kind)
-            reason = hangup(int(str(code)), HangupSource.PLATFORM, str(error))
-            await self._complete_undialled(call_uuid, reason)
-            raise NotDialled(str(error), call_uuid=call_uuid, reason=reason) from error
-        call = LiveCall(call_uuid, replace(terms, trunk=trunk_name), leg, self, State.DIALLING)
-        self._live[call_uuid] = call
-        leg.listener = call.handle_leg_event
-        return call
+        return await self.outbound.dial_leg(parent, request, credentials)
 
-    async def _dial_leg(
-        self, parent: LiveCall, request: MakeCall, credentials: tuple[GatewayCredentials, ...], call_uuid: CallUuid
-    ) -> tuple[SipLeg, str]:
-        """Return the leg and the name of its trunk; errors carry their hang-up code as `cause_code`."""
-        if parent.terms.hops >= self.settings.hops_max:
-            raise LimitReached(f"{parent.terms.hops} calls of this node lead here", cause_code=Code.LOOP_DETECTED)
-        if self._is_full:
-            raise LimitReached(f"{self.live_count} calls are live, at most {self.settings.maximum_calls}")
-        self._beginning += 1
-        try:
-            dial = await self._routes.route(request, call_uuid)
-        finally:
-            self._beginning -= 1
-        if parent.is_over:
-            raise LimitReached("the calling party is gone", cause_code=Code.CANCELED)
-        dial = replace(dial, credentials=credentials or dial.credentials, affinity=parent.leg.affinity)
-        return self._legs.dial(dial), dial.trunk_name
-
-    async def _complete_undialled(self, call_uuid: CallUuid, reason: Hangup) -> None:
-        self.timeline.record(
-            call_uuid,
-            "call",
-            {"state": "ended", "code": int(reason.code), "name": reason.name, "detail": reason.detail},
-        )
-        ended_wall_ms = clock.wall_ms()
-        await self._database.write(
-            lambda session: store.complete_call(
-                session,
-                call_uuid,
-                reason,
-                call_status=reason.status,
-                answered_wall_ms=None,
-                ended_wall_ms=ended_wall_ms,
-                call_duration_s=0,
-                total_amount=money(amount(0, self.rates.call_per_minute)),
-                total_rate=money(self.rates.call_per_minute),
-            )
-        )
+    def keep(self, call: LiveCall) -> None:
+        """Take a new call in before its leg reports anything."""
+        self._live[call.call_uuid] = call
 
     # ── inbound ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -366,15 +219,16 @@ class CallService:
             await leg.reject(404, "Not Found")
             return
         account, application = found
-        if self._is_full or not application.is_enabled:
+        if self.outbound.is_full or not application.is_enabled:
             self.timeline.record(call_uuid, "call", {"state": "refused", "detail": "no capacity or application off"})
             await leg.reject(503, "Service Unavailable", (("Retry-After", "5"),))
             return
         terms = self._inbound_terms(leg, account, application)
         call = LiveCall(call_uuid, terms, leg, self, State.RINGING)
         self._live[call_uuid] = call
-        self._note(call_uuid, terms, State.RINGING, app=application.name)
-        await self._database.write(lambda session: store.insert_call(session, _row(call_uuid, terms, State.RINGING)))
+        self.timeline.record(call_uuid, "call", call_facts(terms, State.RINGING, app=application.name))
+        row = call_row(call_uuid, terms, State.RINGING)
+        await self._database.write(lambda session: store.insert_call(session, row))
         leg.listener = call.handle_leg_event
         if not call.is_over:
             call.spawn(call.ring())
@@ -413,7 +267,11 @@ class CallService:
     # ── control ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def hangup_call(self, account: Account, call_uuid: CallUuid) -> bool:
-        """End a ringing or answered call; `False` when the account has no such live call."""
+        """End a waiting, ringing or answered call; `False` when the account has no such call that has not ended."""
+        waiting = self._waiting_of(account, call_uuid)
+        if waiting is not None:
+            await self._cancel_waiting([waiting])
+            return True
         call = self.find_of(account, call_uuid)
         if call is None:
             return False
@@ -421,18 +279,26 @@ class CallService:
         return True
 
     async def hangup_all(self, account: Account) -> int:
-        """End every call of the account; return how many."""
+        """End every call of the account, the waiting ones first; return how many."""
+        waiting = self.outbound.queue.of_account(account.auth_id)
+        await self._cancel_waiting(waiting)
         calls = [call for call in self._live.values() if call.account_id == account.auth_id and not call.is_over]
         await self._end_soon(calls, Code.UNKNOWN)
-        return len(calls)
+        return len(waiting) + len(calls)
 
     async def cancel_request(self, account: Account, request_uuid: CallUuid) -> bool:
         """End an outbound call that has not been answered; `False` when there is none."""
         call = self.find_of(account, request_uuid)
-        if call is None or call.is_inbound or call.is_answered:
+        if call is not None and (call.is_inbound or call.is_answered):
             return False
-        await self._end_soon([call])
-        return True
+        return await self.hangup_call(account, request_uuid)
+
+    async def _cancel_waiting(self, waiting: Sequence[QueuedCall]) -> None:
+        reason = hangup(Code.CANCELED, HangupSource.API)
+        await asyncio.gather(*(self.outbound.queue.cancel(call, reason) for call in waiting))
+        # One that was being dialled at that moment has become a live call.
+        dialled = [self._live.get(call.call_uuid) for call in waiting]
+        await self._end_soon([call for call in dialled if call is not None and not call.is_over])
 
     async def _end_soon(self, calls: Sequence[LiveCall], answered_code: Code = Code.NORMAL) -> None:
         """Ask the calls to end, and wait a little: a peer that does not answer a BYE must not hold the API request."""
@@ -482,7 +348,8 @@ class CallService:
             await leg.transfer(url, method)
 
     async def close(self) -> None:
-        """End every call and return when all CDRs are written."""
+        """End every call and return when all CDRs are written; waiting calls are left to the next server."""
+        await self.outbound.queue.close()
         if self._arrivals:
             # A call that is being taken in gets its record first.
             await asyncio.wait(self._arrivals, timeout=1)
@@ -503,7 +370,7 @@ class CallService:
                 call_uuid, "call", {"state": "ended", "code": int(Code.INTERNAL_ERROR), "detail": "server restart"}
             )
         if orphans:
-            self._wake_outbox()
+            self.wake_outbox()
         return len(orphans)
 
     # ── what live calls report ─────────────────────────────────────────────────────────────────────────────────────
@@ -539,7 +406,7 @@ class CallService:
                 )
 
         await self._database.write(work)
-        self._wake_outbox()
+        self.wake_outbox()
 
     async def store_end(self, call: LiveCall) -> None:
         """Write the CDR and the hang-up callback in one transaction."""
@@ -568,11 +435,12 @@ class CallService:
                 )
 
         await self._database.write(work)
-        self._wake_outbox()
+        self.wake_outbox()
 
     def forget(self, call: LiveCall) -> None:
         """Let go of a call that is over and stored."""
         self._live.pop(call.call_uuid, None)
+        self.outbound.queue.wake()
 
     def stream_event(self, call: LiveCall, event: StreamEvent) -> None:
         """Hand a stream's event to its room."""
@@ -584,48 +452,30 @@ class CallService:
         if self.streams is not None:
             self.streams.call_gone(call)
 
-    def _note(self, call_uuid: CallUuid, terms: CallTerms, state: State, **fields: object) -> None:
-        self.timeline.record(
-            call_uuid,
-            "call",
-            {
-                "state": state.value,
-                "direction": terms.direction.value,
-                "from": terms.from_number,
-                "to": terms.to_number,
-                **fields,
-            },
-        )
 
-
-def _matches(call: LiveCall, account: Account, filters: LiveCallFilters) -> bool:
-    terms = call.terms
-    return (
-        call.account_id == account.auth_id
-        and not call.is_over
-        and (call.state is State.DIALLING) == filters.queued
-        and filters.direction in (None, terms.direction)
-        and terms.from_number.lstrip("+").startswith(filters.from_number.lstrip("+"))
-        and terms.to_number.lstrip("+").startswith(filters.to_number.lstrip("+"))
+def _view(call: LiveCall) -> LiveCallView:
+    return LiveCallView(
+        call_uuid=call.call_uuid,
+        status=_LIVE_STATUS[call.state],
+        direction=call.terms.direction,
+        from_number=call.terms.from_number,
+        to_number=call.terms.to_number,
+        started_wall_ms=call.terms.initiated_wall_ms,
+        caller_name=call.terms.caller_name,
+        parent_call_uuid=call.terms.parent_call_uuid,
     )
 
 
-def _row(call_uuid: CallUuid, terms: CallTerms, state: State) -> CallRow:
-    return CallRow(
-        call_uuid=call_uuid,
-        account_id=terms.account.auth_id,
-        direction=terms.direction.value,
-        from_number=terms.from_number[:255],
-        to_number=terms.to_number[:255],
-        caller_name=terms.caller_name[:255],
-        parent_call_uuid=terms.parent_call_uuid[:36],
-        state=state.value,
-        answer_url=terms.answer_url,
-        hangup_url=terms.hangup_url,
-        hangup_method=terms.hangup_method,
-        trunk=terms.trunk,
-        source_ip=terms.source_ip,
-        initiated_wall_ms=terms.initiated_wall_ms,
+def _started(view: LiveCallView) -> int:
+    return view.started_wall_ms
+
+
+def _matches(view: LiveCallView, filters: LiveCallFilters) -> bool:
+    return (
+        (view.status is LiveStatus.QUEUED) == filters.queued
+        and filters.direction in (None, view.direction)
+        and view.from_number.lstrip("+").startswith(filters.from_number.lstrip("+"))
+        and view.to_number.lstrip("+").startswith(filters.to_number.lstrip("+"))
     )
 
 

@@ -19,6 +19,8 @@ class CallSettings:
     max_call_s: int = 14_400
     allowed_prefixes: tuple[str, ...] = ()
     catch_all: tuple[AccountId, AppId] | None = None
+    hops_max: int = 5
+    """A call that this many calls of the node lead to, one dialling the next, may dial nobody (2060)."""
     outbound_per_second: int = 0
     """Outbound calls that an account may start in a second; 0 is no bound."""
     queue_max: int = 10_000

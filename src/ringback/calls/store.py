@@ -86,7 +86,7 @@ def take_from_queue(session: Session, call_uuid: str, now_wall_ms: int) -> bool:
 
 
 def end_undialled(session: Session, call_uuid: str, reason: Hangup, now_wall_ms: int) -> bool:
-    """Turn a call that was never dialled into a CDR and enqueue its hang-up callback; `False` when it is one already."""
+    """Turn a call that was never dialled into a CDR, with its hang-up callback; `False` when it is one already."""
     session.execute(delete(QueuedCallRow).where(QueuedCallRow.call_uuid == call_uuid))
     row = session.get(CallRow, call_uuid)
     if row is None or row.ended_wall_ms is not None:

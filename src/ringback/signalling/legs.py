@@ -163,6 +163,12 @@ class Legs:
             trace = without_keys(trace)
         self._sip_timeline.take(trace)
 
+    def has_room(self, trunk_name: str, coming: int = 0) -> bool:
+        """Return whether a leg more than the `coming` ones may be dialled by a trunk; no name is for no trunk."""
+        of_trunk = self._legs_of_trunk.get(trunk_name, 0) + coming
+        load = Load(self.live_count + coming, {trunk_name: of_trunk}, self._is_draining)
+        return admit_outbound(self._settings, self._trunk(trunk_name), load) is Verdict.ADMIT
+
     def dial(self, request: DialRequest) -> SipLeg:
         """Return a new outbound leg that starts by itself; set its `listener` before yielding to the loop.
 
@@ -170,8 +176,7 @@ class Legs:
             TooManyLegs: The node is full or drains, or the trunk is full.
             InvalidParameter: A URI or header cannot go on the wire.
         """
-        trunk = next((trunk for trunk in self.trunks if trunk.name == request.trunk_name), None)
-        verdict = admit_outbound(self._settings, trunk, self._load())
+        verdict = admit_outbound(self._settings, self._trunk(request.trunk_name), self._load())
         if verdict is not Verdict.ADMIT:
             self.refusals[verdict.value] += 1
             raise TooManyLegs(
@@ -335,6 +340,9 @@ class Legs:
             self._legs_of_trunk[leg.trunk_name] -= 1
             if self._legs_of_trunk[leg.trunk_name] <= 0:
                 del self._legs_of_trunk[leg.trunk_name]
+
+    def _trunk(self, name: str) -> Trunk | None:
+        return next((trunk for trunk in self.trunks if trunk.name == name), None)
 
     def _load(self) -> Load:
         return Load(self.live_count, self._legs_of_trunk, self._is_draining)

@@ -38,6 +38,8 @@ class MeasuredSink:
                 self._metrics.calls_total.labels(hangup_cause=str(fields.get("name", ""))).inc()
             case "refused":
                 self._metrics.calls_refused_total.inc()
+            case "dialling" if "queue_ms" in fields:
+                self._metrics.call_queue_seconds.observe(_number(fields, "queue_ms") / 1000)
             case _:
                 # Other states are moments of a call that is counted at its end.
                 return

@@ -38,6 +38,8 @@ class Metrics:
             return Histogram(f"ringback_{name}", text, labels, buckets=buckets, registry=registry)
 
         self.calls_active = gauge("calls_active", "Live calls.", "direction")
+        self.calls_queued = gauge("calls_queued", "Outbound calls that wait for their turn.")
+        self.call_queue_seconds = histogram("call_queue_seconds", "Time that calls waited for their turn.", _SHORT)
         self.calls_total = counter("calls_total", "Ended calls.", "hangup_cause")
         self.calls_refused_total = counter("calls_refused_total", "Calls refused before they began.")
         self.answer_url_seconds = histogram("answer_url_seconds", "Fetches of call documents.", _SHORT, "outcome")
@@ -81,6 +83,7 @@ class Metrics:
 
 IDLE_GAUGES = (
     "ringback_calls_active",
+    "ringback_calls_queued",
     "ringback_stream_active",
     "ringback_webhook_outbox_depth",
     "ringback_media_sessions_active",

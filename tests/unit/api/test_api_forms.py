@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.api.call_parameters import read_cdr_filters, read_make_call, read_transfer
+from ringback.api.call_parameters import read_cdr_filters, read_make_calls, read_transfer
 from ringback.api.call_streams import read_stream
 from ringback.api.forms import Form, described_body, described_query, is_web_url, shown
 from ringback.errors import InvalidParameter
@@ -134,7 +134,7 @@ def test_errors_show_customers_text_short_and_harmless() -> None:
     )
 )  # fmt: skip
 def test_any_values_are_read_or_refused(values: dict[str, Any]) -> None:
-    for read in (read_make_call, read_stream, read_transfer, read_cdr_filters):
+    for read in (read_make_calls, read_stream, read_transfer, read_cdr_filters):
         with contextlib.suppress(InvalidParameter):
             read(Form(values))
 

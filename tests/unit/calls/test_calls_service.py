@@ -45,6 +45,9 @@ class Legs:
         self.is_full = False
         self.live_count = 0
 
+    def has_room(self, trunk_name: str, coming: int = 0) -> bool:
+        return not self.is_full
+
     def dial(self, request: DialRequest) -> FakeLeg:
         if self.is_full:
             raise TooManyLegs("2 legs are live, at most 2")

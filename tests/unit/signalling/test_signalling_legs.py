@@ -271,3 +271,14 @@ async def test_our_own_calls_come_in_although_loopback_is_not_trusted() -> None:
         assert len(world.incoming) == admitted
     await world.incoming[0].hangup()
     await world.assert_nothing_left()
+
+
+async def test_room_counts_the_legs_that_are_coming() -> None:
+    trunk = Trunk("carrier", gateways=(Gateway("203.0.113.5"),), max_calls=2)
+    node = LegsOnFakes(SignallingSettings(maximum_legs=3), (trunk,))
+    assert node.legs.has_room("carrier", 1)
+    assert not node.legs.has_room("carrier", 2)
+    assert node.legs.has_room("", 2)
+    assert not node.legs.has_room("", 3)
+    node.legs.drain()
+    assert not node.legs.has_room("")
