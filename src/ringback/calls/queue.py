@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from ringback import clock
 from ringback.accounts.account import Account
 from ringback.accounts.store import find_account
@@ -27,8 +25,9 @@ from ringback.ids import CallUuid
 from ringback.machine import SECOND
 from ringback.numbers.trunks import Trunk
 from ringback.storage.database import Database, Session, StorageUnavailable
+from ringback.telemetry.logs import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _ROOM_LOOK_S = 1.0
 """How long a call may stand before a full node or trunk that nobody reported empty again."""
