@@ -12,14 +12,23 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ringback.errors import ConfigError
-from ringback.sections import Field, Problem, SecretStr, Section, read, section_of, settings_of
 
 DEVELOPMENT_ACCOUNT = "MADEVDEVDEVDEVDEVDEV"
 """The account id of `ringback dev`: 20 characters, as official SDKs demand."""
@@ -29,38 +38,26 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Method = Literal["GET", "POST"]
 
 
-def _sdk_account_id(value: str) -> str:
-    if value and not re.fullmatch(r"MA[A-Z0-9]{18}", value):
-        raise ValueError("expected MA and 18 upper-case letters or digits, as official SDKs check")
-    return value
+class Section(BaseModel):
+    """Base of all sections: frozen, and closed against misspelt keys."""
 
-
-def _port_range(value: str) -> str:
-    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", value.replace(" ", ""))
-    if match is None:
-        raise ValueError("expected LOW-HIGH, such as 20000-29999")
-    low, high = int(match[1]), int(match[2])
-    if not 1024 <= low < high <= 65535:
-        raise ValueError("expected 1024 <= LOW < HIGH <= 65535")
-    return f"{low}-{high}"
-
-
-def _http_url_or(*words: str) -> Callable[[str], str]:
-    def check(value: str) -> str:
-        if value not in words and not re.match(r"https?://.", value):
-            raise ValueError(f"expected {', '.join(filter(None, (*words, 'an http or https URL')))}")
-        return value
-
-    return check
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class Auth(Section):
     """The account that exists from the start."""
 
-    id: Annotated[str, Field(check=_sdk_account_id)] = ""
+    id: str = ""
     """`auth_id`: `MA` and 18 upper-case letters or digits. Empty in production: no account is made."""
     token: SecretStr = SecretStr("")
     """`auth_token`. Empty in development: made once and kept in the data folder."""
+
+    @field_validator("id")
+    @classmethod
+    def _has_sdk_shape(cls, value: str) -> str:
+        if value and not re.fullmatch(r"MA[A-Z0-9]{18}", value):
+            raise ValueError("expected MA and 18 upper-case letters or digits, as official SDKs check")
+        return value
 
 
 class Http(Section):
@@ -90,7 +87,7 @@ class Media(Section):
 
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     """Worker processes; 0 is one per core."""
-    rtp_ports: Annotated[str, Field(check=_port_range)] = "20000-29999"
+    rtp_ports: str = "20000-29999"
     host: str = ""
     """Where RTP is bound. Empty: the SIP host."""
     advertised_address: str = ""
@@ -101,6 +98,17 @@ class Media(Section):
     """How long a worker keeps calls without a server."""
     runtime_dir: Path | None = None
     """Folder of the workers' sockets. Default: `run` in the data folder."""
+
+    @field_validator("rtp_ports")
+    @classmethod
+    def _is_port_range(cls, value: str) -> str:
+        match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", value.replace(" ", ""))
+        if match is None:
+            raise ValueError("expected LOW-HIGH, such as 20000-29999")
+        low, high = int(match[1]), int(match[2])
+        if not 1024 <= low < high <= 65535:
+            raise ValueError("expected 1024 <= LOW < HIGH <= 65535")
+        return f"{low}-{high}"
 
     @property
     def rtp_port_range(self) -> tuple[int, int]:
@@ -128,15 +136,23 @@ class Stream(Section):
     """How often a dropped stream is dialled again."""
     reconnect_max_ms: Annotated[int, Field(ge=0, le=6_000)] = 6_000
     """How long dialling again may take in all; 4 s with a fallback URL and no hold sound."""
-    hold: Annotated[str, Field(check=_http_url_or("silence", "tone"))] = "silence"
+    hold: str = "silence"
     """What the caller hears while the agent of a two-way stream is away: `silence`, `tone`, or a wav or mp3 URL."""
     hold_after_ms: Annotated[int, Field(ge=0, le=5_000)] = 1_000
     """How long the agent is away before the hold sound begins."""
-    fallback_url: Annotated[str, Field(check=_http_url_or(""))] = ""
+    fallback_url: str = ""
     """Where the document comes from that takes over when the agent of a two-way stream cannot be reached (again)."""
     fallback_method: Method = "POST"
     truth: bool = False
     """Whether every agent is told what was heard and dropped, not only those that ask with `ringback.truth=1`."""
+
+    @field_validator("hold", "fallback_url")
+    @classmethod
+    def _is_http_url(cls, value: str, info: ValidationInfo) -> str:
+        words = ("silence", "tone") if info.field_name == "hold" else ("",)
+        if value not in words and not re.match(r"https?://.", value):
+            raise ValueError(f"expected {', '.join(filter(None, (*words, 'an http or https URL')))}")
+        return value
 
 
 class Webhooks(Section):
@@ -238,7 +254,7 @@ class TrunkSection(Section):
     nat: Literal["auto", "always", "never"] = "auto"
     """Whether RTP may come from elsewhere than the SDP says."""
     priority: Annotated[int, Field(ge=0)] = 10
-    headers: Mapping[str, str] = MappingProxyType({})
+    headers: dict[str, str] = {}
 
 
 class AppSection(Section):
@@ -282,8 +298,8 @@ class Config(Section):
     default_app: str = ""
     """Name of the `[[app]]` that answers every number without an application of its own. Empty: none does."""
 
-    def check(self) -> None:
-        """Check that names stand once and that applications named exist."""
+    @model_validator(mode="after")
+    def _names_are_consistent(self) -> Config:
         names = [app.name for app in self.app]
         for kind, values in (
             ("app", names),
@@ -298,6 +314,7 @@ class Config(Section):
         ]:
             if wanted and wanted not in names:
                 raise ValueError(f"{user} names app {wanted!r}, expected one of: {', '.join(names) or 'none given'}")
+        return self
 
     @property
     def database_url(self) -> str:
@@ -320,6 +337,7 @@ _SHORTHANDS = {"auth_id": ("auth", "id"), "auth_token": ("auth", "token"), "auth
 _PLIVO_ALIASES = {"PLIVO_AUTH_ID": ("auth", "id"), "PLIVO_AUTH_TOKEN": ("auth", "token")}
 _NOT_SETTINGS = frozenset({"RINGBACK_URL", "RINGBACK_CONFIG"})
 _WEAK_TOKEN_CHARACTERS = 24
+MASK = "********"
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +370,7 @@ class Loaded:
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Return (dotted name, value, source) of every setting, secrets masked."""
-        shown = self.config.as_plain()
+        shown = json.loads(self.config.model_dump_json())
         return [(name, _as_text(value), self.sources.get(name, "default")) for name, value in _leaves(shown, ())]
 
 
@@ -395,10 +413,10 @@ def load(
             sources[name] = layer.where(name)
     if faults:
         raise ConfigFaults(faults)
-    problems: list[Problem] = []
-    config = read(Config, merged, problems)
-    if config is None:
-        raise ConfigFaults([_fault_of(problem, sources, layers) for problem in problems])
+    try:
+        config = Config.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigFaults([_fault_of(dict(entry), sources, layers) for entry in error.errors()]) from None
     if config.env == "production" and (refusals := _refused_in_production(config)):
         raise ConfigFaults(refusals)
     return Loaded(config, sources, path)
@@ -488,10 +506,10 @@ def _parsed(path: tuple[str, ...], text: str, name: str, faults: list[Fault]) ->
     model: type[Section] | None = Config
     annotation: object = None
     for part in path:
-        field = settings_of(model).get(part) if model else None
+        field = model.model_fields.get(part) if model else None
         annotation = field.annotation if field else None
-        model, _ = section_of(annotation)
-    if text.lstrip().startswith(("[", "{")) and (model or get_origin(annotation) in (tuple, Mapping)):
+        model, _ = _section_of(annotation)
+    if text.lstrip().startswith(("[", "{")) and (model or get_origin(annotation) in (tuple, dict)):
         try:
             return json.loads(text)
         except ValueError as error:
@@ -510,6 +528,15 @@ def _aliases(environment: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
+def _section_of(annotation: object) -> tuple[type[Section] | None, bool]:
+    """Return the section class behind an annotation and whether it is a list of them."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation, False
+    if get_origin(annotation) is tuple:
+        return _section_of(get_args(annotation)[0])[0], True
+    return None, False
+
+
 def _checked(
     model: type[Section], raw: Mapping[str, Any], path: tuple[str, ...], layer: _Layer, faults: list[Fault]
 ) -> dict[str, Any]:
@@ -517,16 +544,16 @@ def _checked(
     values: dict[str, Any] = {}
     for key, value in raw.items():
         here = (*path, key)
-        field = settings_of(model).get(key)
+        field = model.model_fields.get(key)
         if field is None:
-            secret = settings_of(model).get(key.removesuffix("_file"))
+            secret = model.model_fields.get(key.removesuffix("_file"))
             if key.endswith("_file") and secret is not None and secret.annotation is SecretStr:
                 where = layer.where(".".join(here))
                 values[key.removesuffix("_file")] = _secret(layer.folder / str(value), where, faults)
             else:
                 faults.append(_unknown(model, here, value, layer))
             continue
-        inner, many = section_of(field.annotation)
+        inner, many = _section_of(field.annotation)
         if inner and many and isinstance(value, list):
             values[key] = [
                 _checked(inner, entry, (*here, str(index)), layer, faults) if isinstance(entry, dict) else entry
@@ -548,8 +575,8 @@ def _secret(path: Path, where: str, faults: list[Fault]) -> str:
 
 
 def _unknown(model: type[Section], path: tuple[str, ...], value: object, layer: _Layer) -> Fault:
-    near = difflib.get_close_matches(path[-1], settings_of(model), n=1, cutoff=0.5)
-    fix = f"did you mean {near[0]}?" if near else f"known here: {', '.join(settings_of(model))}"
+    near = difflib.get_close_matches(path[-1], model.model_fields, n=1, cutoff=0.5)
+    fix = f"did you mean {near[0]}?" if near else f"known here: {', '.join(model.model_fields)}"
     full = _leaves(value, path)[0][0] if isinstance(value, dict) and value else ".".join(path)
     return Fault(layer.where(full), f"unknown setting {'.'.join(path)}", fix)
 
@@ -585,13 +612,14 @@ def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _fault_of(problem: Problem, sources: Mapping[str, str], layers: list[_Layer]) -> Fault:
-    dotted = ".".join(problem.path)
+def _fault_of(entry: Mapping[str, Any], sources: Mapping[str, str], layers: list[_Layer]) -> Fault:
+    dotted = ".".join(str(part) for part in entry["loc"])
     where = next((sources[name] for name in _shortenings(dotted) if name in sources), "")
     if where.startswith(layers[2].name):
         where = layers[2].where(dotted)
-    what = f"{dotted}: {problem.what}" if dotted else problem.what
-    return Fault(where, what, "see `ringback config schema`" if dotted else "")
+    reason = str(entry["msg"]).removeprefix("Value error, ")
+    reason = reason[:1].lower() + reason[1:]
+    return Fault(where, f"{dotted}: {reason}" if dotted else reason, "see `ringback config schema`" if dotted else "")
 
 
 def _refused_in_production(config: Config) -> list[Fault]:

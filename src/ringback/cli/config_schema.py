@@ -15,7 +15,6 @@ def config_schema(*, json: bool = True) -> int:
     from json import dumps
 
     from ringback.config import Config
-    from ringback.sections import json_schema
 
-    write_result(dumps(json_schema(Config), indent=2))
+    write_result(dumps(Config.model_json_schema(), indent=2))
     return ExitCode.DONE

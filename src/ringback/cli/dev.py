@@ -89,11 +89,13 @@ def _with_ports(loaded: Loaded, folder: Path) -> tuple[Config, list[str]]:
         if wanted not in (0, ports[name]):
             remarks.append(f"port {wanted} is in use, so {name.upper()} listens on {ports[name]}")
     token = config.auth.token.get_secret_value() or kept_token(folder)
-    updated = config.updated(
-        data_dir=folder,
-        http=config.http.updated(port=ports["http"]),
-        sip=config.sip.updated(port=ports["sip"]),
-        auth=config.auth.updated(token=type(config.auth.token)(token)),
+    updated = config.model_copy(
+        update={
+            "data_dir": folder,
+            "http": config.http.model_copy(update={"port": ports["http"]}),
+            "sip": config.sip.model_copy(update={"port": ports["sip"]}),
+            "auth": config.auth.model_copy(update={"token": type(config.auth.token)(token)}),
+        }
     )
     return updated, remarks
 
@@ -109,7 +111,7 @@ def _with_built_ins(config: Config, agent: EchoAgent, answer_url: str) -> Config
     if answer_url:
         apps.append(AppSection(name=_ANSWER_APP, answer_url=answer_url))
         default_app = _ANSWER_APP
-    return config.updated(app=tuple(apps), number=tuple(numbers), default_app=default_app)
+    return config.model_copy(update={"app": tuple(apps), "number": tuple(numbers), "default_app": default_app})
 
 
 def _serve(config: Config, folder: Path, agent: EchoAgent, remarks: list[str]) -> int:

@@ -24,4 +24,4 @@ def up(*, config: Path | None = None) -> int:
         kinds = (socket.SOCK_DGRAM, socket.SOCK_STREAM) if settings.sip.tcp else (socket.SOCK_DGRAM,)
         choose_port(settings.http.host, settings.http.port, [socket.SOCK_STREAM], explicit=True, flag="http.port")
         choose_port(settings.sip.host, settings.sip.port, kinds, explicit=True, flag="sip.port")
-        return serve(settings.updated(data_dir=folder))
+        return serve(settings.model_copy(update={"data_dir": folder}))
