@@ -140,25 +140,6 @@ def test_create_refuses_machine_detection_by_name(api: ApiServer, client: plivo.
     assert api.calls.made == []
 
 
-def test_asynchronous_create_answers_at_once_and_sends_the_result(api: ApiServer, client: plivo.RestClient) -> None:
-    answer = client.calls.create(
-        "14151234567", "14157654321", ANSWER_URL, callback_url="https://h.example/done", callback_method="GET"
-    )
-    assert answer.message == "async api spawned"
-    api.in_loop(api.app.state.context.replies.close)
-    ((url, method, params),) = api.callbacks.delivered
-    assert (url, method) == ("https://h.example/done", "GET")
-    assert '"message":"call fired"' in params["response"]
-    assert str(next(iter(api.calls.live))) in params["response"]
-
-
-def test_asynchronous_create_sends_errors_too(api: ApiServer, client: plivo.RestClient) -> None:
-    api.calls.failure = ValueError("broken")
-    client.calls.create("14151234567", "14157654321", ANSWER_URL, callback_url="https://h.example/done")
-    api.in_loop(api.app.state.context.replies.close)
-    assert '"error":"internal error' in api.callbacks.delivered[0][2]["response"]
-
-
 def test_failure_after_a_side_effect_is_not_repeated_by_the_sdk(api: ApiServer, client: plivo.RestClient) -> None:
     api.calls.failure = ValueError("the database vanished")
     with pytest.raises(InvalidRequestError, match="may have taken effect"):

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ringback import clock
 from ringback.api import accounts, applications, call_streams, calls, errors, numbers, requests
 from ringback.api.admin import events, health, webhooks
+from ringback.api.async_requests import AsyncRequests
 from ringback.api.limits import FailureLimit, RequestLimit
 from ringback.api.methods import KnownMethods
 from ringback.api.replies import AsyncReplies
@@ -62,6 +63,7 @@ def build_api(services: Services) -> FastAPI:
     for _, router in own_routers:
         app.include_router(router)
     errors.install(app)
+    app.add_middleware(AsyncRequests)
     app.add_middleware(OneSpelling)
     return app
 

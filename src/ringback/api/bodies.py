@@ -27,7 +27,12 @@ async def read_body(request: Request) -> Mapping[str, object]:
         InvalidParameter: the body is neither a JSON object nor a form.
     """
     data = await _read_bytes(request, context_of(request).services.settings.body_max_bytes)
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return parse_body(data, request.headers.get("content-type", ""))
+
+
+def parse_body(data: bytes, content_type: str) -> Mapping[str, object]:
+    """Return the parameters in a body; raises as `read_body` does."""
+    content_type = content_type.partition(";")[0].strip().lower()
     if content_type.startswith("multipart/"):
         raise UnsupportedBody("multipart bodies are not read", hint="send JSON or application/x-www-form-urlencoded")
     if not data.strip():

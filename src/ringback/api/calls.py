@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fastapi import APIRouter, Request, Response
 
 from ringback.accounts.account import Account
@@ -14,8 +12,8 @@ from ringback.api.forms import Form, described_body, described_query
 from ringback.api.paging import read_page
 from ringback.api.replies import read_callback
 from ringback.api.responses import account_time, no_content, reply, session_time
-from ringback.api.services import Services, ServicesOf, context_of
-from ringback.calls.views import CallRecord, LiveCallView, LiveStatus, MakeCall
+from ringback.api.services import ServicesOf
+from ringback.calls.views import CallRecord, LiveCallView, LiveStatus
 from ringback.errors import NotFound
 from ringback.ids import CallUuid
 
@@ -46,10 +44,9 @@ async def make_call(request: Request, account: CurrentAccount, services: Service
     With several destinations `request_uuid` is a list in their order. A call that must wait for its turn is answered
     `call queued`; several calls always wait in the queue.
     """
-    form = Form(await read_body(request))
-    wanted, target = read_make_calls(form), read_callback(form)
-    work = _make_calls(services, account, wanted)
-    return await work if target is None else context_of(request).replies.spawn(request, account, target, work)
+    made = await services.calls.make_calls(account, read_make_calls(Form(await read_body(request))))
+    uuids = made.request_uuids
+    return reply(201, {"message": made.message, "request_uuid": uuids[0] if len(uuids) == 1 else list(uuids)})
 
 
 @router.get(
@@ -165,9 +162,3 @@ def live_object(view: LiveCallView) -> dict[str, object]:
         "stir_verification": view.stir_verification,
         "to": view.to_number,
     }
-
-
-async def _make_calls(services: Services, account: Account, wanted: Sequence[MakeCall]) -> Response:
-    made = await services.calls.make_calls(account, wanted)
-    uuids = made.request_uuids
-    return reply(201, {"message": made.message, "request_uuid": uuids[0] if len(uuids) == 1 else list(uuids)})

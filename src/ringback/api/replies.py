@@ -7,8 +7,10 @@ import logging
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 
+import msgspec
 from fastapi import Request, Response
 
+from ringback import ids
 from ringback.accounts.account import Account
 from ringback.api.errors import answer_failure
 from ringback.api.forms import Form
@@ -53,25 +55,40 @@ class AsyncReplies:
         if len(self._running) >= self._limit:
             work.close()
             raise LimitReached(f"{self._limit} asynchronous requests are under way")
-        task = asyncio.create_task(self._run(request, account, target, work), name="async-api-request")
+        api_id = ids.new_uuid()
+        task = asyncio.create_task(self._run(request, account, target, work, api_id), name="async-api-request")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return reply(202, {"message": "async api spawned"})
+        return reply(202, {"message": "async api spawned", "api_id": api_id})
 
     async def close(self) -> None:
         """Wait for the requests that are under way."""
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _run(
-        self, request: Request, account: Account, target: CallbackTarget, work: Coroutine[object, object, Response]
+        self,
+        request: Request,
+        account: Account,
+        target: CallbackTarget,
+        work: Coroutine[object, object, Response],
+        api_id: str,
     ) -> None:
         try:
             response = await work
         except Exception as error:
             response = await answer_failure(request, error)
         # One form field holding JSON is all that public sources say of this callback (specification section 8, 51).
-        params: Mapping[str, str] = {"response": bytes(response.body).decode()}
+        params: Mapping[str, str] = {"response": _result(bytes(response.body), api_id)}
         try:
             await self._callbacks.deliver(account, target.url, target.method, params)
         except RingbackError as error:
             _logger.warning("result of an asynchronous request not delivered", extra={"code": error.code})
+
+
+def _result(body: bytes, api_id: str) -> str:
+    """Return an answer as JSON with the `api_id` of the request that asked for it, so that the two can be matched."""
+    try:
+        answer = msgspec.json.decode(body) if body else {}
+    except msgspec.DecodeError:
+        return body.decode(errors="replace")
+    return msgspec.json.encode({**answer, "api_id": api_id} if isinstance(answer, dict) else answer).decode()
