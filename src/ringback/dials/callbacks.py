@@ -1,0 +1,72 @@
+"""The parameters that a dial adds to its callbacks. Pure.
+
+Spec: wire spec 6.9; `Event` is ours: the public documents name none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ringback.dials.spec import DialAction, DialOutcome
+
+_STATUS_OF_ACTION = {
+    DialAction.ANSWER: "answer",
+    DialAction.CONNECTED: "connected",
+    DialAction.DIGITS: "connected",
+    DialAction.HANGUP: "hangup",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PartyFacts:
+    """A party as its callbacks describe it; the last five with the hang-up only."""
+
+    call_uuid: str
+    from_number: str
+    to_number: str
+    duration_s: int = 0
+    bill_duration_s: int = 0
+    cause: str = ""
+    cause_name: str = ""
+    cause_code: int = 0
+    source: str = ""
+
+
+def action_params(outcome: DialOutcome, a_leg_uuid: str, b_leg_uuid: str) -> dict[str, str]:
+    """Return what the action URL is told besides the base set; `b_leg_uuid` is empty when nobody was joined."""
+    return {
+        "DialStatus": outcome.status.value,
+        "DialRingStatus": "true" if outcome.has_rung else "false",
+        "DialHangupCause": outcome.cause,
+        "DialALegUUID": a_leg_uuid,
+        "DialBLegUUID": b_leg_uuid,
+    }
+
+
+def event_params(
+    action: DialAction, a_leg_uuid: str, party: PartyFacts, digits: str = "", *, is_by_caller: bool = False
+) -> dict[str, str]:
+    """Return what the callback URL is told of one party besides the base set."""
+    params = {
+        "Event": f"Dial{action.value.capitalize()}",
+        "DialAction": action.value,
+        "DialBLegStatus": _STATUS_OF_ACTION[action],
+        "DialALegUUID": a_leg_uuid,
+        "DialBLegUUID": party.call_uuid,
+        "DialBLegFrom": party.from_number,
+        "DialBLegTo": party.to_number,
+        "STIRVerification": "Not Applicable",
+    }
+    if action is DialAction.DIGITS:
+        params["DialDigitsMatch"] = digits
+        params["DialDigitsPressedBy"] = "ALeg" if is_by_caller else "BLeg"
+    if action is DialAction.HANGUP:
+        params |= {
+            "DialBLegDuration": str(party.duration_s),
+            "DialBLegBillDuration": str(party.bill_duration_s),
+            "DialBLegHangupCause": party.cause,
+            "DialBLegHangupCauseName": party.cause_name,
+            "DialBLegHangupCauseCode": str(party.cause_code),
+            "DialBLegHangupSource": party.source,
+        }
+    return params
