@@ -24,6 +24,8 @@ from ringback.callflow.port import FirstRequest, FlowServices
 from ringback.calls.live import LiveCall
 from ringback.calls.service import CallService, CallSettings, StreamRoom
 from ringback.config import AppSection, Config, TrunkSection
+from ringback.dials.run import Prompt
+from ringback.dials.service import DialService
 from ringback.egress.download import MediaCache, MediaSettings
 from ringback.egress.http import HttpClient, HttpSettings
 from ringback.egress.own_addresses import own_addresses
@@ -319,6 +321,13 @@ class Node:
             wake_outbox=self.outbox.wake,
             fetch_audio=self.media_files.fetch,
         )
+        self.dials = DialService(
+            self.database,
+            self.calls,
+            self._start_prompt,
+            config.data_dir / "sounds",
+            wake_outbox=self.outbox.wake,
+        )
         self.flows = CallFlows(
             FlowServices(
                 documents=self.documents,
@@ -326,6 +335,7 @@ class Node:
                 streams=self.streams,
                 timeline=self.timeline,
                 callbacks=_Callbacks(self.database, self.outbox.wake),
+                dials=self.dials,
             )
         )
         self.legs.on_incoming = self.calls.incoming
@@ -339,6 +349,9 @@ class Node:
         schemes = ("wss",) if self.config.stream.allow_insecure == "never" else ("wss", "ws")
         _, addresses = await resolve_url(self.resolver, url, schemes)
         return addresses
+
+    def _start_prompt(self, call: LiveCall, url: str, *, repeats: bool, on_end: Callable[[], None]) -> Prompt:
+        return self.flows.start_prompt(call, url, repeats=repeats, on_end=on_end)
 
     def _start_flow(self, call: LiveCall) -> None:
         terms = call.terms

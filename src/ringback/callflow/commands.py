@@ -8,6 +8,7 @@ from enum import Enum
 
 from ringback.callflow.events import Timer
 from ringback.calls.hangup import HangupSource
+from ringback.dials.spec import DialSpec
 from ringback.ids import StreamId
 from ringback.media.control.values import StreamEnd
 from ringback.streams.spec import StreamSpec
@@ -20,6 +21,8 @@ class DocumentKind(Enum):
     ACTION = "action"
     TRANSFER = "transfer"
     REDIRECT = "redirect"
+    PROMPT = "prompt"
+    """Sounds beside the call's document; its end or fault does not end the call."""
 
 
 class SipReject(Enum):
@@ -78,6 +81,18 @@ class StopStream:
 
     stream_id: StreamId
     reason: StreamEnd
+
+
+@dataclass(frozen=True, slots=True)
+class StartDial:
+    """Ring parties and join the first that answers; resumed by `DialFinished` or `DialRefused`."""
+
+    spec: DialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class StopDial:
+    """End the dial with every party that it still has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +216,8 @@ Command = (
     | StopPlay
     | StartStream
     | StopStream
+    | StartDial
+    | StopDial
     | SetTimer
     | StopTimer
     | ScheduleHangup

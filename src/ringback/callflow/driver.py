@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, assert_never
@@ -22,6 +22,8 @@ from ringback.callflow.commands import Command, DocumentKind
 from ringback.callflow.document import InvalidDocument, parse_document
 from ringback.callflow.elements.registry import Program, bind
 from ringback.callflow.events import (
+    DialFinished,
+    DialRefused,
     DigitPressed,
     DigitsRefused,
     DigitsSent,
@@ -35,7 +37,10 @@ from ringback.callflow.events import (
 )
 from ringback.callflow.interpreter import Interpreter
 from ringback.callflow.port import FirstRequest, FlowCall, FlowServices
+from ringback.callflow.prompt import ELEMENTS, Once, RunningPrompt
 from ringback.calls.hangup import Code, HangupSource
+from ringback.calls.live import LiveCall
+from ringback.dials.spec import DialSpec
 from ringback.errors import Bug, RingbackError
 from ringback.ids import CallUuid, PlayId, StreamId
 from ringback.machine import SECOND
@@ -60,6 +65,7 @@ _CALLBACK_KINDS: Mapping[DocumentKind, CallbackKind] = MappingProxyType(
         DocumentKind.ACTION: CallbackKind.ACTION,
         DocumentKind.TRANSFER: CallbackKind.TRANSFER,
         DocumentKind.REDIRECT: CallbackKind.REDIRECT,
+        DocumentKind.PROMPT: CallbackKind.PROMPT,
     }
 )
 _INVALID_XML: Mapping[DocumentKind, Code] = MappingProxyType(
@@ -68,6 +74,7 @@ _INVALID_XML: Mapping[DocumentKind, Code] = MappingProxyType(
         DocumentKind.ACTION: Code.ACTION_XML,
         DocumentKind.TRANSFER: Code.TRANSFER_XML,
         DocumentKind.REDIRECT: Code.REDIRECT_XML,
+        DocumentKind.PROMPT: Code.ANSWER_XML,
     }
 )
 
@@ -93,6 +100,17 @@ class CallFlows:
         task = asyncio.create_task(flow.run(), name=f"flow {call.call_uuid}")
         self._tasks[task] = call.call_uuid
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
+
+    def start_prompt(self, call: LiveCall, url: str, *, repeats: bool, on_end: Callable[[], None]) -> RunningPrompt:
+        """Play the document at `url` to a call beside its own document, and return at once."""
+        services = replace(self._services, documents=Once(self._services.documents))
+        first = FirstRequest(url, is_prompt=True)
+        prompt = RunningPrompt(
+            call, lambda flow_call: _Flow(services, flow_call, first), repeats=repeats, on_end=on_end
+        )
+        self._tasks[prompt.task] = call.call_uuid
+        prompt.task.add_done_callback(lambda done: self._tasks.pop(done, None))
+        return prompt
 
     async def join(self) -> None:
         """Return when every flow that runs now has ended by itself."""
@@ -186,6 +204,10 @@ class _Flow:
         self._is_hung_up = True
         self._interrupt()
 
+    def stop(self) -> None:
+        """End the documents and what they play; the call goes on."""
+        self._interrupt()
+
     # The task.
 
     async def run(self) -> None:
@@ -207,7 +229,7 @@ class _Flow:
     async def _run_documents(self) -> None:
         first = self._first
         wanted: _Wanted | None = _Wanted(
-            DocumentKind.TRANSFER if first.is_transfer else DocumentKind.ANSWER,
+            _kind_of(first),
             first.url,
             first.method,
             fallback_url=first.fallback_url,
@@ -244,7 +266,7 @@ class _Flow:
             fallback = self._callback(CallbackKind.FALLBACK, wanted.fallback_url, wanted.fallback_method, wanted.params)
         try:
             fetched = await self._unless_interrupted(self._services.documents.fetch(callback, fallback))
-            return self._parse(fetched)
+            return self._parse(fetched, ELEMENTS if kind is DocumentKind.PROMPT else None)
         except UnreachableUrl as error:
             await self._end(error.cause_code, HangupSource.ERROR, str(error))
         except (UnusableReply, InvalidDocument) as error:
@@ -253,8 +275,8 @@ class _Flow:
             await self._end(_INVALID_XML[kind], HangupSource.ERROR, str(error))
         raise Bug("a call was ended and its flow went on")
 
-    def _parse(self, fetched: FetchedDocument) -> Program:
-        program = bind(parse_document(fetched.body))
+    def _parse(self, fetched: FetchedDocument, allowed: frozenset[str] | None) -> Program:
+        program = bind(parse_document(fetched.body), allowed)
         fields = {"phase": "loaded", "name": "Response", "url": fetched.url, "elements": len(program.steps)}
         self._services.timeline.record(self._call.call_uuid, "element", fields)
         return program
@@ -350,6 +372,10 @@ class _Flow:
                 await self._quietly(
                     self._services.callbacks.send(self._callback(_CALLBACK_OF[kind], url, method, params, is_private))
                 )
+            case commands.StartDial(spec):
+                return self._start_dial(spec)
+            case commands.StopDial():
+                await self._quietly(self._services.dials.stop(self._call.call_uuid))
             case commands.ScheduleHangup(after_ms):
                 self._schedule_hangup(after_ms)
             case commands.Note(text, element, line, is_warning):
@@ -394,6 +420,18 @@ class _Flow:
             self._play_id = await self._call.play(path, loops)
         except RingbackError as error:
             return (PlayRefused(str(error)),)
+        return ()
+
+    def _start_dial(self, spec: DialSpec) -> tuple[Event, ...]:
+        a_leg_uuid = self._call.call_uuid
+        try:
+            self._services.dials.start(
+                a_leg_uuid,
+                spec,
+                lambda outcome, b_leg_uuid: self._queue(DialFinished(outcome, a_leg_uuid, b_leg_uuid)),
+            )
+        except RingbackError as error:
+            return (DialRefused(str(error)),)
         return ()
 
     async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
@@ -469,6 +507,12 @@ class _Flow:
 
 async def _path_of(sound: commands.Sound) -> str:
     return str(_SOUNDS / f"{sound.value}.wav")
+
+
+def _kind_of(first: FirstRequest) -> DocumentKind:
+    if first.is_prompt:
+        return DocumentKind.PROMPT
+    return DocumentKind.TRANSFER if first.is_transfer else DocumentKind.ANSWER
 
 
 class _CallOver(Exception):

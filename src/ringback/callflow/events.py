@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ringback.ids import StreamId
+from ringback.dials.spec import DialOutcome
+from ringback.ids import CallUuid, StreamId
 from ringback.media.control.values import PlayEnd, StreamEnd
 
 
@@ -79,6 +80,22 @@ class StreamFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class DialFinished:
+    """The dial of the last `StartDial` is over; `b_leg_uuid` is empty when nobody was joined."""
+
+    outcome: DialOutcome
+    a_leg_uuid: CallUuid
+    b_leg_uuid: CallUuid
+
+
+@dataclass(frozen=True, slots=True)
+class DialRefused:
+    """The dial of the last `StartDial` could not begin; the document goes on."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer set by `SetTimer` is due."""
 
@@ -86,7 +103,9 @@ class TimerFired:
 
 
 Event = (
-    DigitPressed
+    DialFinished
+    | DialRefused
+    | DigitPressed
     | DigitsRefused
     | DigitsSent
     | PlayFinished

@@ -5,10 +5,13 @@ The call reports by calling methods with plain values, so that `calls` and `stre
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ringback.calls.hangup import HangupSource
+from ringback.dials.spec import DialOutcome, DialSpec
+from ringback.errors import NotAllowed
 from ringback.ids import CallUuid, PlayId, StreamId
 from ringback.media.control.values import PlayEnd, StreamEnd
 from ringback.streams.spec import StreamSpec
@@ -141,6 +144,31 @@ class FlowStreams(Protocol):
         """Stop a stream; does nothing when it is over."""
 
 
+class FlowDials(Protocol):
+    """Dialling as the call flow needs it; `dials.service.DialService` has it."""
+
+    def start(self, call_uuid: CallUuid, spec: DialSpec, on_end: Callable[[DialOutcome, CallUuid], None]) -> None:
+        """Dial for an answered call and return at once; `on_end` gets the outcome and the winner's call, or "".
+
+        Raises:
+            RingbackError: the call is gone.
+        """
+
+    async def stop(self, call_uuid: CallUuid) -> None:
+        """End the call's dial; return when the call's audio is its own again."""
+
+
+class NoDials:
+    """A `FlowDials` that refuses, for flows without a telephone network."""
+
+    def start(self, call_uuid: CallUuid, spec: DialSpec, on_end: Callable[[DialOutcome, CallUuid], None]) -> None:
+        """Refuse."""
+        raise NotAllowed("nothing can be dialled here")
+
+    async def stop(self, call_uuid: CallUuid) -> None:
+        """Find nothing to stop."""
+
+
 class DocumentSource(Protocol):
     """Fetches documents; `webhooks.fetcher.WebhookFetcher` is one."""
 
@@ -191,6 +219,8 @@ class FirstRequest:
     fallback_method: str = "POST"
     is_transfer: bool = False
     """The call runs no document yet and a transfer gives it one (hang-up codes 7013, 8013)."""
+    is_prompt: bool = False
+    """It is a document of sounds beside the call's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +248,4 @@ class FlowServices:
     timeline: EventSink
     settings: FlowSettings = field(default_factory=FlowSettings)
     callbacks: CallbackPort = field(default_factory=NoCallbacks)
+    dials: FlowDials = field(default_factory=NoDials)

@@ -204,6 +204,10 @@ class LiveCall:
     bridge: CallBridge | None = None
     """What joins this call with another one; set while it does."""
     watchers: list[CallWatcher] = field(default_factory=list)
+    on_bridged: list[Callable[[LiveCall], None]] = field(default_factory=list)
+    """Called with the other call whenever this one is joined with another by `<Dial>`."""
+    side_listeners: list[CallListener] = field(default_factory=list)
+    """Who plays to the call beside its document: told of playbacks and of the end only."""
     _listener: CallListener | None = None
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -518,6 +522,8 @@ class LiveCall:
                     played_ms=event.played_ms,
                     detail=event.detail,
                 )
+                for listener in tuple(self.side_listeners):
+                    listener.play_ended(event.play_id, event.reason, event.detail)
                 if self._listener is not None:
                     self._listener.play_ended(event.play_id, event.reason, event.detail)
             case DigitsSent():
@@ -573,6 +579,8 @@ class LiveCall:
         self.keeper.streams_gone(self)
         for watcher in tuple(self.watchers):
             watcher.call_ended(self)
+        for listener in tuple(self.side_listeners):
+            listener.hung_up()
         if self._listener is not None:
             self._listener.hung_up()
         self.spawn(self._finish())

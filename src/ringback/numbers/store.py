@@ -10,25 +10,13 @@ from ringback import clock
 from ringback.accounts.store import find_application, find_default_application
 from ringback.errors import InvalidParameter, NotFound
 from ringback.ids import AccountId, AppId
+from ringback.numbers.digits import DIGITS_MAX as DIGITS_MAX
+from ringback.numbers.digits import DIGITS_MIN as DIGITS_MIN
+from ringback.numbers.digits import normalised as normalised
 from ringback.numbers.models import NumberRow, PhoneNumber
 from ringback.storage.database import Session
 
-DIGITS_MIN = 3
-DIGITS_MAX = 20
 _CHANGEABLE = frozenset({"alias", "carrier", "region", "number_type"})
-
-
-def normalised(text: str) -> str | None:
-    """Return a phone number as digits without `+`, or `None` when `text` is none.
-
-    Spaces, dots, dashes, slashes and brackets between the digits are accepted.
-    """
-    digits = text.strip().removeprefix("+").translate(_PUNCTUATION)
-    is_number = digits.isascii() and digits.isdigit() and DIGITS_MIN <= len(digits) <= DIGITS_MAX
-    return digits if is_number else None
-
-
-_PUNCTUATION = {ord(sign): None for sign in " .-/()\u00a0"}
 
 
 def ensure_number(session: Session, number: str, account_id: AccountId, app_id: AppId | None) -> PhoneNumber:

@@ -34,6 +34,9 @@ class CallbackKind(Enum):
     HANGUP = "hangup"
     STREAM_STATUS = "stream-status"
     INTERIM_SPEECH = "interim-speech"
+    DIAL = "dial"
+    PROMPT = "prompt"
+    """Music and sounds of `<Dial>`."""
 
 
 @dataclass(frozen=True, slots=True)

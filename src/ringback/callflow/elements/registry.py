@@ -14,6 +14,7 @@ from ringback.callflow.commands import Note
 from ringback.callflow.document import Node
 from ringback.callflow.elements.base import Bound as Bound
 from ringback.callflow.elements.base import Element, Reader
+from ringback.callflow.elements.dial import Dial
 from ringback.callflow.elements.dtmf import Dtmf
 from ringback.callflow.elements.get_digits import GetDigits
 from ringback.callflow.elements.hangup import Hangup
@@ -26,6 +27,7 @@ from ringback.callflow.elements.wait import Wait
 
 _READERS: Mapping[str, Callable[[Reader], Element]] = MappingProxyType(
     {
+        Dial.TAG: Dial.from_xml,
         Dtmf.TAG: Dtmf.from_xml,
         GetDigits.TAG: GetDigits.from_xml,
         Hangup.TAG: Hangup.from_xml,
@@ -38,7 +40,10 @@ _READERS: Mapping[str, Callable[[Reader], Element]] = MappingProxyType(
     }
 )
 _ATTRIBUTES: Mapping[str, frozenset[str]] = MappingProxyType(
-    {kind.TAG: kind.ATTRIBUTES for kind in (Dtmf, GetDigits, Hangup, Message, Play, PreAnswer, Redirect, Stream, Wait)}
+    {
+        kind.TAG: kind.ATTRIBUTES
+        for kind in (Dial, Dtmf, GetDigits, Hangup, Message, Play, PreAnswer, Redirect, Stream, Wait)
+    }
 )
 _PROMPTS = frozenset({"Speak", "Play", "Wait"})
 NESTED: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -48,14 +53,13 @@ NESTED: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """Elements that may stand inside another and are run by it (`Reader.nested`); wire spec 6.1."""
-OWN_CHILDREN: frozenset[str] = frozenset()
+OWN_CHILDREN: frozenset[str] = frozenset({Dial.TAG})
 """Elements that read what is inside them by themselves (`Reader.node.children`)."""
 
 SUPPORTED = frozenset(_READERS)
 NOT_YET_SUPPORTED = frozenset(
     {
         "Conference",
-        "Dial",
         "GetInput",
         "MultiPartyCall",
         "Record",
@@ -76,8 +80,9 @@ class Program:
     notes: tuple[Note, ...]
 
 
-def bind(root: Node) -> Program:
-    """Return the document's elements in order, all checked before the first one runs.
+def bind(root: Node, allowed: frozenset[str] | None = None) -> Program:
+    """Return the document's elements in order, all checked before the first one runs; those that are not `allowed`
+    here are left out with a note.
 
     Raises:
         InvalidDocument: a known element has an illegal value.
@@ -89,7 +94,10 @@ def bind(root: Node) -> Program:
     if root.text:
         notes.append(Note(f"text directly inside <{root.tag}> is ignored", root.tag, root.line))
     for node in root.children:
-        steps += _bind(node, notes)
+        if allowed is not None and node.tag in SUPPORTED - allowed:
+            notes.append(Note(f"<{node.tag}> makes no sound and is skipped here", node.tag, node.line))
+        else:
+            steps += _bind(node, notes)
     if len(notes) > _NOTES_MAX:
         left_out = len(notes) - _NOTES_MAX
         notes = [*notes[:_NOTES_MAX], Note(f"{left_out} further notes left out", root.tag, root.line)]
