@@ -21,7 +21,8 @@ from ringback.media.codecs.convert import L16_8K, L16_16K, ULAW_8K
 from ringback.media.control.commands import SetRemote
 from ringback.media.control.values import Address, AudioFormat, Codec, Track
 from ringback.media.rtp.packet import RtpPacket
-from ringback.media.session import Datagram, MediaSession, MediaSettings
+from ringback.media.session import Datagram, MediaSession
+from ringback.media.settings import MediaSettings
 from ringback.media.stream.session import StreamSession, StreamSettings
 
 SLOT_NS = 20_000_000

@@ -20,7 +20,7 @@ from ringback.media.codecs.convert import AGENT_RATES_HZ, STREAM_FORMATS, ULAW_8
 from ringback.media.control.commands import OpenStream
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import Address, Track
-from ringback.media.session import MediaSettings
+from ringback.media.settings import MediaSettings
 from ringback.media.stream import messages
 from ringback.media.stream import session as stream_session
 from ringback.media.stream.session import StreamSettings
@@ -109,6 +109,9 @@ def test_examples_to_the_agent_are_accepted_by_the_official_client() -> None:
             TypeAdapter(model).validate_python(message)
 
 
+TOLD_REASONS = {"UPLINK_DROPPED", "ANSWERS_DROPPED", "BINARY_IGNORED", "DELAY_CUT", "PACKETS_LATE"}
+
+
 def asking_conversation() -> list[dict[str, Any]]:
     """Return what the page's agent that asked for the truth is told by the code."""
     leg = Leg(stream=stream_settings(extra_headers="tenant=7,ringback.truth=1"))
@@ -125,6 +128,8 @@ def asking_conversation() -> list[dict[str, Any]]:
     leg.slots(150)
     leg.command({"event": "clearAudio"})
     leg.command({"event": "queryAudio"})
+    leg.stream.feed_binary(Instant(leg.now))
+    leg.collect()
     told = [message for message in leg.heard if message["event"] != "media"]
     for number, message in enumerate(told, start=1):
         # Left out of the page: the audio between.
@@ -140,7 +145,9 @@ def test_examples_to_an_agent_that_asks_are_what_is_sent() -> None:
         if model is not None:
             TypeAdapter(model).validate_python(message)
     members = [name for cells in rows("What the caller heard") for name in re.findall(r"`(\w+)`", cells[0])]
-    assert members == list(documented[-1]["audio"])
+    assert members == list(documented[-2]["audio"])
+    reasons = {code(cells[0]) for cells in rows("What was dropped")}
+    assert reasons == {value for name, value in vars(stream_session).items() if name in TOLD_REASONS}
 
 
 def test_each_message_has_its_heading() -> None:

@@ -17,7 +17,8 @@ from ringback.media.codecs.convert import ULAW_8K
 from ringback.media.control.commands import SetRemote
 from ringback.media.control.values import Address, AudioFormat, Codec, LatchPolicy, MediaDirection, Track
 from ringback.media.rtp.packet import RtpPacket, parse_rtp
-from ringback.media.session import Datagram, MediaSession, MediaSettings
+from ringback.media.session import Datagram, MediaSession
+from ringback.media.settings import MediaSettings
 from ringback.media.stream.session import StreamSession, StreamSettings
 
 unhurried = hypothesis_settings(deadline=None)

@@ -550,6 +550,11 @@ class LiveCall:
                     refused_packets=event.refused_packets,
                     concealed_ms=event.concealed_ms,
                     jitter_us=event.jitter_us,
+                    late_packets=event.late_packets,
+                    duplicate_packets=event.duplicate_packets,
+                    unusable_packets=event.unusable_packets,
+                    playout_gaps=event.playout_gaps,
+                    playout_cut_ms=event.playout_cut_ms,
                 )
             case SessionOpened() | RemoteSet() | SessionStats():
                 # The leg acts on the first two; statistics feed the metrics in the pool.

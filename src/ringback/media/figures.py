@@ -49,7 +49,14 @@ def stats_of(session_id: SessionId, receiver: Receiver, sender: RtpSender, playo
 
 
 def totals_of(
-    session_id: SessionId, reason: SessionEnd, receiver: Receiver, sender: RtpSender, *, refused: int
+    session_id: SessionId,
+    reason: SessionEnd,
+    receiver: Receiver,
+    sender: RtpSender,
+    playout: Playout,
+    *,
+    malformed: int,
+    refused: int,
 ) -> SessionClosed:
     """Return the last event of a session."""
     return SessionClosed(
@@ -61,4 +68,9 @@ def totals_of(
         refused_packets=refused,
         concealed_ms=receiver.concealed_samples // SAMPLES_PER_MS,
         jitter_us=receiver.jitter_us,
+        late_packets=receiver.late,
+        duplicate_packets=receiver.duplicates,
+        unusable_packets=receiver.unusable + malformed,
+        playout_gaps=playout.gaps,
+        playout_cut_ms=playout.trimmed_samples // SAMPLES_PER_MS,
     )

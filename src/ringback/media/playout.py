@@ -109,6 +109,7 @@ class Playout:
         "_start_level",
         "_start_wait",
         "gaps",
+        "incomplete_samples",
         "level",
         "max_samples",
         "position",
@@ -126,6 +127,8 @@ class Playout:
         self.max_samples = max_ms * SAMPLES_PER_MS
         self.gaps = 0
         """How often an utterance ran dry and went on within 200 ms."""
+        self.incomplete_samples = 0
+        """How often the rest of a sample never came."""
         self.trimmed_samples = 0
         """Samples cut out to undo delay."""
         self._law = law
@@ -184,19 +187,25 @@ class Playout:
     def queue(self, now: Instant, audio: bytes, format: AudioFormat) -> bool:
         """Append a chunk; `False` when it does not fit into the queue, which then is unchanged.
 
-        An incomplete last sample waits for the next chunk of the same format.
+        An incomplete last sample waits for the next chunk of the same format, until the utterance is over: joined with
+        the next one it would make noise of all of it.
         """
         if format is self._native:
             samples = len(audio)
             if self.level + samples > self.max_samples:
                 return False
+            if self._carry:
+                self._drop_carry()
             if samples == 0:
                 return True
             self._pieces.append(audio)
         else:
             unit = unit_bytes(format)
-            if self._carry and self._carry_format == format:
-                audio = self._carry + audio
+            if self._carry:
+                if self._carry_format == format:
+                    audio = self._carry + audio
+                else:
+                    self._drop_carry()
             samples = len(audio) // unit
             if self.level + samples > self.max_samples:
                 return False
@@ -214,6 +223,10 @@ class Playout:
         if samples > self._chunk_max:
             self._chunk_max = samples
         return True
+
+    def _drop_carry(self) -> None:
+        self._carry = b""
+        self.incomplete_samples += 1
 
     def take(self, now: Instant) -> bytes | None:
         """Return this slot's frame of 160 law bytes, or `None` for silence."""
@@ -271,6 +284,8 @@ class Playout:
             if self._gap_slots == _DEBT_SLOTS:
                 self._debt = 0
                 self._pace_run = 0
+                if self._carry:
+                    self._drop_carry()
             return None
         is_resuming = self._gap_slots <= _GAP_SLOTS
         if is_resuming:

@@ -28,7 +28,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from ringback.errors import MediaError
 from ringback.ids import PlayId, SessionId, StreamId
 from ringback.machine import MS, Instant
 from ringback.media.checkpoint import Checkpoints
@@ -64,8 +63,11 @@ from ringback.media.control.values import (
 from ringback.media.degraded import DegradedLevels
 from ringback.media.digit_merger import DigitMerger, DigitSource
 from ringback.media.digits import SentDigits
+from ringback.media.errors import NoCommonCodec as NoCommonCodec  # part of this module's interface
+from ringback.media.errors import RemoteRefused as RemoteRefused
 from ringback.media.figures import quality_of, stats_of, totals_of
 from ringback.media.hold import HoldSound
+from ringback.media.losses import Losses
 from ringback.media.playback import PcmSource as PcmSource  # part of this module's interface
 from ringback.media.playback import Playback, Playbacks
 from ringback.media.played import PlayedAudio
@@ -77,6 +79,7 @@ from ringback.media.rtp.latch import Latch, is_forbidden_target
 from ringback.media.rtp.packet import HEADER_BYTES, is_rtcp, parse_rtp
 from ringback.media.rtp.sender import RtpSender
 from ringback.media.rtp.telephone_event import DIGITS, EventReceiver
+from ringback.media.settings import MediaSettings
 from ringback.media.stats import Quality
 from ringback.media.stream.session import StreamSession
 from ringback.media.stream.truth import AudioReport
@@ -100,33 +103,6 @@ _BACKLOG_KEPT = 2
 _HOUSEKEEPING_SLOTS = 25
 _SAME_DIGIT_MS = 200
 _EVENTS_MAX = 10_000
-
-
-class NoCommonCodec(MediaError):
-    """The negotiated codec is not one that a leg can send."""
-
-    default_code = "no-common-codec"
-
-
-class RemoteRefused(MediaError):
-    """The signalled address must never be sent to."""
-
-    default_code = "remote-refused"
-
-
-class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds and waits of every leg."""
-
-    media_idle_ms: int = 60_000
-    """RTP silence after which `MediaTimedOut` is reported once; 0 is never."""
-    reorder_window_ms: int = 60
-    """How long a missing packet is waited for before its audio is concealed."""
-    reorder_window_max_ms: int = 200
-    """Bound of the window's growth on a jittery path."""
-    playout_max_ms: int = 60_000
-    streams_max: int = 5
-    digits_max: int = 128
-    plays_max: int = 64
 
 
 class AgentStopped(msgspec.Struct, frozen=True):
@@ -159,6 +135,7 @@ class MediaSession:
         "_latch",
         "_law",
         "_locked",
+        "_losses",
         "_malformed",
         "_marks",
         "_may_receive",
@@ -227,6 +204,7 @@ class MediaSession:
         self._awaits_first_audio = False
         self._degraded = DegradedLevels()
         self._hold = HoldSound()
+        self._losses = Losses()
         # Sending.
         self._playout = Playout(PCMU, settings.playout_max_ms, self._move_slots)
         self._marks = Checkpoints()
@@ -603,11 +581,12 @@ class MediaSession:
         if stream is None:
             return
         if stream is self._agent:
+            self._tell_losses(now)
             self._drop_queue()
             stream.played_ms = self._played.played // SAMPLES_PER_MS
             self._agent = None
             self._awaits_first_audio = False
-        stream.report_dropped(now)
+        stream.report_rest(now)
         stream.join(None, self._law)
         self._sort_streams()
 
@@ -725,10 +704,14 @@ class MediaSession:
         """Report that the agent wants its stream ended."""
         self._events.append(AgentStopped(stream_id))
 
-    def stream_fault(self, now: Instant, stream_id: StreamId, reason: str, count: int, detail: str) -> None:
-        """Report a fault of a stream."""
+    def stream_fault(
+        self, now: Instant, stream_id: StreamId, reason: str, count: int, detail: str, ms: int = 0
+    ) -> None:
+        """Report a fault of a stream, or something that was dropped."""
         self._emit(
-            StreamFaulted(session_id=self.session_id, stream_id=stream_id, reason=reason, count=count, detail=detail)
+            StreamFaulted(
+                session_id=self.session_id, stream_id=stream_id, reason=reason, count=count, detail=detail, ms=ms
+            )
         )
 
     def _note_degraded(self) -> None:
@@ -743,6 +726,16 @@ class MediaSession:
                     queued_ms=self._playout.level_ms,
                 )
             )
+
+    def _tell_losses(self, now: Instant) -> None:
+        """Tell each stream what was dropped since the last time; about once a second."""
+        losses = self._losses.since(self._playout, self._receiver)
+        for stream in self._streams.values():
+            if stream.has_inbound:
+                stream.note_late_packets(losses.late_packets)
+            if stream is self._agent:
+                stream.note_agent_losses(now, losses.cut_ms, losses.incomplete_samples)
+            stream.report_dropped(now)
 
     # -- events and figures --------------------------------------------------------------------------------------
 
@@ -776,8 +769,7 @@ class MediaSession:
         self._degraded.eased(self._playout.level)
         self._is_full_second = not self._is_full_second
         if self._is_full_second:
-            for stream in self._streams.values():
-                stream.report_dropped(now)
+            self._tell_losses(now)
 
     def quality(self) -> Quality:
         """Return every figure of the leg so far."""
@@ -793,4 +785,12 @@ class MediaSession:
             recorder.finish(RecordingEnd.CALL_ENDED)
         for play in self._plays.remove_all():
             self._finish_play(play, PlayEnd.STOPPED)
-        return totals_of(self.session_id, reason, self._receiver, self._sender, refused=self._refused)
+        return totals_of(
+            self.session_id,
+            reason,
+            self._receiver,
+            self._sender,
+            self._playout,
+            malformed=self._malformed,
+            refused=self._refused,
+        )

@@ -20,7 +20,8 @@ from ringback.media.control.commands import SetRemote
 from ringback.media.control.events import AnySessionEvent
 from ringback.media.control.values import SessionEnd
 from ringback.media.recorder import RecorderOver
-from ringback.media.session import AgentStopped, Datagram, MediaSession, MediaSettings
+from ringback.media.session import AgentStopped, Datagram, MediaSession
+from ringback.media.settings import MediaSettings
 from ringback.phones.checks import RATE_HZ, Take
 from ringback.phones.tones import Samples
 

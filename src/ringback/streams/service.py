@@ -20,6 +20,7 @@ from ringback.errors import EgressError, InvalidParameter, NotFound, RingbackErr
 from ringback.ids import CallUuid, CommandId, StreamId
 from ringback.media.control.commands import CloseStream, HoldStream, OpenStream
 from ringback.media.control.events import (
+    DELAY_CUT,
     StreamCheckpointPlayed,
     StreamCleared,
     StreamClosed,
@@ -399,7 +400,9 @@ class StreamService:
                 self._note(call, event, "degraded", percent=event.percent, queued_ms=event.queued_ms)
                 self._degraded(event)
             case StreamFaulted():
-                self._note(call, event, "fault", reason=event.reason, count=event.count, detail=event.detail)
+                # Undone delay is nobody's fault.
+                name = "delay cut" if event.reason == DELAY_CUT else "fault"
+                self._note(call, event, name, reason=event.reason, count=event.count, detail=event.detail, ms=event.ms)
             case StreamClosed():
                 self._note(
                     call,

@@ -8,7 +8,6 @@ from ringback.telemetry.events import EventSink
 from ringback.telemetry.metrics import Metrics
 
 _DOCUMENTS = frozenset({"answer", "fallback", "action", "transfer", "redirect"})
-_FRAME_S = 0.02
 
 
 class MeasuredSink:
@@ -57,14 +56,22 @@ class MeasuredSink:
                 self._metrics.stream_connect_seconds.observe(_number(fields, "connect_ms") / 1000)
             case "closed":
                 self._metrics.streams_total.labels(reason=str(fields.get("reason", ""))).inc()
-                dropped_s = _number(fields, "dropped_frames") * _FRAME_S
-                self._metrics.stream_dropped_audio_seconds_total.inc(dropped_s)
             case "fault":
                 code = str(fields.get("reason", ""))
                 self._metrics.stream_errors_total.labels(code=code).inc(_number(fields, "count"))
+                self._lost_audio(fields)
+            case "delay cut":
+                self._lost_audio(fields)
+            case "dropped":
+                self._metrics.stream_drops_total.inc()
             case _:
                 # Control messages are facts for people, not for counters.
                 return
+
+    def _lost_audio(self, fields: Mapping[str, object]) -> None:
+        if lost_ms := _number(fields, "ms"):
+            reason = str(fields.get("reason", ""))
+            self._metrics.stream_dropped_audio_seconds_total.labels(reason=reason).inc(lost_ms / 1000)
 
     def _quality(self, fields: Mapping[str, object]) -> None:
         metrics = self._metrics
@@ -72,6 +79,9 @@ class MeasuredSink:
         metrics.rtp_packets_total.labels(direction="outbound").inc(_number(fields, "sent_packets"))
         metrics.rtp_packets_lost_total.inc(_number(fields, "lost_packets"))
         metrics.rtp_packets_refused_total.inc(_number(fields, "refused_packets"))
+        metrics.rtp_packets_late_total.inc(_number(fields, "late_packets"))
+        metrics.rtp_packets_duplicate_total.inc(_number(fields, "duplicate_packets"))
+        metrics.rtp_packets_unusable_total.inc(_number(fields, "unusable_packets"))
         metrics.rtp_concealed_seconds_total.inc(_number(fields, "concealed_ms") / 1000)
         metrics.rtp_jitter_seconds.observe(_number(fields, "jitter_us") / 1e6)
 

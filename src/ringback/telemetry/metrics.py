@@ -49,12 +49,16 @@ class Metrics:
         self.stream_connect_seconds = histogram("stream_connect_seconds", "Dial to open WebSocket.", _SHORT)
         self.streams_total = counter("streams_total", "Ended streams.", "reason")
         self.stream_dropped_audio_seconds_total = counter(
-            "stream_dropped_audio_seconds_total", "Audio that never reached an agent."
+            "stream_dropped_audio_seconds_total", "Audio of streams that one side never heard.", "reason"
         )
+        self.stream_drops_total = counter("stream_drops_total", "Agents' connections that were lost.")
         self.stream_errors_total = counter("stream_errors_total", "Faults of streams.", "code")
         self.rtp_packets_total = counter("rtp_packets_total", "RTP packets of ended sessions.", "direction")
         self.rtp_packets_lost_total = counter("rtp_packets_lost_total", "RTP packets that never came.")
         self.rtp_packets_refused_total = counter("rtp_packets_refused_total", "RTP packets from strangers.")
+        self.rtp_packets_late_total = counter("rtp_packets_late_total", "RTP packets that came too late to be heard.")
+        self.rtp_packets_duplicate_total = counter("rtp_packets_duplicate_total", "RTP packets that came twice.")
+        self.rtp_packets_unusable_total = counter("rtp_packets_unusable_total", "Datagrams that are no usable RTP.")
         self.rtp_jitter_seconds = histogram("rtp_jitter_seconds", "Jitter of ended sessions.", _DISK)
         self.rtp_concealed_seconds_total = counter("rtp_concealed_seconds_total", "Audio made up for lost packets.")
         self.media_sessions_active = gauge("media_sessions_active", "Open media sessions.", "worker")

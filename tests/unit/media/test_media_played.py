@@ -18,7 +18,8 @@ from ringback.machine import Instant
 from ringback.media.codecs.convert import L16_8K, L16_16K, ULAW_8K
 from ringback.media.control.values import AudioFormat, Encoding, MediaDirection, StreamEnd
 from ringback.media.played import NEW_UTTERANCE_SLOTS, PlayedAudio
-from ringback.media.session import Datagram, MediaSession, MediaSettings
+from ringback.media.session import Datagram, MediaSession
+from ringback.media.settings import MediaSettings
 from ringback.media.stream.session import StreamSession
 from ringback.media.stream.truth import AudioReport, wants_truth
 

@@ -49,7 +49,8 @@ from ringback.media.control.values import Address, AudioFormat, Codec, MediaDire
 from ringback.media.playback import PcmClip
 from ringback.media.rtp.packet import RtpPacket, timestamp_distance
 from ringback.media.rtp.telephone_event import PAYLOAD
-from ringback.media.session import MediaSession, MediaSettings, NoCommonCodec, RemoteRefused
+from ringback.media.session import MediaSession, NoCommonCodec, RemoteRefused
+from ringback.media.settings import MediaSettings
 from ringback.media.stats import estimated_mos
 from ringback.media.stream.session import StreamSession
 from ringback.media.tone import digit_frequencies, digit_tone, tone

@@ -12,6 +12,9 @@ import msgspec
 from ringback.ids import CommandId, Epoch, Incarnation, PlayId, RecordingId, SessionId, StreamId
 from ringback.media.control.values import Address, PlayEnd, RecordingEnd, RejectCode, RoomEnd, SessionEnd, StreamEnd
 
+DELAY_CUT = "delay_cut"
+"""The `StreamFaulted.reason` of agent audio that was cut out to undo delay."""
+
 
 class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, kw_only=True):
     """Base of all events."""
@@ -88,6 +91,11 @@ class SessionClosed(SessionEvent, frozen=True, array_like=True, tag=True, kw_onl
     refused_packets: int = 0
     concealed_ms: int = 0
     jitter_us: int = 0
+    late_packets: int = 0
+    duplicate_packets: int = 0
+    unusable_packets: int = 0
+    playout_gaps: int = 0
+    playout_cut_ms: int = 0
 
 
 class MediaStarted(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
@@ -178,13 +186,15 @@ class StreamDegraded(StreamEvent, frozen=True, array_like=True, tag=True, kw_onl
 
 
 class StreamFaulted(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
-    """The agent sent something unusable (`incorrectPayload`), the queue overflowed (`playFailed`), or uplink audio was
-    dropped; `count` faults of this `reason` since the last report (at most one report per second and reason).
+    """The agent sent something unusable (`incorrectPayload`), the queue overflowed (`playFailed`), or something was
+    dropped; `count` faults of this `reason` since the last report (at most one report per second and reason), `ms` of
+    audio lost by them.
     """
 
     reason: str
     count: int = 1
     detail: str = ""
+    ms: int = 0
 
 
 class StreamClosed(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):

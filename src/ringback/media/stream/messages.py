@@ -167,13 +167,25 @@ def stop_message(sequence: int, stream_id: StreamId) -> bytes:
     return b'{"event":"stop","sequenceNumber":%d,"streamId":%b}' % (sequence, json_text(stream_id))
 
 
-def fault_message(event: str, sequence: int, stream_id: StreamId, reason: str) -> bytes:
-    """Return an `incorrectPayload` or a `playFailed` (spec 1.3.7)."""
-    return b'{"event":%b,"sequenceNumber":%d,"streamId":%b,"reason":%b}' % (
+def fault_message(event: str, sequence: int, stream_id: StreamId, reason: str, more: bytes = b"") -> bytes:
+    """Return an `incorrectPayload` or a `playFailed` (spec 1.3.7); `more` is further members for it."""
+    return b'{"event":%b,"sequenceNumber":%d,"streamId":%b,"reason":%b%b}' % (
         json_text(event),
         sequence,
         json_text(stream_id),
         json_text(reason),
+        more,
+    )
+
+
+def dropped_message(sequence: int, stream_id: StreamId, reason: str, count: int, ms: int) -> bytes:
+    """Return the report of what was dropped: our own message, sent to nobody who did not ask."""
+    return b'{"event":"dropped","sequenceNumber":%d,"streamId":%b,"reason":%b,"count":%d,"ms":%d}' % (
+        sequence,
+        json_text(stream_id),
+        json_text(reason),
+        count,
+        ms,
     )
 
 

@@ -31,8 +31,10 @@ class StreamPlayer(Protocol):
     def agent_stop(self, now: Instant, stream_id: StreamId) -> None:
         """End this stream: the agent asked for it."""
 
-    def stream_fault(self, now: Instant, stream_id: StreamId, reason: str, count: int, detail: str) -> None:
-        """Report that agent input was unusable or uplink audio was dropped; already limited to 1/s per reason."""
+    def stream_fault(
+        self, now: Instant, stream_id: StreamId, reason: str, count: int, detail: str, ms: int = 0
+    ) -> None:
+        """Report that agent input was unusable or that something was dropped; already limited to 1/s per reason."""
 
 
 class Nobody:
@@ -60,5 +62,7 @@ class Nobody:
     def agent_stop(self, now: Instant, stream_id: StreamId) -> None:
         """Have nothing to end."""
 
-    def stream_fault(self, now: Instant, stream_id: StreamId, reason: str, count: int, detail: str) -> None:
+    def stream_fault(
+        self, now: Instant, stream_id: StreamId, reason: str, count: int, detail: str, ms: int = 0
+    ) -> None:
         """Tell no one."""

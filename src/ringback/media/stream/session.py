@@ -5,7 +5,7 @@ How the owner of the socket drives it:
 1. `stream = StreamSession(StreamSettings.of(command))`, then `media_session.attach(now, stream)`.
 2. Socket open (every time, also after a reconnect): `stream.open(now, wall_ms)`.
 3. Each text message: `code = stream.feed_text(now, message)`; a code other than 0 asks to close the socket with it.
-   Binary messages are counted by `stream.feed_binary()` and ignored.
+   Binary messages are counted by `stream.feed_binary(now)` and ignored.
 4. After every call into the stream or its media session: send `stream.outbox` front first, as one text frame each,
    while the transport's own buffer is below its mark; leave the rest. The outbox is bounded: the oldest `media` frame
    goes first (counted in `dropped_frames`), answers and digits stay.
@@ -23,27 +23,32 @@ import msgspec
 from pybase64 import b64decode
 
 from ringback.ids import SessionId, StreamId
-from ringback.machine import MS, SECOND, Instant
-from ringback.media.codecs.convert import ULAW_8K, Convert, canonical, uplink
+from ringback.machine import MS, Instant
+from ringback.media.codecs.convert import ULAW_8K, Convert, canonical, unit_bytes, uplink
 from ringback.media.codecs.g711 import PCMU, Law
 from ringback.media.control.commands import OpenStream
-from ringback.media.control.events import StreamClosed
+from ringback.media.control.events import DELAY_CUT, StreamClosed
 from ringback.media.control.values import AudioFormat, StreamEnd, Track
 from ringback.media.stream import messages
+from ringback.media.stream.faults import REPORT_NS, FaultCounts, FaultReport
 from ringback.media.stream.player import Nobody, StreamPlayer
 from ringback.media.stream.truth import Absence, wants_truth
 
 CLOSE_INVALID_TEXT = 1007
 CLOSE_TOO_BIG = 1009
 UPLINK_DROPPED = "uplink_dropped"
+"""The agent did not read: the oldest audio was not sent to it."""
 ANSWERS_DROPPED = "answers_dropped"
+BINARY_IGNORED = "binary_ignored"
+PACKETS_LATE = "packets_late"
+"""Packets of the far party came when their audio had been made up already."""
+INCOMPLETE_SAMPLE = "incomplete sample"
 
 ANSWERS_MAX = 1000
 """Answers that may wait in the outbox besides audio; one more is dropped and counted."""
-_REPORT_NS = SECOND
-"""Faults of one reason are answered and reported at most once in this time (spec 1.4.6)."""
-_REASONS_MAX = 32
 _MISSED_DIGITS_MAX = 64
+_TOLD = frozenset({UPLINK_DROPPED, ANSWERS_DROPPED, BINARY_IGNORED, DELAY_CUT})
+"""What has no message of Plivo's: an agent that asked is told by `dropped`."""
 _NO_SHAPE = b"\x00"
 """A start that no JSON text has."""
 _PAYLOAD_KEYS = (b'"payload":"', b'"payload": "')
@@ -86,28 +91,6 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
             playout_max_ms=command.playout_max_ms,
             uplink_max_ms=command.uplink_max_ms,
         )
-
-
-class _Faults:
-    """Counts faults by reason and lets one report per second and reason through."""
-
-    __slots__ = ("_next_report", "_waiting")
-
-    def __init__(self) -> None:
-        self._next_report: dict[str, int] = {}
-        self._waiting: dict[str, int] = {}
-
-    def note(self, now: Instant, reason: str, count: int = 1) -> int:
-        """Return how many faults to report now, 0 when it is too early."""
-        waiting = self._waiting.get(reason, 0) + count
-        if now < self._next_report.get(reason, 0):
-            self._waiting[reason] = waiting
-            return 0
-        if len(self._next_report) >= _REASONS_MAX and reason not in self._next_report:
-            return 0
-        self._next_report[reason] = now + _REPORT_NS
-        self._waiting[reason] = 0
-        return waiting
 
 
 class StreamSession:
@@ -188,7 +171,7 @@ class StreamSession:
         self._sequence = 0
         self._inbound = self._template(Track.INBOUND, 0)
         self._outbound = self._template(Track.OUTBOUND, 0)
-        self._faults = _Faults()
+        self._faults = FaultCounts()
         self._next_reply = 0
         self._answers_dropped = 0
         self._dropped_reported = 0
@@ -285,13 +268,14 @@ class StreamSession:
                 audio = b"RIFF"
             if audio and audio[:4] != b"RIFF" and len(message) <= self._settings.message_max_bytes:
                 if not self._player.queue_audio(now, audio, self._shape_format):
-                    self._overflow(now)
+                    self._overflow(now, audio, self._shape_format)
                 return 0
         return self._feed_other(now, message)
 
-    def feed_binary(self) -> None:
-        """Count a binary message; they are ignored (spec 1.2)."""
+    def feed_binary(self, now: Instant) -> None:
+        """Count a binary message; they are ignored (spec 1.2), and only an agent that asked is told so."""
         self.ignored_binary += 1
+        self._report(now, self._faults.note(now, BINARY_IGNORED))
 
     def stop(self, now: Instant) -> None:
         """Queue `stop` (unless switched off) as the last frame; nothing follows it."""
@@ -376,15 +360,35 @@ class StreamSession:
         """Acknowledge `clearAudio`."""
         self._answer(lambda sequence: messages.cleared_message(sequence, self.stream_id, self._truth()))
 
+    def note_agent_losses(self, now: Instant, cut_ms: int, incomplete_samples: int) -> None:
+        """Note what the play queue lost of the agent's audio."""
+        if cut_ms:
+            self._report(now, self._faults.note(now, DELAY_CUT, ms=cut_ms))
+        if incomplete_samples:
+            self._refuse(now, INCOMPLETE_SAMPLE, count=incomplete_samples)
+
+    def note_late_packets(self, count: int) -> None:
+        """Note what the far party said too late; the leg counts it for itself."""
+        if count:
+            self._tell_dropped(FaultReport(PACKETS_LATE, count, 0, ""))
+
     def report_dropped(self, now: Instant) -> None:
-        """Report audio and answers that were dropped since the last report; called about once a second."""
+        """Report what was dropped, and faults that waited, since the last report; called about once a second."""
         dropped = self.dropped_frames - self._dropped_reported
         if dropped:
             self._dropped_reported = self.dropped_frames
-            self._player.stream_fault(now, self.stream_id, UPLINK_DROPPED, dropped, "")
+            self._report(now, FaultReport(UPLINK_DROPPED, dropped, 20 * dropped, ""))
         if self._answers_dropped:
             count, self._answers_dropped = self._answers_dropped, 0
-            self._player.stream_fault(now, self.stream_id, ANSWERS_DROPPED, count, "")
+            self._report(now, FaultReport(ANSWERS_DROPPED, count, 0, ""))
+        for report in self._faults.due(now):
+            self._report(now, report)
+
+    def report_rest(self, now: Instant) -> None:
+        """Report everything that was not reported yet: the stream is over."""
+        self.report_dropped(now)
+        for report in self._faults.rest():
+            self._report(now, report)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -451,7 +455,7 @@ class StreamSession:
                 if payload:
                     self._learn_shape(message, payload, format)
                 if not self._player.queue_audio(now, audio, format):
-                    self._overflow(now)
+                    self._overflow(now, audio, format)
             case messages.Checkpoint(name):
                 if not self._player.checkpoint(now, name):
                     self._refuse(now, "too many checkpoints")
@@ -477,21 +481,36 @@ class StreamSession:
         if start.endswith(_PAYLOAD_KEYS) and end.startswith(b'"'):
             self._shape_start, self._shape_end, self._shape_format = start, end, format
 
-    def _overflow(self, now: Instant) -> None:
-        count = self._faults.note(now, messages.BUFFER_OVERFLOW)
-        if count:
+    def _overflow(self, now: Instant, audio: bytes, format: AudioFormat) -> None:
+        ms = len(audio) * 1000 // (unit_bytes(format) * 8000)
+        report = self._faults.note(now, messages.BUFFER_OVERFLOW, ms=ms)
+        if report is not None:
             self._answer(
                 lambda sequence: messages.fault_message(
-                    "playFailed", sequence, self.stream_id, messages.BUFFER_OVERFLOW
+                    "playFailed", sequence, self.stream_id, messages.BUFFER_OVERFLOW, self._truth()
                 )
             )
-            self._player.stream_fault(now, self.stream_id, messages.BUFFER_OVERFLOW, count, "")
+            self._report(now, report)
 
-    def _refuse(self, now: Instant, reason: str, detail: str = "") -> None:
+    def _refuse(self, now: Instant, reason: str, detail: str = "", *, count: int = 1) -> None:
         if now >= self._next_reply:
-            self._next_reply = now + _REPORT_NS
+            self._next_reply = now + REPORT_NS
             text = f"{reason}: {detail}" if detail else reason
             self._answer(lambda sequence: messages.fault_message("incorrectPayload", sequence, self.stream_id, text))
-        count = self._faults.note(now, reason)
-        if count:
-            self._player.stream_fault(now, self.stream_id, reason, count, detail)
+        self._report(now, self._faults.note(now, reason, detail, count=count))
+
+    def _report(self, now: Instant, report: FaultReport | None) -> None:
+        """Let the event log and the counters know, and an agent that asked for what was dropped."""
+        if report is None:
+            return
+        if report.reason in _TOLD:
+            self._tell_dropped(report)
+        self._player.stream_fault(now, self.stream_id, report.reason, report.count, report.detail, report.ms)
+
+    def _tell_dropped(self, report: FaultReport) -> None:
+        if self._wants_truth:
+            self._answer(
+                lambda sequence: messages.dropped_message(
+                    sequence, self.stream_id, report.reason, report.count, report.ms
+                )
+            )

@@ -44,7 +44,8 @@ from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import Address, MediaDirection, PlayEnd, RejectCode, SessionEnd, StreamEnd
 from ringback.media.recorder import RecorderOver
 from ringback.media.room import Member
-from ringback.media.session import AgentStopped, Datagram, MediaSession, MediaSettings
+from ringback.media.session import AgentStopped, Datagram, MediaSession
+from ringback.media.settings import MediaSettings
 from ringback.media.stream.session import StreamSession, StreamSettings
 from ringback.media.worker.files import FilePlayback, PlayFiles
 from ringback.media.worker.hold_player import HoldPlayer

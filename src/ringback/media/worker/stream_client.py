@@ -501,7 +501,7 @@ class _Listener(WSListener):
             if self._fragments:
                 self.client.fail(CLOSE_PROTOCOL_ERROR, "new message inside a message")
             elif frame.fin:
-                self.client.session.feed_binary()
+                self.client.session.feed_binary(clock.now())
             else:
                 self._fragments_are_text = kind == WSMsgType.TEXT
                 self._take_fragment(frame)
@@ -523,7 +523,7 @@ class _Listener(WSListener):
             if self._fragments_are_text:
                 self._take_text(message)
             else:
-                self.client.session.feed_binary()
+                self.client.session.feed_binary(clock.now())
 
 
 def _ignore_text(now: Instant, message: bytes) -> int:
