@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -16,9 +17,6 @@ from ringback import __version__, clock, ids
 from ringback.accounts.account import Account
 from ringback.accounts.application import Application
 from ringback.accounts.store import ensure_account, ensure_application
-from ringback.api.app import build_api
-from ringback.api.listener import HttpListener
-from ringback.api.services import ApiSettings, Services
 from ringback.callflow.driver import CallFlows
 from ringback.callflow.port import FirstRequest, FlowServices
 from ringback.calls.live import LiveCall
@@ -54,6 +52,9 @@ from ringback.webhooks.fetcher import Callback, FetchSettings, WebhookFetcher
 from ringback.webhooks.outbox import OutboxSender, OutboxSettings
 from ringback.webhooks.retry import DeliveryRules, RetryRules
 from ringback.webhooks.store import OutboundCallback, enqueue, replay, waiting_callbacks
+
+if TYPE_CHECKING:
+    from ringback.api.listener import HttpListener
 
 _log = get_logger(__name__)
 
@@ -115,14 +116,17 @@ class Node:
         self.timeline = MeasuredSink(self.event_log, self.metrics)
 
         trunks = tuple(_trunk(section) for section in config.trunk)
-        catch_all = await self._ensure_configured()
         await self._start_egress()
-        self.pool = await self._start_pool()
+        workers_run = await self._begin_pool()
+        # The rest is built while the workers boot.
+        catch_all = await self._ensure_configured()
         self._build_signalling(trunks)
         self._build_calls(trunks, catch_all)
+        listener = self._build_http()
         # Before the first call can come: every open row belongs to an earlier server.
         await self.calls.close_orphans()
         await self.database.write(lambda session: close_orphaned_streams(session, clock.wall_ms()))
+        await workers_run
         await self.sip.start()
         stack.push_async_callback(self.sip.close)
         await self.legs.learn_gateways()
@@ -130,7 +134,8 @@ class Node:
         stack.push_async_callback(self.flows.close)
         stack.push_async_callback(self.calls.close)
         await self.calls.outbound.queue.start()
-        await self._start_http()
+        await listener.start()
+        stack.push_async_callback(listener.close)
         # Done first at the end, so that no call begins while requests and calls are being ended.
         stack.callback(self.legs.drain)
         stack.callback(asyncio.create_task(self._refresh_gateways()).cancel)
@@ -205,7 +210,8 @@ class Node:
                 while await self.database.read(waiting_callbacks):  # noqa: ASYNC110 - the reason stands above
                     await asyncio.sleep(_FLUSH_POLL_S)
 
-    async def _start_pool(self) -> MediaPool:
+    async def _begin_pool(self) -> asyncio.Task[None]:
+        """Start the workers; the task ends when all of them run, and raises what keeps them from it."""
         config = self.config
         low, high = config.media.rtp_port_range
         settings = PoolSettings(
@@ -216,16 +222,11 @@ class Node:
             worker=WorkerSettings(detached_limit_ms=config.media.detached_limit_s * 1000),
         )
         epoch = await self.database.write(lambda session: next_epoch(session, clock.wall_ms()))
-        pool = MediaPool(settings, epoch, commit=self._commit)
-        try:
-            await pool.start()
-        except OSError as error:
-            raise ConfigError(
-                f"media.runtime_dir {settings.runtime_dir} cannot be used: {error.strerror or error}",
-                hint="name a folder that this user may write",
-            ) from error
-        self._stack.push_async_callback(pool.close)
-        return pool
+        self.pool = MediaPool(settings, epoch, commit=self._commit)
+        self._stack.push_async_callback(self.pool.close)
+        starting = asyncio.create_task(_start_pool(self.pool, settings.runtime_dir), name="media-pool-start")
+        self._stack.callback(starting.cancel)
+        return starting
 
     async def _commit(self) -> None:
         """Return when what the rooms wrote about the workers' events so far is durable."""
@@ -365,7 +366,12 @@ class Node:
             ),
         )
 
-    async def _start_http(self) -> None:
+    def _build_http(self) -> HttpListener:
+        # Imported here: the web framework takes a quarter of a second, in which the workers boot.
+        from ringback.api.app import build_api
+        from ringback.api.listener import HttpListener
+        from ringback.api.services import ApiSettings, Services
+
         config = self.config
         services = Services(
             database=self.database,
@@ -383,8 +389,9 @@ class Node:
         )
         listener = HttpListener(build_api(services), config.http.host, config.http.port)
         self.http_port = listener.port
-        await listener.start()
+        # Frees the port when the start fails.
         self._stack.push_async_callback(listener.close)
+        return listener
 
     # ── while it runs ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -502,6 +509,16 @@ class _Callbacks:
         is_queued = await self._database.write(lambda session: replay(session, event_id, wall_ms, account.auth_id))
         self._wake()
         return is_queued
+
+
+async def _start_pool(pool: MediaPool, runtime_dir: str) -> None:
+    try:
+        await pool.start()
+    except OSError as error:
+        raise ConfigError(
+            f"media.runtime_dir {runtime_dir} cannot be used: {error.strerror or error}",
+            hint="name a folder that this user may write",
+        ) from error
 
 
 def _nothing(_session: Session) -> None:
