@@ -21,6 +21,8 @@ StreamId = NewType("StreamId", str)
 PlayId = NewType("PlayId", str)
 """Names one playback on a media session."""
 RecordingId = NewType("RecordingId", str)
+
+ListenId = NewType("ListenId", str)
 """Names a recording on the wire: `recording_id`, `RecordingID`; its file's URL is a secret made of it."""
 CommandId = NewType("CommandId", str)
 """Names one command to a worker; repeating it is harmless."""

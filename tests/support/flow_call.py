@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from ringback.callflow.port import FlowListener
 from ringback.calls.hangup import HangupSource
 from ringback.errors import RingbackError
-from ringback.ids import CallUuid, PlayId, StreamId
-from ringback.media.control.values import PlayEnd, StreamEnd
+from ringback.ids import CallUuid, ListenId, PlayId, StreamId
+from ringback.media.control.values import BeepRule, PlayEnd, StreamEnd
 from ringback.streams.spec import StreamSpec
 from ringback.webhooks.fetcher import Callback, FetchedDocument
 from ringback.webhooks.signature import SigningKeys
@@ -47,6 +47,8 @@ class FakeCall:
     answer_error: RingbackError | None = None
     play_error: RingbackError | None = None
     digits_error: RingbackError | None = None
+    hear_error: RingbackError | None = None
+    hearings: int = 0
     plays: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -86,6 +88,22 @@ class FakeCall:
     async def pre_answer(self) -> None:
         if not self.is_answered:
             self.note("pre-answer")
+
+    async def hear(
+        self, *, silence_ms: int, beep: BeepRule | None, capture_path: str, capture_max_ms: int, progress_ms: int
+    ) -> ListenId:
+        if self.hear_error is not None:
+            raise self.hear_error
+        self.hearings += 1
+        what = f"silence {silence_ms}" if silence_ms else ""
+        what += " beep" if beep is not None else ""
+        what += f" into {capture_path}" if capture_path else ""
+        what += f" every {progress_ms}" if progress_ms else ""
+        self.note(f"hear {what}".strip())
+        return ListenId(f"l{self.hearings}")
+
+    async def stop_hearing(self, listen_id: ListenId) -> None:
+        self.note(f"stop-hearing {listen_id}")
 
     async def send_digits(self, digits: str) -> None:
         if self.digits_error is not None:

@@ -10,7 +10,7 @@ from ringback.callflow.events import Timer
 from ringback.calls.hangup import HangupSource
 from ringback.dials.spec import DialSpec
 from ringback.ids import StreamId
-from ringback.media.control.values import StreamEnd
+from ringback.media.control.values import BeepRule, StreamEnd
 from ringback.streams.spec import StreamSpec
 
 
@@ -118,6 +118,38 @@ class ScheduleHangup:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechQuery:
+    """What the caller may say, and in which language."""
+
+    language: str = "en-US"
+    hints: tuple[str, ...] = ()
+    """Phrases to expect; with some, one of them is heard (or nothing)."""
+    wants_guesses: bool = False
+    """Whether `SpeechGuessed` tells what seems to be said while it is being said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Follow what the far party does: `SpeechStarted`, `SilenceReached`, `BeepHeard`; one listening at a time.
+
+    With `speech` the first utterance is recognised: `SpeechRecognised` is then the last event. `ListenRefused` says
+    that it cannot be.
+    """
+
+    silence_ms: int = 0
+    """Silence that counts, from the start or from the last sound; 0 is never."""
+    beep: BeepRule | None = None
+    speech: SpeechQuery | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopListening:
+    """End the listening; with `is_heard` what was said so far is recognised, else it is forgotten."""
+
+    is_heard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StartEarlyMedia:
     """Let an unanswered inbound caller hear us (183); nothing for a call that is answered."""
 
@@ -222,6 +254,8 @@ Command = (
     | StopTimer
     | ScheduleHangup
     | StartEarlyMedia
+    | Listen
+    | StopListening
     | SendDigits
     | ShowDigits
     | SendCallback

@@ -35,6 +35,7 @@ from ringback.callflow.events import (
     StreamRefused,
     StreamStarted,
 )
+from ringback.callflow.hearing import Heard, Hearing
 from ringback.callflow.interpreter import Interpreter
 from ringback.callflow.port import FirstRequest, FlowCall, FlowServices
 from ringback.callflow.prompt import ELEMENTS, Once, RunningPrompt
@@ -44,6 +45,7 @@ from ringback.dials.spec import DialSpec
 from ringback.errors import Bug, RingbackError
 from ringback.ids import CallUuid, PlayId, StreamId
 from ringback.machine import SECOND
+from ringback.media.control.events import ListenEvent
 from ringback.media.control.values import PlayEnd, StreamEnd
 from ringback.webhooks.fetcher import (
     Callback,
@@ -158,7 +160,7 @@ class _Flow:
         self._call = call
         self._first = first
         self._budget = Budget(services.settings)
-        self._happened: deque[Event | _PlayEnded] = deque()
+        self._happened: deque[Event | _PlayEnded | Heard] = deque()
         self._wake = asyncio.Event()
         self._interruption = asyncio.Event()
         self._transfer: _Wanted | None = None
@@ -166,6 +168,7 @@ class _Flow:
         self._is_schedule_due = False
         self._schedule: asyncio.TimerHandle | None = None
         self._play_id: PlayId | None = None
+        self._hearing = Hearing(call, services.speech, self._queue)
         self._has_dropped_digits = False
 
     # The listener of the call.
@@ -181,6 +184,10 @@ class _Flow:
                 self._record({"phase": "note", "name": "", "line": 0, "text": "digits dropped", "level": "warning"})
             return
         self._queue(DigitPressed(digit))
+
+    def heard(self, event: ListenEvent) -> None:
+        """Hand on what the document listens for."""
+        self._hearing.take(event)
 
     def digits_sent(self, digits: str) -> None:
         """Queue that keys have left."""
@@ -223,6 +230,7 @@ class _Flow:
                 await self._call.end(Code.INTERNAL_ERROR, HangupSource.ERROR, detail="the call flow failed")
         finally:
             self._call.listen(None)
+            self._hearing.close()
             if self._schedule is not None:
                 self._schedule.cancel()
 
@@ -333,6 +341,9 @@ class _Flow:
                 if play_id == self._play_id:
                     self._play_id = None
                     interpreter.handle_input(now, PlayFinished(end, detail))
+            case Heard() as heard:
+                if self._hearing.is_current(heard):
+                    interpreter.handle_input(now, heard.event)
             case event:
                 interpreter.handle_input(now, event)
 
@@ -362,6 +373,10 @@ class _Flow:
                 return (StreamStarted(stream_id),)
             case commands.StopStream(stream_id, reason):
                 await self._quietly(self._services.streams.stop_stream(self._call.call_uuid, stream_id, reason))
+            case commands.Listen():
+                return await self._hearing.begin(command)
+            case commands.StopListening(is_heard):
+                await self._quietly(self._hearing.end(is_heard=is_heard))
             case commands.StartEarlyMedia():
                 await self._start_early_media()
             case commands.SendDigits(digits):
@@ -474,7 +489,7 @@ class _Flow:
         self._is_schedule_due = True
         self._interrupt()
 
-    def _queue(self, event: Event | _PlayEnded) -> None:
+    def _queue(self, event: Event | _PlayEnded | Heard) -> None:
         self._happened.append(event)
         self._wake.set()
 

@@ -19,6 +19,11 @@ class Timer(Enum):
     """Armed by `<GetDigits>` when its prompts are over, stopped by a key; firing ends the attempt. Value: `timeout`."""
     NEXT_DIGIT = "next-digit"
     """Armed by each key, stopped by the next; firing ends the input. Value: `digitTimeout`, `digitEndTimeout`."""
+    START = "start"
+    """Armed by `<GetInput>` when its prompts are over, stopped by a key or speech; firing ends the attempt. Value:
+    `startInputTimeout`."""
+    EXECUTION = "execution"
+    """Armed by `<GetInput>` when its prompts are over; firing ends the attempt. Value: `executionTimeout`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,46 @@ class DigitsSent:
 @dataclass(frozen=True, slots=True)
 class DigitsRefused:
     """The keys of a `SendDigits` cannot be sent; the timeline says why."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The far party speaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceReached:
+    """Nothing was heard for as long as `Listen` asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeepHeard:
+    """A beep has ended in silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechGuessed:
+    """What seems to have been said so far, while it goes on."""
+
+    text: str
+    stability: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRecognised:
+    """What was said; empty when it was none of the expected, or no speech."""
+
+    text: str
+    confidence: float = 0.0
+    detail: str = ""
+    """Why nothing could be recognised, if that is somebody's fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenRefused:
+    """The `Listen` could not be carried out."""
 
     detail: str
 
@@ -103,13 +148,19 @@ class TimerFired:
 
 
 Event = (
-    DialFinished
+    BeepHeard
+    | DialFinished
     | DialRefused
     | DigitPressed
     | DigitsRefused
     | DigitsSent
+    | ListenRefused
     | PlayFinished
     | PlayRefused
+    | SilenceReached
+    | SpeechGuessed
+    | SpeechRecognised
+    | SpeechStarted
     | StreamFinished
     | StreamRefused
     | StreamStarted

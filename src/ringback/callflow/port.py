@@ -12,8 +12,9 @@ from typing import Protocol
 from ringback.calls.hangup import HangupSource
 from ringback.dials.spec import DialOutcome, DialSpec
 from ringback.errors import NotAllowed
-from ringback.ids import CallUuid, PlayId, StreamId
-from ringback.media.control.values import PlayEnd, StreamEnd
+from ringback.ids import CallUuid, ListenId, PlayId, StreamId
+from ringback.media.control.events import ListenEvent
+from ringback.media.control.values import BeepRule, PlayEnd, StreamEnd
 from ringback.streams.spec import StreamSpec
 from ringback.telemetry.events import EventSink
 from ringback.webhooks.fetcher import Callback, FetchedDocument
@@ -35,6 +36,9 @@ class FlowListener(Protocol):
 
     def digits_sent(self, digits: str) -> None:
         """Keys given to `FlowCall.send_digits` have left."""
+
+    def heard(self, event: ListenEvent) -> None:
+        """The far party did something that `FlowCall.hear` asked to be told of."""
 
     def play_ended(self, play_id: PlayId, end: PlayEnd, detail: str = "") -> None:
         """A playback started by `FlowCall.play` is over."""
@@ -98,6 +102,18 @@ class FlowCall(Protocol):
         Raises:
             RingbackError: no audio can flow; as for `answer`.
         """
+
+    async def hear(
+        self, *, silence_ms: int, beep: BeepRule | None, capture_path: str, capture_max_ms: int, progress_ms: int
+    ) -> ListenId:
+        """Follow what the far party does (`media.control.commands.Listen`); `heard` tells.
+
+        Raises:
+            RingbackError: the media worker refused.
+        """
+
+    async def stop_hearing(self, listen_id: ListenId) -> None:
+        """End it; does nothing when it is over."""
 
     async def send_digits(self, digits: str) -> None:
         """Send keys to the far party; `digits_sent` follows.
@@ -191,6 +207,54 @@ class MediaSource(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What a recogniser heard; `text` is empty for nothing, `detail` then says why if that is a fault."""
+
+    text: str
+    confidence: float = 0.0
+    detail: str = ""
+
+
+class SpeechPort(Protocol):
+    """Recognises speech in files; `speech.recognizer.Recognizer` is one."""
+
+    def fault(self, language: str) -> str:
+        """Return why speech in this language cannot be recognised here and what to do; empty when it can."""
+
+    def new_path(self) -> str:
+        """Return the path of a file to come, for one utterance."""
+
+    def discard(self, path: str) -> None:
+        """Delete the file of an utterance, finished or not, if there is one."""
+
+    async def recognize(self, path: str, language: str, hints: tuple[str, ...], *, is_partial: bool) -> Recognition:
+        """Return what is said in a wav file, at the latest after a few seconds; never raises for what it contains.
+
+        Args:
+            is_partial: The file still grows, under its name with `.part` behind it.
+        """
+
+
+class NoSpeech:
+    """A `SpeechPort` without an engine."""
+
+    def fault(self, language: str) -> str:
+        """Return that there is none."""
+        return "speech recognition is not installed: pip install 'ringback[speech]'"
+
+    def new_path(self) -> str:
+        """Return no path."""
+        return ""
+
+    def discard(self, path: str) -> None:
+        """Do nothing."""
+
+    async def recognize(self, path: str, language: str, hints: tuple[str, ...], *, is_partial: bool) -> Recognition:
+        """Return nothing."""
+        return Recognition("", detail=self.fault(language))
+
+
 class CallbackPort(Protocol):
     """Takes callbacks for delivery; `server.py` brings the outbox."""
 
@@ -249,3 +313,4 @@ class FlowServices:
     settings: FlowSettings = field(default_factory=FlowSettings)
     callbacks: CallbackPort = field(default_factory=NoCallbacks)
     dials: FlowDials = field(default_factory=NoDials)
+    speech: SpeechPort = field(default_factory=NoSpeech)

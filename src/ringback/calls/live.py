@@ -18,12 +18,14 @@ from ringback.calls.hangup import Code, Hangup, HangupSource, hangup, hangup_of_
 from ringback.calls.state import STATUS, State, Trigger, advance
 from ringback.calls.views import CallDirection
 from ringback.errors import RingbackError
-from ringback.ids import CallUuid, PlayId, StreamId
+from ringback.ids import CallUuid, ListenId, PlayId, StreamId
 from ringback.machine import SECOND, Instant
 from ringback.media.control import commands
 from ringback.media.control.events import (
+    BeepHeard,
     DigitReceived,
     DigitsSent,
+    ListenEvent,
     MediaStarted,
     MediaTimedOut,
     PlayFinished,
@@ -32,9 +34,12 @@ from ringback.media.control.events import (
     SessionClosed,
     SessionOpened,
     SessionStats,
+    SilenceReached,
+    SpeechCaptured,
+    SpeechStarted,
     StreamEvent,
 )
-from ringback.media.control.values import PlayEnd, StreamEnd
+from ringback.media.control.values import BeepRule, PlayEnd, StreamEnd
 from ringback.signalling.errors import LegOver
 from ringback.signalling.events import (
     LegAnswered,
@@ -65,6 +70,9 @@ class CallListener(Protocol):
 
     def digits_sent(self, digits: str) -> None:
         """Keys that the document sends have left."""
+
+    def heard(self, event: ListenEvent) -> None:
+        """The far party did something that the document listens for."""
 
     def play_ended(self, play_id: PlayId, end: PlayEnd, detail: str = "") -> None:
         """A playback is over."""
@@ -369,6 +377,31 @@ class LiveCall:
         """Show or hide in the event log which keys the far party presses from now on."""
         self._are_digits_hidden = self.leg.hides_digits = not are_shown
 
+    async def hear(
+        self, *, silence_ms: int, beep: BeepRule | None, capture_path: str, capture_max_ms: int, progress_ms: int
+    ) -> ListenId:
+        """Follow what the far party does; the call's listener is told by `heard`."""
+        listen_id = ListenId(ids.new_token())
+        await self.leg.media(
+            commands.Listen(
+                command_id=_command_id(),
+                session_id=self.leg.session_id,
+                listen_id=listen_id,
+                silence_ms=silence_ms,
+                beep=beep,
+                capture_path=capture_path,
+                capture_max_ms=capture_max_ms,
+                progress_ms=progress_ms,
+            )
+        )
+        return listen_id
+
+    async def stop_hearing(self, listen_id: ListenId) -> None:
+        """End what `hear` began; does nothing when the call is over."""
+        await self._media_if_alive(
+            commands.StopListening(command_id=_command_id(), session_id=self.leg.session_id, listen_id=listen_id)
+        )
+
     async def play(self, path: str, loops: int) -> PlayId:
         """Play a local wav or mp3 file `loops` times, 0 for ever."""
         play_id = PlayId(ids.new_uuid())
@@ -511,6 +544,8 @@ class LiveCall:
                     watcher.digit_pressed(self, event.digit)
                 if self._listener is not None:
                     self._listener.digit_pressed(event.digit)
+            case ListenEvent():
+                self._heard(event)
             case PlayStarted():
                 self.note("media", event="play started", play_id=event.play_id)
             case PlayFinished():
@@ -559,6 +594,22 @@ class LiveCall:
             case SessionOpened() | RemoteSet() | SessionStats():
                 # The leg acts on the first two; statistics feed the metrics in the pool.
                 return
+
+    def _heard(self, event: ListenEvent) -> None:
+        match event:
+            case SpeechStarted():
+                self.note("media", event="speech started", after_ms=event.after_ms)
+            case SilenceReached():
+                self.note("media", event="silence", silence_ms=event.silence_ms)
+            case SpeechCaptured():
+                self.note("media", event="speech captured", captured_ms=event.captured_ms)
+            case BeepHeard():
+                self.note("media", event="beep", pitch_hz=event.pitch_hz, duration_ms=event.duration_ms)
+            case _:
+                # Progress is for the document alone.
+                pass
+        if self._listener is not None:
+            self._listener.heard(event)
 
     def _ended(self, end: LegEnd) -> None:
         answered = self.answered_at is not None

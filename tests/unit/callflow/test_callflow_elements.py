@@ -13,12 +13,14 @@ from ringback.callflow.commands import (
     Answer,
     DocumentKind,
     EndCall,
+    Listen,
     Note,
     Play,
     ReplaceDocument,
     ScheduleHangup,
     SipReject,
     StartStream,
+    StopListening,
     StopPlay,
     StopStream,
 )
@@ -31,11 +33,15 @@ from ringback.callflow.elements.registry import bind
 from ringback.callflow.elements.stream import Stream
 from ringback.callflow.elements.wait import Wait
 from ringback.callflow.events import (
+    BeepHeard,
     DigitPressed,
     Event,
     Interruption,
+    ListenRefused,
     PlayFinished,
     PlayRefused,
+    SilenceReached,
+    SpeechStarted,
     StreamFinished,
     StreamRefused,
     StreamStarted,
@@ -43,7 +49,7 @@ from ringback.callflow.events import (
 from ringback.calls.hangup import HangupSource
 from ringback.ids import StreamId
 from ringback.machine import SECOND
-from ringback.media.control.values import PlayEnd, StreamEnd, Track
+from ringback.media.control.values import BeepRule, PlayEnd, StreamEnd, Track
 from ringback.streams.spec import StreamSpec
 
 S1 = StreamId("s1")
@@ -266,7 +272,7 @@ def test_wait_lasts_its_length_whatever_happens() -> None:
 
 
 def test_wait_defaults_to_one_second() -> None:
-    assert element("<Wait/>") == Wait(1, False, 2_000, "")
+    assert element("<Wait/>") == Wait(1, False, 2_000, None, 1)
 
 
 @pytest.mark.parametrize("length", ["0", "-1", "1.5", "x"])
@@ -280,11 +286,58 @@ def test_longest_wait_is_a_day() -> None:
     assert "86400 is used" in notes_of('<Wait length="86401"/>')[0]
 
 
-def test_silence_and_beep_are_read_and_noted() -> None:
-    body = '<Wait length="9" silence="true" minSilence="500" beep="duration=300,threshold=256"/>'
-    assert element(body) == Wait(9, True, 500, "duration=300,threshold=256")
-    assert len(notes_of(body)) == 2
+def test_silence_ends_a_wait_that_listens_for_it() -> None:
+    run = Run('<Wait length="9" silence="true" minSilence="500"/>')
+    assert run.out() == [Listen(silence_ms=500)]
+    assert run.give(DigitPressed("1"), SpeechStarted(), BeepHeard()) == []
+    assert run.give(SilenceReached()) == [StopListening(), END_OF_XML]
+    assert run.interpreter.poll_timeout() is None
+
+
+def test_beep_ends_a_wait_that_listens_for_it() -> None:
+    run = Run('<Wait length="9" beep="duration=250, inter_silence=60,intra_silence=500,threshold=300"/>')
+    assert run.out() == [Listen(beep=BeepRule(250, 60, 300))]
+    assert run.give(SilenceReached()) == []
+    assert run.give(BeepHeard()) == [StopListening(), END_OF_XML]
+
+
+def test_wait_that_hears_nothing_lasts_its_length() -> None:
+    run = Run('<Wait length="9" beep="true"/>')
+    assert run.out() == [Listen(beep=BeepRule(300, 50, 256))]
+    assert run.after(9) == [StopListening(), END_OF_XML]
+    run = Run('<Wait length="9" beep="true"/>')
+    assert run.give(ListenRefused("full")) == [Listen(beep=BeepRule())]
+    assert run.after(9) == [StopListening(), END_OF_XML]
+
+
+def test_transfer_ends_the_listening_of_a_wait() -> None:
+    run = Run('<Wait length="9" silence="true"/>')
+    run.out()
+    assert run.interrupt(Interruption.REPLACED) == [StopListening()]
+    assert Run("<Wait/>").interrupt(Interruption.REPLACED) == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "note"),
+    [
+        ('length="9" silence="true" beep="true"', "beep has no effect"),
+        ('length="2" silence="true"', "minSilence is not less than length"),
+        ('beep="intra_silence=500"', "intra_silence has no effect"),
+        ('beep="duration=4001"', "4000 is used"),
+    ],
+)
+def test_what_a_wait_cannot_do_is_noted(attributes: str, note: str) -> None:
+    assert note in " ".join(notes_of(f"<Wait {attributes}/>"))
+
+
+@pytest.mark.parametrize("beep", ["yes", "duration", "duration=-1", "pitch=400", "duration=300;threshold=2"])
+def test_illegal_beep_makes_the_document_invalid(beep: str) -> None:
+    refused(f'<Wait beep="{beep}"/>')
+
+
+def test_false_silence_and_beep_are_as_if_absent() -> None:
     assert notes_of('<Wait silence="false" beep="false"/>') == []
+    assert Run('<Wait silence="false" beep="False"/>').out() == []
 
 
 # Redirect
@@ -385,7 +438,7 @@ def test_what_the_official_builder_emits_is_read() -> None:
     assert (wait.length_s, wait.silence, wait.min_silence_ms) == (7, True, 300)
     assert redirect == Redirect("https://a/next", "GET")
     assert hangup == Hangup(SipReject.BUSY, 30)
-    assert {note.text for note in program.notes} == {"silence is not detected yet: the wait lasts its whole length"}
+    assert not program.notes
 
 
 @pytest.mark.parametrize("tag", sorted(registry.NOT_YET_SUPPORTED))

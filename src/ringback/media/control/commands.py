@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import msgspec
 
-from ringback.ids import CommandId, Epoch, PlayId, RecordingId, SessionId, StreamId
+from ringback.ids import CommandId, Epoch, ListenId, PlayId, RecordingId, SessionId, StreamId
 from ringback.media.control.values import (
     Address,
     AudioFormat,
+    BeepRule,
     Codec,
     LatchPolicy,
     MediaDirection,
@@ -256,6 +257,31 @@ class HoldStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     path: str
 
 
+class Listen(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Report what the far party does: `SpeechStarted`, `SilenceReached`, `BeepHeard`; until `StopListening`.
+
+    `silence_ms`: silence that counts, from the start or from the last sound; 0 is never. `beep`: hear beeps too.
+    `capture_path`: a wav file for the first utterance, from its onset to the silence behind it or `capture_max_ms`;
+    then `SpeechCaptured` is the last event. `progress_ms`: how often `SpeechProgressed` tells that the file has grown;
+    0 is never. While it grows its name ends in `.part`.
+    """
+
+    session_id: SessionId
+    listen_id: ListenId
+    silence_ms: int = 0
+    beep: BeepRule | None = None
+    capture_path: str = ""
+    capture_max_ms: int = 60_000
+    progress_ms: int = 0
+
+
+class StopListening(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """End a `Listen`; an utterance that is being captured ends here with `SpeechCaptured`. Ended ones are ignored."""
+
+    session_id: SessionId
+    listen_id: ListenId
+
+
 AnyCommand = (
     Attach
     | AckEvents
@@ -273,6 +299,8 @@ AnyCommand = (
     | CloseStream
     | StartRecording
     | StopRecording
+    | Listen
+    | StopListening
     | JoinRoom
     | SetMember
     | LeaveRoom
@@ -290,6 +318,8 @@ SessionCommand = (
     | CloseStream
     | StartRecording
     | StopRecording
+    | Listen
+    | StopListening
     | JoinRoom
     | SetMember
     | LeaveRoom

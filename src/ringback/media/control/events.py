@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ringback.ids import CommandId, Epoch, Incarnation, PlayId, RecordingId, SessionId, StreamId
+from ringback.ids import CommandId, Epoch, Incarnation, ListenId, PlayId, RecordingId, SessionId, StreamId
 from ringback.media.control.values import Address, PlayEnd, RecordingEnd, RejectCode, RoomEnd, SessionEnd, StreamEnd
 
 DELAY_CUT = "delay_cut"
@@ -269,6 +269,44 @@ class RecordingFinished(RecordingEvent, frozen=True, array_like=True, tag=True, 
     detail: str = ""
 
 
+class ListenEvent(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Base of what a `Listen` reports."""
+
+    listen_id: ListenId
+
+
+class SpeechStarted(ListenEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The far party speaks, `after_ms` of listening."""
+
+    after_ms: int = 0
+
+
+class SpeechProgressed(ListenEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """So much of the utterance is captured."""
+
+    captured_ms: int
+
+
+class SilenceReached(ListenEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Nothing was heard for `silence_ms`."""
+
+    silence_ms: int
+
+
+class SpeechCaptured(ListenEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The utterance is in the file (which may appear a moment later); the listening is over."""
+
+    path: str
+    captured_ms: int
+
+
+class BeepHeard(ListenEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """A beep has ended in silence."""
+
+    pitch_hz: int
+    duration_ms: int
+
+
 class SessionStats(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
     """Latest quality figures of a session, at most one per second."""
 
@@ -335,6 +373,11 @@ AnyEvent = (
     | RecordingStarted
     | RecordingFaulted
     | RecordingFinished
+    | SpeechStarted
+    | SpeechProgressed
+    | SilenceReached
+    | SpeechCaptured
+    | BeepHeard
     | RoomJoined
     | RoomLeft
     | FloorChanged
@@ -365,6 +408,11 @@ AnySessionEvent = (
     | RecordingStarted
     | RecordingFaulted
     | RecordingFinished
+    | SpeechStarted
+    | SpeechProgressed
+    | SilenceReached
+    | SpeechCaptured
+    | BeepHeard
     | RoomJoined
     | RoomLeft
     | FloorChanged

@@ -131,6 +131,16 @@ class RecordingEnd(Enum):
     """The file could not be written; what was written before is kept."""
 
 
+class BeepRule(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Which tones count as the beep of a voicemail."""
+
+    least_ms: int = 300
+    gap_ms: int = 50
+    """Silence that must follow."""
+    threshold: int = 256
+    """Root mean square of 16-bit samples below which there is silence."""
+
+
 class SessionEnd(Enum):
     """Why a media session was closed."""
 

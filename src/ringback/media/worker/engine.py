@@ -16,6 +16,7 @@ from ringback.media.control.commands import (
     HoldStream,
     JoinRoom,
     LeaveRoom,
+    Listen,
     OpenSession,
     OpenStream,
     Play,
@@ -25,6 +26,7 @@ from ringback.media.control.commands import (
     SetMember,
     SetRemote,
     StartRecording,
+    StopListening,
     StopPlay,
     StopRecording,
 )
@@ -220,6 +222,11 @@ class Engine:
                 return leg.start_recording(now, command)
             case StopRecording():
                 return leg.stop_recording(now, command)
+            case Listen():
+                return leg.listen(command)
+            case StopListening():
+                leg.stop_listening(command)
+                return None
             case JoinRoom() | SetMember() | LeaveRoom():
                 return self._rooms.execute(leg, command)
             case _:

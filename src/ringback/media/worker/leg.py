@@ -16,6 +16,7 @@ from ringback.media.codecs.g711 import Law
 from ringback.media.control.commands import (
     CloseStream,
     HoldStream,
+    Listen,
     OpenSession,
     OpenStream,
     Play,
@@ -23,6 +24,7 @@ from ringback.media.control.commands import (
     SendDigits,
     SetRemote,
     StartRecording,
+    StopListening,
     StopPlay,
     StopRecording,
 )
@@ -49,6 +51,7 @@ from ringback.media.settings import MediaSettings
 from ringback.media.stream.session import StreamSession, StreamSettings
 from ringback.media.worker.files import FilePlayback, PlayFiles
 from ringback.media.worker.hold_player import HoldPlayer
+from ringback.media.worker.listening import LegListening
 from ringback.media.worker.recording_disk import RecordingDisk
 from ringback.media.worker.recordings import LegRecordings
 from ringback.media.worker.refusal import Refusal
@@ -99,6 +102,7 @@ class Leg:
         "_files",
         "_holds",
         "_is_ipv6",
+        "_listening",
         "_opened_at",
         "_out",
         "_owner",
@@ -146,6 +150,7 @@ class Leg:
         self._disk = disk
         # Made when it is needed: most legs are not recorded.
         self._recordings: LegRecordings | None = None
+        self._listening: LegListening | None = None
         self._settings = settings
         self._opened_at = now
         self._sock = sock
@@ -343,6 +348,17 @@ class Leg:
         self._follow_up()
         return refusal
 
+    def listen(self, command: Listen) -> Refusal | None:
+        """Report what the far party does."""
+        if self._listening is None:
+            self._listening = LegListening(self._session, self._disk, self._settings, self._owner.report)
+        return self._listening.start(command)
+
+    def stop_listening(self, command: StopListening) -> None:
+        """End a listening; one that is over already needs no ending."""
+        if self._listening is not None:
+            self._listening.stop(command)
+
     def open_stream(self, now: Instant, command: OpenStream) -> Refusal | None:
         """Attach a stream and begin to dial its agent."""
         if any(client.command.stream_id == command.stream_id for client in self._clients):
@@ -403,6 +419,8 @@ class Leg:
         try:
             for client in self._clients:
                 client.close(StreamEnd.CALL_ENDED, close_code)
+            if self._listening is not None:
+                self._listening.close()
             final = self._session.closed(now, reason)
             self._report_events()
         except Exception as error:
