@@ -214,6 +214,19 @@ class PhoneCall:
         """Say that this phone rings."""
         self._sip.progress(self.invite_id, status)
 
+    def ring_with_audio(self) -> None:
+        """Say that this phone rings and let the caller hear it already (183 with SDP).
+
+        Raises:
+            RingbackError: the offer cannot be answered, or there was none.
+        """
+        if self._offer is None:
+            raise ProtocolError("found no offer in the INVITE, expected one to answer early")
+        outcome = answer_offer(self._state, self._local, parse_sdp(self._offer))
+        assert outcome.local_sdp is not None
+        self._sip.progress(self.invite_id, 183, outcome.local_sdp.to_bytes())
+        self._apply(outcome, is_answer=False)
+
     def answer(self) -> None:
         """Answer a received call.
 
@@ -365,7 +378,7 @@ class PhoneCall:
         self._sip.accept_reoffer(self.invite_id, outcome.local_sdp.to_bytes())
         self._apply(outcome)
 
-    def _apply(self, outcome: Negotiated) -> None:
+    def _apply(self, outcome: Negotiated, *, is_answer: bool = True) -> None:
         self._state = outcome.state
         if outcome.send_codec is None:
             return
@@ -385,7 +398,7 @@ class PhoneCall:
                 signalling_host=remote[0] if remote else "",
             )
         )
-        if self.request is not None:
+        if self.request is not None and is_answer:
             self._mark_answered()
 
     def _mark_answered(self) -> None:
