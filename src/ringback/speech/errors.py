@@ -1,0 +1,29 @@
+"""What can go wrong when something is to be said."""
+
+from __future__ import annotations
+
+from ringback.errors import MediaError
+
+
+class NoVoice(MediaError):
+    """No synthesiser is installed, or none that may be used."""
+
+    default_code = "no-voice"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no voice is installed",
+            hint="pip install 'ringback[voice]' (small) or 'ringback[speech]' (natural), or install flite or espeak-ng",
+        )
+
+
+class SpeechFailed(MediaError):
+    """A passage could not be synthesised."""
+
+    default_code = "speech-failed"
+
+
+class SpeechBusy(MediaError):
+    """More passages wait to be synthesised than may."""
+
+    default_code = "speech-busy"
