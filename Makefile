@@ -34,7 +34,7 @@ $(VENV)/.python:
 
 $(VENV)/.installed: $(VENV)/.python pyproject.toml constraints.txt
 	$(call say,installing Ringback)
-	@$(PIP) install --prefer-binary -c constraints.txt -e .
+	@$(PIP) install --prefer-binary -c constraints.txt -e '.[voice]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.python pyproject.toml constraints.txt

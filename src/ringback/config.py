@@ -155,6 +155,21 @@ class Stream(Section):
         return value
 
 
+class Speech(Section):
+    """Speech out: `<Speak>` and its like in the API."""
+
+    prefer: tuple[Literal["piper", "flite", "espeak"], ...] = ()
+    """Engines to prefer, best first. Empty: by the naturalness of a voice and its gender."""
+    voices_dir: Path | None = None
+    """A folder of further Piper voices: `NAME.onnx` with `NAME.onnx.json`."""
+    preload: bool = True
+    """Whether voices that take seconds to load (those of Piper) are loaded at start."""
+    cache_max_bytes: Annotated[int, Field(ge=1_048_576)] = 268_435_456
+    """What has been said is kept as files up to this size."""
+    waiting_max: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """Sentences of all calls that may wait for the synthesiser."""
+
+
 class Webhooks(Section):
     """Requests to customers' URLs; a URL's fragment (`#ct=…&rt=…`) overrides the times."""
 
@@ -287,6 +302,7 @@ class Config(Section):
     sip: Sip = Sip()
     media: Media = Media()
     stream: Stream = Stream()
+    speech: Speech = Speech()
     webhooks: Webhooks = Webhooks()
     egress: Egress = Egress()
     database: DatabaseSection = DatabaseSection()

@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -40,6 +41,9 @@ from ringback.signalling.settings import SignallingSettings
 from ringback.signalling.store import next_epoch
 from ringback.sip.settings import SipSettings
 from ringback.sip.transport.driver import SipDriver, interface_host
+from ringback.speech.settings import SpeechSettings, SynthesiserSettings
+from ringback.speech.speaker import Speaker
+from ringback.speech.voices import Engine
 from ringback.storage.database import Database, Session
 from ringback.storage.event_log import EventLog
 from ringback.streams.away import AwayRules
@@ -120,6 +124,7 @@ class Node:
         workers_run = await self._begin_pool()
         # The rest is built while the workers boot.
         catch_all = await self._ensure_configured()
+        await self._start_speech()
         self._build_signalling(trunks)
         self._build_calls(trunks, catch_all)
         listener = self._build_http()
@@ -200,6 +205,22 @@ class Node:
         self.outbox.start()
         self._stack.push_async_callback(self.outbox.close)
         self._stack.push_async_callback(self._flush_outbox)
+
+    async def _start_speech(self) -> None:
+        config = self.config.speech
+        self.speaker = Speaker(
+            self.config.data_dir / "speech",
+            Path(_runtime_dir(self.config)) / "speech.log",
+            SpeechSettings(
+                prefer=tuple(map(Engine, config.prefer)),
+                is_preloaded=config.preload,
+                waiting_max=config.waiting_max,
+                cache_max_bytes=config.cache_max_bytes,
+                synthesiser=SynthesiserSettings(voices_dir=_absolute(config.voices_dir) if config.voices_dir else ""),
+            ),
+        )
+        self._stack.push_async_callback(self.speaker.close)
+        await self.speaker.start()
 
     async def _flush_outbox(self) -> None:
         """Give the last hang-up callbacks a moment to leave; what does not is sent by the next server."""
@@ -329,6 +350,7 @@ class Node:
             config.data_dir / "sounds",
             wake_outbox=self.outbox.wake,
         )
+        self.calls.speech = self.speaker
         self.flows = CallFlows(
             FlowServices(
                 documents=self.documents,
@@ -527,6 +549,10 @@ def _nothing(_session: Session) -> None:
 
 def _runtime_dir(config: Config) -> str:
     return os.path.abspath(config.media.runtime_dir or config.data_dir / "run")
+
+
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)
 
 
 def _allow_rule(text: str) -> AllowRule:

@@ -11,6 +11,7 @@ from ringback.calls.hangup import HangupSource
 from ringback.errors import RingbackError
 from ringback.ids import CallUuid, ListenId, PlayId, StreamId
 from ringback.media.control.values import BeepRule, PlayEnd, StreamEnd
+from ringback.speech.passage import Speech
 from ringback.streams.spec import StreamSpec
 from ringback.webhooks.fetcher import Callback, FetchedDocument
 from ringback.webhooks.signature import SigningKeys
@@ -120,6 +121,11 @@ class FakeCall:
         play_id = PlayId(f"p{self.plays}")
         self.note(f"play {path} x{loops}")
         return play_id
+
+    async def speak(self, speech: Speech, loops: int) -> PlayId:
+        self.plays += 1
+        self.note(f"speak {' | '.join(passage.text for passage in speech.passages)} x{loops}")
+        return PlayId(f"p{self.plays}")
 
     async def stop_play(self, play_id: PlayId) -> None:
         self.note(f"stop-play {play_id}")

@@ -11,6 +11,7 @@ from ringback.calls.hangup import HangupSource
 from ringback.dials.spec import DialSpec
 from ringback.ids import StreamId
 from ringback.media.control.values import BeepRule, StreamEnd
+from ringback.speech.passage import Speech
 from ringback.streams.spec import StreamSpec
 
 
@@ -42,6 +43,15 @@ class Play:
     """Fetch a wav or mp3 and play it; resumed by `PlayFinished` or `PlayRefused`."""
 
     url: str
+    loops: int
+    """How often; 0 repeats until stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Say something that is not empty; resumed by `PlayFinished`."""
+
+    speech: Speech
     loops: int
     """How often; 0 repeats until stopped."""
 
@@ -245,6 +255,7 @@ Command = (
     Answer
     | Play
     | PlaySound
+    | Speak
     | StopPlay
     | StartStream
     | StopStream

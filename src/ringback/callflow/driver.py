@@ -361,6 +361,8 @@ class _Flow:
                 return await self._play(self._services.media.fetch(url), loops)
             case commands.PlaySound(sound):
                 return await self._play(_path_of(sound), 1)
+            case commands.Speak(speech, loops):
+                self._play_id = await self._call.speak(speech, loops)
             case commands.StopPlay():
                 if self._play_id is not None:
                     play_id, self._play_id = self._play_id, None

@@ -15,6 +15,7 @@ from ringback.errors import NotAllowed
 from ringback.ids import CallUuid, ListenId, PlayId, StreamId
 from ringback.media.control.events import ListenEvent
 from ringback.media.control.values import BeepRule, PlayEnd, StreamEnd
+from ringback.speech.passage import Speech
 from ringback.streams.spec import StreamSpec
 from ringback.telemetry.events import EventSink
 from ringback.webhooks.fetcher import Callback, FetchedDocument
@@ -130,6 +131,12 @@ class FlowCall(Protocol):
 
         Raises:
             RingbackError: the media worker refused.
+        """
+
+    async def speak(self, speech: Speech, loops: int) -> PlayId:
+        """Say something that is not empty `loops` times (0: until stopped) and return before it is synthesised.
+
+        What becomes of it comes by `play_ended`, also that it could not be said.
         """
 
     async def stop_play(self, play_id: PlayId) -> None:

@@ -44,19 +44,20 @@ class ClipsPlayback:
         self,
         clips: Clips,
         loops: int,
-        start: Callable[[str, int], Awaitable[PlayId]],
+        start: Callable[[str, int, PlayId], Awaitable[None]],
         stop: Callable[[PlayId], Awaitable[None]],
+        new_id: Callable[[], PlayId],
     ) -> None:
         self._clips = clips
         self._loops = loops
         self._start = start
         self._stop = stop
-        self._playing: dict[PlayId, int] = {}
-        self._early: dict[PlayId, tuple[PlayEnd, str]] = {}
+        self._new_id = new_id
+        self._playing: set[PlayId] = set()
         self._changed = asyncio.Event()
         self._is_stopped = False
         self._failed: list[str] = []
-        self._has_played = False
+        self._played = 0
 
     def owns(self, play_id: PlayId) -> bool:
         """Return whether a clip of this playback has that id."""
@@ -64,7 +65,7 @@ class ClipsPlayback:
 
     def finished(self, play_id: PlayId, end: PlayEnd, detail: str) -> None:
         """Take the end of a clip."""
-        self._playing.pop(play_id, None)
+        self._playing.discard(play_id)
         match end:
             case PlayEnd.FAILED:
                 self._note_failed(detail or "it cannot be decoded")
@@ -72,7 +73,7 @@ class ClipsPlayback:
                 # Whoever stopped it, be it the end of the call: the rest is not wanted either.
                 self._is_stopped = True
             case PlayEnd.COMPLETED:
-                self._has_played = True
+                self._played += 1
         self._changed.set()
 
     async def stop(self) -> None:
@@ -84,53 +85,66 @@ class ClipsPlayback:
 
     async def run(self) -> tuple[PlayEnd, str]:
         """Play until the end; return it with what was left out and why."""
+        if self._clips.count == 1:
+            # The media worker repeats a single file without a gap.
+            await self._play(0, self._loops)
+        else:
+            await self._play_rounds()
+        await self._until(0)
+        detail = "; ".join(self._failed)
+        if self._is_stopped:
+            return PlayEnd.STOPPED, detail
+        return (PlayEnd.COMPLETED if self._played else PlayEnd.FAILED), detail
+
+    async def _play_rounds(self) -> None:
+        """Play all clips in order, round after round, until one round gives nothing to hear."""
         rounds = 0
         while not self._is_stopped and (self._loops == 0 or rounds < self._loops):
             rounds += 1
-            self._has_played = False
-            if self._clips.count == 1:
-                # The media worker repeats a single file without a gap.
-                await self._play(0, self._loops)
-                rounds = self._loops or 1
-            else:
-                for index in range(self._clips.count):
-                    await self._play(index, 1)
-            # The last clip of a round is followed by the first of the next one; the end of the last is waited for.
-            is_last = self._loops != 0 and rounds >= self._loops
-            await self._until(0 if is_last or self._clips.count == 1 else _QUEUED_MAX - 1)
-            if not self._is_stopped and not self._has_played and not self._playing:
-                return PlayEnd.FAILED, self._detail
-            if self._clips.count == 1:
-                break
-        await self._until(0)
-        return (PlayEnd.STOPPED if self._is_stopped else PlayEnd.COMPLETED), self._detail
+            played_before = self._played
+            for index in range(self._clips.count):
+                await self._play(index, 1)
+            if not self._playing and self._played == played_before:
+                return
 
     async def _play(self, index: int, loops: int) -> None:
         """Fetch a clip and hand it to the worker as soon as that has room."""
-        if self._is_stopped:
+        path = await self._fetched(index)
+        await self._until(_QUEUED_MAX - 1)
+        if path is None or self._is_stopped:
             return
+        play_id = self._new_id()
+        # Known before it is started: its end may come before the worker's answer is read.
+        self._playing.add(play_id)
+        try:
+            await self._start(path, loops, play_id)
+        except RingbackError as error:
+            self._playing.discard(play_id)
+            self._note_failed(str(error))
+            return
+        if self._is_stopped and play_id in self._playing:
+            await self._stop(play_id)
+
+    async def _fetched(self, index: int) -> str | None:
+        """Return a clip's path; nothing when it cannot be had or is not wanted any more."""
+        if self._is_stopped:
+            return None
         fetching = asyncio.ensure_future(self._clips.clip(index))
         try:
             while not fetching.done() and not self._is_stopped:
                 self._changed.clear()
                 changed = asyncio.ensure_future(self._changed.wait())
-                await asyncio.wait({fetching, changed}, return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
-            if self._is_stopped:
-                return
-            path = fetching.result()
-            await self._until(_QUEUED_MAX - 1)
-            if self._is_stopped:
-                return
-            play_id = await self._start(path, loops)
+                try:
+                    await asyncio.wait({fetching, changed}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    changed.cancel()
+            return fetching.result() if fetching.done() else None
         except RingbackError as error:
             self._note_failed(str(error))
-            return
+            return None
         finally:
-            if not fetching.done():
-                fetching.cancel()
+            fetching.cancel()
             await asyncio.gather(fetching, return_exceptions=True)
-        self._playing[play_id] = index
 
     async def _until(self, most: int) -> None:
         """Return when at most so many clips are with the worker, or it was stopped."""
@@ -141,7 +155,3 @@ class ClipsPlayback:
     def _note_failed(self, detail: str) -> None:
         if detail not in self._failed and len(self._failed) < _DETAILS_MAX:
             self._failed.append(detail)
-
-    @property
-    def _detail(self) -> str:
-        return "; ".join(self._failed)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol, assert_never
 
 from ringback import clock, ids
 from ringback.accounts.account import Account
 from ringback.billing.cdr import billed_duration_s, duration_s
 from ringback.calls.hangup import Code, Hangup, HangupSource, hangup, hangup_of_leg
+from ringback.calls.playbacks import CallPlaybacks
+from ringback.calls.spoken import SpeechSource, SpokenClips
 from ringback.calls.state import STATUS, State, Trigger, advance
 from ringback.calls.views import CallDirection
 from ringback.errors import RingbackError
@@ -52,6 +54,7 @@ from ringback.signalling.events import (
     LegRinging,
 )
 from ringback.signalling.sip_leg import SipLeg
+from ringback.speech.passage import Speech
 from ringback.storage.database import StorageUnavailable
 from ringback.telemetry.events import EventSink
 from ringback.telemetry.logs import get_logger
@@ -116,6 +119,7 @@ class CallBridge(Protocol):
 class CallKeeper(Protocol):
     """What a call needs of the service that keeps it."""
 
+    speech: SpeechSource
     timeline: EventSink
 
     def call_answered(self, call: LiveCall) -> None:
@@ -402,21 +406,29 @@ class LiveCall:
             commands.StopListening(command_id=_command_id(), session_id=self.leg.session_id, listen_id=listen_id)
         )
 
+    @cached_property
+    def playbacks(self) -> CallPlaybacks:
+        """Return what the call plays, for its document and for the API."""
+        return CallPlaybacks(self.leg.session_id, self.leg.media, self._media_if_alive, self.spawn, self.note)
+
     async def play(self, path: str, loops: int) -> PlayId:
         """Play a local wav or mp3 file `loops` times, 0 for ever."""
-        play_id = PlayId(ids.new_uuid())
-        await self.leg.media(
-            commands.Play(
-                command_id=_command_id(), session_id=self.leg.session_id, play_id=play_id, path=path, loops=loops
-            )
-        )
-        return play_id
+        return await self.playbacks.play(path, loops)
+
+    async def speak(self, speech: Speech, loops: int) -> PlayId:
+        """Say something `loops` times, 0 for ever; it must not be empty."""
+        clips = SpokenClips(self.keeper.speech, speech, self.note)
+        return await self.playbacks.play_clips(clips, loops, self._document_play_ended)
 
     async def stop_play(self, play_id: PlayId) -> None:
         """Stop a playback; does nothing when the call is over."""
-        await self._media_if_alive(
-            commands.StopPlay(command_id=_command_id(), session_id=self.leg.session_id, play_id=play_id)
-        )
+        await self.playbacks.stop(play_id)
+
+    def _document_play_ended(self, play_id: PlayId, end: PlayEnd, detail: str) -> None:
+        for listener in tuple(self.side_listeners):
+            listener.play_ended(play_id, end, detail)
+        if self._listener is not None:
+            self._listener.play_ended(play_id, end, detail)
 
     async def send_digits(self, digits: str) -> None:
         """Send telephone events: `0-9*#A-D`, `w` and `W` pauses, `@N` at the end sets the tone length."""
@@ -557,10 +569,8 @@ class LiveCall:
                     played_ms=event.played_ms,
                     detail=event.detail,
                 )
-                for listener in tuple(self.side_listeners):
-                    listener.play_ended(event.play_id, event.reason, event.detail)
-                if self._listener is not None:
-                    self._listener.play_ended(event.play_id, event.reason, event.detail)
+                if not self.playbacks.finished(event):
+                    self._document_play_ended(event.play_id, event.reason, event.detail)
             case DigitsSent():
                 self.note("digit", sent=event.digits)
                 if self._listener is not None:
@@ -633,6 +643,7 @@ class LiveCall:
             duration_s=self.call_seconds,
         )
         self.keeper.streams_gone(self)
+        self.playbacks.call_ended()
         for watcher in tuple(self.watchers):
             watcher.call_ended(self)
         for listener in tuple(self.side_listeners):

@@ -20,6 +20,7 @@ from ringback.calls.outbound import OutboundCalls
 from ringback.calls.queue import QueuedCall
 from ringback.calls.rows import call_facts, call_row
 from ringback.calls.settings import CallSettings as CallSettings
+from ringback.calls.spoken import NoSpeech, SpeechSource
 from ringback.calls.state import State
 from ringback.calls.views import (
     CallDirection,
@@ -86,6 +87,7 @@ class CallService:
         self.start_flow: CallStarter | None = None
         self.start_transfer: TransferStarter | None = None
         self.streams: StreamRoom | None = None
+        self.speech: SpeechSource = NoSpeech()
         self._database = database
         self.wake_outbox = wake_outbox
         self.outbound = OutboundCalls(self, database, legs, settings, self.trunks, self.rates)

@@ -88,6 +88,8 @@ class _SpeechReader:
         self._style = Style()
         self._chars = 0
         self._paused_ms = 0
+        self._is_pause_natural = False
+        """Whether the pause after the last passage is the one of its punctuation."""
 
     def note(self, text: str) -> None:
         if text not in self.notes and len(self.notes) < _NOTES_MAX:
@@ -170,6 +172,7 @@ class _SpeechReader:
         text, self._run = "".join(self._run), []
         for piece in split(text, is_start=not self._passages):
             self._passages.append(Passage(piece.text, self._style, piece.pause_ms))
+            self._is_pause_natural = True
         if self._passages and text.strip() and not is_end and not text.rstrip().endswith(_SENTENCE_ENDS):
             self._passages[-1] = replace(self._passages[-1], pause_ms=0)
 
@@ -177,10 +180,11 @@ class _SpeechReader:
         self._flush(is_end=True)
         pause_ms = min(pause_ms, PAUSES_MAX_MS - self._paused_ms)
         self._paused_ms += pause_ms
-        last = self._passages[-1] if self._passages else None
-        if last is not None and last.text and pause_ms + last.pause_ms <= BREAK_MAX_MS:
+        if self._passages and self._is_pause_natural:
             # The natural pause is part of the one that was asked for.
+            last = self._passages[-1]
             self._passages[-1] = replace(last, pause_ms=max(last.pause_ms, pause_ms))
+            self._is_pause_natural = False
         elif pause_ms > 0:
             self._passages.append(Passage("", self._style, pause_ms))
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from ringback import clock
 from ringback.machine import MS
@@ -21,8 +20,9 @@ from ringback.speech.passage import Passage
 from ringback.speech.process import SynthesiserProcess
 from ringback.speech.settings import SpeechSettings
 from ringback.speech.voices import LocalVoice, nearest
+from ringback.telemetry.logs import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _ATTEMPTS = 2
 """A passage that was with a process that died is tried once more: it may not have been the reason."""

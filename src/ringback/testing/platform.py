@@ -103,6 +103,8 @@ class Platform:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("RINGBACK_", "PLIVO_"))},  # noqa: TID251 - a child's environment
             "RINGBACK_OBSERVABILITY__LOG": "json",
+            # Loading a voice takes a core for two seconds, of which a test that says nothing has no use.
+            "RINGBACK_SPEECH__PRELOAD": "false",
             "RINGBACK_APP": json.dumps([{"name": names[number], "answer_url": url} for number, url in apps.items()]),
             "RINGBACK_NUMBER": json.dumps([{"number": number, "app": name} for number, name in names.items()]),
             **settings,

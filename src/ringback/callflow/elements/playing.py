@@ -11,19 +11,21 @@ from ringback.errors import Bug
 from ringback.media.control.values import PlayEnd
 
 
-def play_through(command: Command, tag: str, line: int) -> Steps[None]:
-    """Give a command that plays something and return when it is over; a file that cannot be played is noted."""
+def play_through(command: Command, tag: str, line: int, skipped: str = "file skipped") -> Steps[None]:
+    """Give a command that plays something and return when it is over; what cannot be played is noted as `skipped`."""
     yield command
     try:
         while True:
             match (yield from next_event()):
                 case PlayRefused(detail):
-                    yield Note(f"file skipped: {detail}", tag, line)
+                    yield Note(f"{skipped}: {detail}", tag, line)
                     return
                 case PlayFinished(PlayEnd.FAILED, detail):
-                    yield Note(f"file skipped: {detail or 'it cannot be decoded'}", tag, line)
+                    yield Note(f"{skipped}: {detail or 'it cannot be decoded'}", tag, line)
                     return
-                case PlayFinished():
+                case PlayFinished(_, detail):
+                    if detail:
+                        yield Note(f"in part {skipped}: {detail}", tag, line)
                     return
                 case _:
                     # Digits are for elements that collect them.

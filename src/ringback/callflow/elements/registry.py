@@ -22,6 +22,7 @@ from ringback.callflow.elements.message import Message
 from ringback.callflow.elements.play import Play
 from ringback.callflow.elements.pre_answer import PreAnswer
 from ringback.callflow.elements.redirect import Redirect
+from ringback.callflow.elements.speak import Speak
 from ringback.callflow.elements.stream import Stream
 from ringback.callflow.elements.wait import Wait
 
@@ -35,6 +36,7 @@ _READERS: Mapping[str, Callable[[Reader], Element]] = MappingProxyType(
         Play.TAG: Play.from_xml,
         PreAnswer.TAG: PreAnswer.from_xml,
         Redirect.TAG: Redirect.from_xml,
+        Speak.TAG: Speak.from_xml,
         Stream.TAG: Stream.from_xml,
         Wait.TAG: Wait.from_xml,
     }
@@ -42,7 +44,7 @@ _READERS: Mapping[str, Callable[[Reader], Element]] = MappingProxyType(
 _ATTRIBUTES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         kind.TAG: kind.ATTRIBUTES
-        for kind in (Dial, Dtmf, GetDigits, Hangup, Message, Play, PreAnswer, Redirect, Stream, Wait)
+        for kind in (Dial, Dtmf, GetDigits, Hangup, Message, Play, PreAnswer, Redirect, Speak, Stream, Wait)
     }
 )
 _PROMPTS = frozenset({"Speak", "Play", "Wait"})
@@ -53,7 +55,7 @@ NESTED: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """Elements that may stand inside another and are run by it (`Reader.nested`); wire spec 6.1."""
-OWN_CHILDREN: frozenset[str] = frozenset({Dial.TAG})
+OWN_CHILDREN: frozenset[str] = frozenset({Dial.TAG, Speak.TAG})
 """Elements that read what is inside them by themselves (`Reader.node.children`)."""
 
 SUPPORTED = frozenset(_READERS)
@@ -63,7 +65,6 @@ NOT_YET_SUPPORTED = frozenset(
         "GetInput",
         "MultiPartyCall",
         "Record",
-        "Speak",
     }
 )
 """Plivo elements that this version skips with a warning."""
