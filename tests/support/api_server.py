@@ -161,11 +161,11 @@ class ApiServer:
         """Return the test account."""
         return Account(AUTH_ID, TOKEN)  # type: ignore[arg-type]  # a literal id
 
-    def client(self, token: str = TOKEN) -> plivo.RestClient:
+    def client(self, token: str = TOKEN, auth_id: str = AUTH_ID) -> plivo.RestClient:
         """Return the official SDK pointed at this server."""
         for name in SDK_HOSTS:
             setattr(plivo_client, name, f"{self.url}/v1/Account")
-        return plivo.RestClient(AUTH_ID, token)
+        return plivo.RestClient(auth_id, token)
 
     def request(
         self,

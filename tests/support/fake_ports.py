@@ -34,6 +34,8 @@ class FakeCalls:
     made: list[MakeCall] = field(default_factory=list)
     transfers: list[tuple[CallUuid, Transfer]] = field(default_factory=list)
     asked: list[CdrFilters | LiveCallFilters] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)
+    """Accounts by call; a call without an entry is everybody's."""
     failure: Exception | None = None
     """Raised by `make_calls` after the calls were made."""
     is_queueing: bool = False
@@ -72,35 +74,39 @@ class FakeCalls:
         self.live[call_uuid] = view
         return call_uuid
 
+    def is_of(self, account: Account, call_uuid: CallUuid) -> bool:
+        return self.owners.get(call_uuid, account.auth_id) == account.auth_id
+
     async def live_call_uuids(self, account: Account, filters: LiveCallFilters) -> list[CallUuid]:
         self.asked.append(filters)
         found = [
             view.call_uuid
             for view in reversed(self.live.values())
-            if (view.status is LiveStatus.QUEUED) == filters.queued
+            if self.is_of(account, view.call_uuid)
+            and (view.status is LiveStatus.QUEUED) == filters.queued
             and filters.direction in (None, view.direction)
             and view.from_number.startswith(filters.from_number)
         ]
         return found[filters.offset : filters.offset + filters.limit]
 
     async def live_call(self, account: Account, call_uuid: CallUuid) -> LiveCallView | None:
-        return self.live.get(call_uuid)
+        return self.live.get(call_uuid) if self.is_of(account, call_uuid) else None
+
+    async def owner_of(self, account: Account, call_uuid: CallUuid) -> Account:
+        return account
 
     async def has_call(self, account: Account, call_uuid: CallUuid) -> bool:
-        return call_uuid in self.live or await self.cdr(account, call_uuid) is not None
+        is_live = call_uuid in self.live and self.is_of(account, call_uuid)
+        return is_live or await self.cdr(account, call_uuid) is not None
 
     async def hangup_call(self, account: Account, call_uuid: CallUuid) -> bool:
-        view = self.live.pop(call_uuid, None)
-        if view is None:
+        if not self.is_of(account, call_uuid) or (view := self.live.pop(call_uuid, None)) is None:
             return False
         self.records.insert(0, record_of(view))
         return True
 
     async def hangup_all(self, account: Account) -> int:
-        count = len(self.live)
-        for call_uuid in list(self.live):
-            await self.hangup_call(account, call_uuid)
-        return count
+        return sum([await self.hangup_call(account, call_uuid) for call_uuid in list(self.live)])
 
     async def cancel_request(self, account: Account, request_uuid: CallUuid) -> bool:
         view = self.live.get(request_uuid)
@@ -109,20 +115,22 @@ class FakeCalls:
         return await self.hangup_call(account, request_uuid)
 
     async def transfer(self, account: Account, call_uuid: CallUuid, transfer: Transfer) -> None:
-        if call_uuid not in self.live:
+        if call_uuid not in self.live or not self.is_of(account, call_uuid):
             raise NotFound("no live call of this id")
         if transfer.legs != "aleg":
             raise InvalidParameter("legs parameter is invalid: the call has no B leg")
         self.transfers.append((call_uuid, transfer))
 
     async def cdr(self, account: Account, call_uuid: CallUuid) -> CallRecord | None:
-        return next((record for record in self.records if record.call_uuid == call_uuid), None)
+        mine = (record for record in self.records if self.is_of(account, record.call_uuid))
+        return next((record for record in mine if record.call_uuid == call_uuid), None)
 
     async def cdrs(
         self, account: Account, filters: CdrFilters, limit: int, offset: int
     ) -> tuple[Sequence[CallRecord], int]:
         self.asked.append(filters)
-        return self.records[offset : offset + limit], len(self.records)
+        mine = [record for record in self.records if self.is_of(account, record.call_uuid)]
+        return mine[offset : offset + limit], len(mine)
 
 
 def record_of(view: LiveCallView) -> CallRecord:
@@ -155,7 +163,7 @@ class FakeStreams:
     started: list[StreamSpec] = field(default_factory=list)
 
     async def start(self, account: Account, call_uuid: CallUuid, spec: StreamSpec) -> StreamId:
-        if call_uuid not in self.calls.live:
+        if call_uuid not in self.calls.live or not self.calls.is_of(account, call_uuid):
             raise NotFound("no live call of this id")
         if any(view.service_url == spec.url and view.status is not State.COMPLETED for view in self._of(call_uuid)):
             raise InvalidParameter("service_url parameter is invalid: the call streams to it already")
@@ -176,12 +184,12 @@ class FakeStreams:
 
     async def get(self, account: Account, call_uuid: CallUuid, stream_id: StreamId) -> StreamView | None:
         view = self.streams.get(stream_id)
-        return view if view and view.call_uuid == call_uuid else None
+        return view if view and view.call_uuid == call_uuid and self.calls.is_of(account, call_uuid) else None
 
     async def list(
         self, account: Account, call_uuid: CallUuid, limit: int, offset: int
     ) -> tuple[Sequence[StreamView], int]:
-        if call_uuid not in self.calls.live and not self._of(call_uuid):
+        if not self.calls.is_of(account, call_uuid) or (call_uuid not in self.calls.live and not self._of(call_uuid)):
             raise NotFound("call not found")
         found = self._of(call_uuid)
         return found[offset : offset + limit], len(found)
@@ -201,7 +209,7 @@ class FakeStreams:
         return True
 
     async def stop_all(self, account: Account, call_uuid: CallUuid) -> int:
-        if call_uuid not in self.calls.live:
+        if call_uuid not in self.calls.live or not self.calls.is_of(account, call_uuid):
             raise NotFound("no live call of this id")
         return sum([await self.stop(account, call_uuid, view.stream_id) for view in self._of(call_uuid)])
 

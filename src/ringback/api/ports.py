@@ -43,6 +43,9 @@ class CallsPort(Protocol):
     async def live_call(self, account: Account, call_uuid: CallUuid) -> LiveCallView | None:
         """Return a call that has not ended, queued ones included, or `None`."""
 
+    async def owner_of(self, account: Account, call_uuid: CallUuid) -> Account:
+        """Return whose call it is: a subaccount of `account`, else `account`, which then may or may not have it."""
+
     async def has_call(self, account: Account, call_uuid: CallUuid) -> bool:
         """Return whether the account has or had this call, in any state."""
 

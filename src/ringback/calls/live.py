@@ -255,7 +255,8 @@ class LiveCall:
     @property
     def signing(self) -> SigningKeys:
         """Return the tokens that sign this call's webhooks."""
-        return SigningKeys(tokens=(self.terms.account.auth_token,))
+        account = self.terms.account
+        return SigningKeys(tokens=(account.auth_token,), main_tokens=account.main_tokens)
 
     @property
     def facts(self) -> CallFacts:
@@ -266,7 +267,7 @@ class LiveCall:
             from_number=terms.from_number,
             to_number=terms.to_number,
             direction=terms.direction.value,
-            parent_auth_id=terms.account.auth_id,
+            parent_auth_id=terms.account.main_auth_id,
             session_start_wall_ms=terms.initiated_wall_ms,
             request_uuid="" if self.is_inbound else self.call_uuid,
             caller_name=terms.caller_name,

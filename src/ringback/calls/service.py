@@ -123,6 +123,16 @@ class CallService:
             return call.account_id == account.auth_id
         return await self._database.read(lambda session: store.has_call(session, account.auth_id, call_uuid))
 
+    async def owner_of(self, account: Account, call_uuid: CallUuid) -> Account:
+        """Return whose call it is: a subaccount of `account`, else `account`, which then may or may not have it."""
+        if account.parent_auth_id is not None:
+            return account
+        call, waiting = self._live.get(call_uuid), self.outbound.queue.find(call_uuid)
+        if call is not None or waiting is not None:
+            owner = call.terms.account if call is not None else waiting.account  # type: ignore[union-attr]  # one of both
+            return owner if owner.parent_auth_id == account.auth_id else account
+        return await self._database.read(lambda session: store.owner_of(session, account, call_uuid))
+
     async def live_call_uuids(self, account: Account, filters: LiveCallFilters) -> list[CallUuid]:
         """Return one page of calls that have not ended, newest first."""
         views = [_view(call) for call in self._live.values() if call.account_id == account.auth_id and not call.is_over]
