@@ -240,7 +240,9 @@ class Node:
             workers=config.media.workers,
             rtp_port_low=low,
             rtp_port_high=high,
-            worker=WorkerSettings(detached_limit_ms=config.media.detached_limit_s * 1000),
+            worker=WorkerSettings(
+                detached_limit_ms=config.media.detached_limit_s * 1000, machine_detector=config.media.machine_detector
+            ),
         )
         epoch = await self.database.write(lambda session: next_epoch(session, clock.wall_ms()))
         self.pool = MediaPool(settings, epoch, commit=self._commit)

@@ -18,7 +18,7 @@ from ringback.calls.hangup import Code, Hangup, HangupSource, hangup, hangup_of_
 from ringback.calls.playbacks import CallPlaybacks
 from ringback.calls.spoken import SpeechSource, SpokenClips
 from ringback.calls.state import STATUS, State, Trigger, advance
-from ringback.calls.views import CallDirection
+from ringback.calls.views import CallDirection, MachineDetection
 from ringback.errors import RingbackError
 from ringback.ids import CallUuid, ListenId, PlayId, StreamId
 from ringback.machine import SECOND, Instant
@@ -28,6 +28,7 @@ from ringback.media.control.events import (
     DigitReceived,
     DigitsSent,
     ListenEvent,
+    MachineJudged,
     MediaStarted,
     MediaTimedOut,
     PlayFinished,
@@ -140,6 +141,9 @@ class CallKeeper(Protocol):
     def forget(self, call: LiveCall) -> None:
         """Let go of a call that is over and stored."""
 
+    def machine_judged(self, call: LiveCall, event: MachineJudged) -> None:
+        """Act on who answered, as the call's terms say."""
+
     def stream_event(self, call: LiveCall, event: StreamEvent) -> None:
         """Hand an event of one of the call's streams to their room."""
 
@@ -177,6 +181,7 @@ class CallTerms:
     custom_headers: tuple[tuple[str, str], ...] = ()
     is_dialled: bool = False
     """Another call's document dialled it (`parent_call_uuid`): it runs no document until it is transferred."""
+    machine_detection: MachineDetection | None = None
     hops: int = 0
     """How many calls of this node lead to this one through its own door; bounds documents that dial each other."""
 
@@ -216,6 +221,8 @@ class LiveCall:
     bridge: CallBridge | None = None
     """What joins this call with another one; set while it does."""
     watchers: list[CallWatcher] = field(default_factory=list)
+    was_machine_found: bool = False
+    """Whether a machine has answered, as far as is known."""
     on_bridged: list[Callable[[LiveCall], None]] = field(default_factory=list)
     """Called with the other call whenever this one is joined with another by `<Dial>`."""
     side_listeners: list[CallListener] = field(default_factory=list)
@@ -295,7 +302,10 @@ class LiveCall:
 
     def webhook_params(self, **extra: str) -> dict[str, str]:
         """Return the parameters of an answer, redirect or transfer request as the call is now (wire spec 5.2)."""
-        return answer_params(self.facts, STATUS[self.state], extra)
+        detection = self.terms.machine_detection
+        is_told = self.was_machine_found and detection is not None and not detection.url
+        found = {"Machine": "true"} if is_told else {}
+        return answer_params(self.facts, STATUS[self.state], {**found, **extra})
 
     def ring_params(self) -> dict[str, str]:
         """Return the parameters of ring_url."""
@@ -431,6 +441,25 @@ class LiveCall:
         if self._listener is not None:
             self._listener.play_ended(play_id, end, detail)
 
+    async def detect_machine(self, rules: MachineDetection) -> None:
+        """Begin to judge who answered; `CallKeeper.machine_judged` is told.
+
+        Raises:
+            RingbackError: the call is over, or the media worker refused.
+        """
+        await self.leg.media(
+            commands.DetectMachine(
+                command_id=_command_id(),
+                session_id=self.leg.session_id,
+                total_ms=rules.total_ms,
+                initial_silence_ms=rules.initial_silence_ms,
+                speech_ms=rules.speech_ms,
+                words=rules.words,
+                greeting_ms=rules.greeting_ms,
+                silence_ms=rules.silence_ms,
+            )
+        )
+
     async def send_digits(self, digits: str) -> None:
         """Send telephone events: `0-9*#A-D`, `w` and `W` pauses, `@N` at the end sets the tone length."""
         tones, _, tone_ms = digits.partition("@")
@@ -559,6 +588,9 @@ class LiveCall:
                     self._listener.digit_pressed(event.digit)
             case ListenEvent():
                 self._heard(event)
+            case MachineJudged():
+                self.note("machine", answerer=event.answerer.value, reason=event.reason, after_ms=event.after_ms)
+                self.keeper.machine_judged(self, event)
             case PlayStarted():
                 self.note("media", event="play started", play_id=event.play_id)
             case PlayFinished():

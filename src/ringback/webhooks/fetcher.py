@@ -33,6 +33,7 @@ class CallbackKind(Enum):
     RING = "ring"
     HANGUP = "hangup"
     STREAM_STATUS = "stream-status"
+    MACHINE = "machine-detection"
     INTERIM_SPEECH = "interim-speech"
     DIAL = "dial"
     PROMPT = "prompt"

@@ -13,6 +13,7 @@ from ringback.machine import Instant
 from ringback.media.control.commands import (
     CloseSession,
     CloseStream,
+    DetectMachine,
     HoldStream,
     JoinRoom,
     LeaveRoom,
@@ -224,6 +225,8 @@ class Engine:
                 return leg.stop_recording(now, command)
             case Listen():
                 return leg.listen(command)
+            case DetectMachine():
+                return leg.detect_machine(command)
             case StopListening():
                 leg.stop_listening(command)
                 return None
