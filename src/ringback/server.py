@@ -22,6 +22,7 @@ from ringback.callflow.driver import CallFlows
 from ringback.callflow.port import FirstRequest, FlowServices
 from ringback.calls.live import LiveCall
 from ringback.calls.service import CallService, CallSettings, StreamRoom
+from ringback.conferences.service import ConferenceService
 from ringback.config import AppSection, Config, TrunkSection
 from ringback.dials.run import Prompt
 from ringback.dials.service import DialService
@@ -353,6 +354,14 @@ class Node:
             wake_outbox=self.outbox.wake,
         )
         self.calls.speech = self.speaker
+        self.conferences = ConferenceService(
+            self.database,
+            self.calls,
+            fetch_audio=self.media_files.fetch,
+            maximum=config.limits.calls or _DEFAULT_CALLS,
+            wake_outbox=self.outbox.wake,
+        )
+        self._stack.push_async_callback(self.conferences.close)
         self.flows = CallFlows(
             FlowServices(
                 documents=self.documents,
@@ -361,8 +370,10 @@ class Node:
                 timeline=self.timeline,
                 callbacks=_Callbacks(self.database, self.outbox.wake),
                 dials=self.dials,
+                conferences=self.conferences,
             )
         )
+        self.conferences.start_prompts = self.flows.start_prompts
         self.legs.on_incoming = self.calls.incoming
         self.calls.start_flow = self._start_flow
         self.calls.start_transfer = lambda call, url, method: self.flows.start(
@@ -401,6 +412,7 @@ class Node:
             database=self.database,
             calls=self.calls,
             streams=self.streams,
+            conferences=self.conferences,
             events=self.event_log,
             callbacks=_Callbacks(self.database, self.outbox.wake),
             readiness=_Readiness(self),
@@ -448,6 +460,8 @@ class Node:
         metrics.calls_active.labels(direction="outbound").set(len(live) - inbound)
         metrics.calls_queued.set(len(self.calls.outbound.queue))
         metrics.stream_active.set(self.streams.live_count)
+        metrics.conferences_active.set(self.conferences.live_count)
+        metrics.conference_members.set(self.conferences.member_count)
         metrics.sip_invites_active.set(self.legs.live_count)
         metrics.sip_table_entries.labels(table="calls").set(self.sip.call_count)
         metrics.sip_table_entries.labels(table="transactions").set(self.sip.transaction_count)

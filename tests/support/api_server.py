@@ -27,7 +27,7 @@ from ringback.api.listener import HttpListener
 from ringback.api.services import ApiSettings, Services
 from ringback.storage.database import Database
 from ringback.storage.event_log import EventLog, EventLogSettings
-from tests.support.fake_ports import FakeCallbacks, FakeCalls, FakeMetrics, FakeReadiness, FakeStreams
+from tests.support.fake_ports import FakeCallbacks, FakeCalls, FakeConferences, FakeMetrics, FakeReadiness, FakeStreams
 
 AUTH_ID = "MATESTTESTTESTTEST01"
 OTHER_ID = "MATESTTESTTESTTEST02"
@@ -82,6 +82,7 @@ class ApiServer:
     def __init__(self, settings: ApiSettings, gate: GateSettings | None = None) -> None:
         self.calls = FakeCalls()
         self.streams = FakeStreams(self.calls)
+        self.conferences = FakeConferences()
         self.callbacks = FakeCallbacks()
         self.readiness = FakeReadiness()
         self.database: Database
@@ -125,6 +126,7 @@ class ApiServer:
             database=self.database,
             calls=self.calls,
             streams=self.streams,
+            conferences=self.conferences,
             events=self.events,
             callbacks=self.callbacks,
             readiness=self.readiness,

@@ -18,6 +18,7 @@ from ringback.calls.views import (
     MakeCall,
     Transfer,
 )
+from ringback.conferences.views import ConferenceView, MemberView
 from ringback.errors import InvalidParameter, NotFound
 from ringback.ids import CallUuid, StreamId
 from ringback.streams.spec import StreamSpec
@@ -215,6 +216,67 @@ class FakeStreams:
 
     def _of(self, call_uuid: CallUuid) -> Sequence[StreamView]:
         return [view for view in reversed(self.streams.values()) if view.call_uuid == call_uuid]
+
+
+@dataclass
+class FakeConferences:
+    """Conferences that are changed by nothing but requests; `asked` holds them."""
+
+    live: dict[str, ConferenceView] = field(default_factory=dict)
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+
+    def add(self, name: str, *member_ids: str) -> None:
+        members = tuple(
+            MemberView(member_id, f"call-{member_id}", "14150000001", "14150000002", "", "inbound", False, False, 590)
+            for member_id in member_ids
+        )
+        self.live[name] = ConferenceView(name, 590, members)
+
+    def names(self, account: Account) -> list[str]:
+        return list(self.live)
+
+    def view(self, account: Account, name: str) -> ConferenceView | None:
+        return self.live.get(name)
+
+    async def hang_up(self, account: Account, name: str) -> None:
+        self._members(name, "all")
+        del self.live[name]
+
+    async def hang_up_all(self, account: Account) -> int:
+        count = len(self.live)
+        self.live.clear()
+        return count
+
+    async def hang_up_members(self, account: Account, name: str, members: str) -> list[str]:
+        return self._note("hang_up_members", name, members)
+
+    def kick(self, account: Account, name: str, members: str) -> list[str]:
+        return self._note("kick", name, members)
+
+    def set_audio(
+        self, account: Account, name: str, members: str, *, is_muted: bool | None = None, is_deaf: bool | None = None
+    ) -> list[str]:
+        return self._note("set_audio", name, members, is_muted, is_deaf)
+
+    async def play(self, account: Account, name: str, members: str, url: str) -> list[str]:
+        return self._note("play", name, members, url)
+
+    async def stop_play(self, account: Account, name: str, members: str) -> list[str]:
+        return self._note("stop_play", name, members)
+
+    def _note(self, what: str, name: str, members: str, *more: object) -> list[str]:
+        found = self._members(name, members)
+        self.asked.append((what, name, members, *more))
+        return found
+
+    def _members(self, name: str, members: str) -> list[str]:
+        if name not in self.live:
+            raise NotFound("conference not found")
+        ids = [member.member_id for member in self.live[name].members]
+        found = ids if members == "all" else [member_id for member_id in members.split(",") if member_id in ids]
+        if not found:
+            raise NotFound("member not found")
+        return found
 
 
 @dataclass

@@ -15,6 +15,7 @@ from ringback.api import (
     applications,
     call_streams,
     calls,
+    conferences,
     endpoints,
     errors,
     numbers,
@@ -31,7 +32,18 @@ from ringback.api.services import Context, Services
 
 OPENAPI_PATH = "/ringback/v1/openapi.json"
 ACCOUNT_PATH = "/v1/Account/{auth_id}"
-RESOURCES = (accounts, subaccounts, calls, call_streams, requests, applications, numbers, endpoints, pricing)
+RESOURCES = (
+    accounts,
+    subaccounts,
+    calls,
+    call_streams,
+    requests,
+    applications,
+    numbers,
+    endpoints,
+    pricing,
+    conferences,
+)
 """Modules with the routes below `ACCOUNT_PATH`, one a resource."""
 
 

@@ -9,7 +9,15 @@ from fastapi import Depends, Request
 
 from ringback.api.limits import FailureLimit, RequestLimit
 from ringback.api.methods import KnownMethods
-from ringback.api.ports import CallbacksPort, CallsPort, EventsPort, MetricsPort, ReadinessPort, StreamsPort
+from ringback.api.ports import (
+    CallbacksPort,
+    CallsPort,
+    ConferencesPort,
+    EventsPort,
+    MetricsPort,
+    ReadinessPort,
+    StreamsPort,
+)
 from ringback.api.replies import AsyncReplies
 from ringback.storage.database import Database
 
@@ -40,6 +48,7 @@ class Services:
     database: Database
     calls: CallsPort
     streams: StreamsPort
+    conferences: ConferencesPort
     events: EventsPort
     callbacks: CallbacksPort
     readiness: ReadinessPort

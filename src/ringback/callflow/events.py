@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -141,6 +142,20 @@ class DialRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ConferenceLeft:
+    """The call is out of the conference of the last `EnterConference`; `params` are those of its action URL."""
+
+    params: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ConferenceRefused:
+    """The call did not get into the conference; the document goes on."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer set by `SetTimer` is due."""
 
@@ -149,6 +164,8 @@ class TimerFired:
 
 Event = (
     BeepHeard
+    | ConferenceLeft
+    | ConferenceRefused
     | DialFinished
     | DialRefused
     | DigitPressed

@@ -34,6 +34,7 @@ from ringback.media.control.events import (
     PlayFinished,
     PlayStarted,
     RemoteSet,
+    RoomEvent,
     SessionClosed,
     SessionOpened,
     SessionStats,
@@ -227,6 +228,8 @@ class LiveCall:
     """Called with the other call whenever this one is joined with another by `<Dial>`."""
     side_listeners: list[CallListener] = field(default_factory=list)
     """Who plays to the call beside its document: told of playbacks and of the end only."""
+    on_room_event: Callable[[LiveCall, RoomEvent], None] | None = None
+    """Told what happens to the call in a media room."""
     _listener: CallListener | None = None
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -604,6 +607,9 @@ class LiveCall:
                 )
                 if not self.playbacks.finished(event):
                     self._document_play_ended(event.play_id, event.reason, event.detail)
+            case RoomEvent():
+                if self.on_room_event is not None:
+                    self.on_room_event(self, event)
             case DigitsSent():
                 self.note("digit", sent=event.digits)
                 if self._listener is not None:

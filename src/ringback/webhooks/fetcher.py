@@ -37,7 +37,8 @@ class CallbackKind(Enum):
     INTERIM_SPEECH = "interim-speech"
     DIAL = "dial"
     PROMPT = "prompt"
-    """Music and sounds of `<Dial>`."""
+    """Music and sounds of `<Dial>` and `<Conference>`."""
+    CONFERENCE = "conference"
 
 
 @dataclass(frozen=True, slots=True)
