@@ -98,8 +98,6 @@ class Media(Section):
     """How long a worker keeps calls without a server."""
     runtime_dir: Path | None = None
     """Folder of the workers' sockets. Default: `run` in the data folder."""
-    machine_detector: str = ""
-    """`package.module:factory` that judges who answered (docs/machine_detection.md). Empty: the built-in rules."""
 
     @field_validator("rtp_ports")
     @classmethod
@@ -170,6 +168,21 @@ class Speech(Section):
     """What has been said is kept as files up to this size."""
     waiting_max: Annotated[int, Field(ge=1, le=10_000)] = 256
     """Sentences of all calls that may wait for the synthesiser."""
+
+
+class Recording(Section):
+    """Recordings of calls and conferences."""
+
+    dir: Path | None = None
+    """Folder of the files. Default: `recordings` in the data folder."""
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    """Age at which recordings are deleted; 0 keeps them."""
+    account_max_gb: Annotated[int, Field(ge=0, le=100_000)] = 10
+    """What the recordings of one account may take; the next one is refused."""
+    free_min_mb: Annotated[int, Field(ge=0)] = 1_024
+    """Free space below which none begins and running ones end, or 5 % of the disk if that is less."""
+    url_auth: Literal["none", "basic"] = "none"
+    """`none`: who knows a file's address may have it, as in the cloud. `basic`: with the account's credentials only."""
 
 
 class Webhooks(Section):
@@ -305,6 +318,7 @@ class Config(Section):
     media: Media = Media()
     stream: Stream = Stream()
     speech: Speech = Speech()
+    recording: Recording = Recording()
     webhooks: Webhooks = Webhooks()
     egress: Egress = Egress()
     database: DatabaseSection = DatabaseSection()

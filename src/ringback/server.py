@@ -21,8 +21,7 @@ from ringback.accounts.store import ensure_account, ensure_application
 from ringback.callflow.driver import CallFlows
 from ringback.callflow.port import FirstRequest, FlowServices
 from ringback.calls.live import LiveCall
-from ringback.calls.service import CallService, CallSettings, StreamRoom
-from ringback.conferences.service import ConferenceService
+from ringback.calls.service import CallService, CallSettings, RecordingRoom, StreamRoom
 from ringback.config import AppSection, Config, TrunkSection
 from ringback.dials.run import Prompt
 from ringback.dials.service import DialService
@@ -37,6 +36,8 @@ from ringback.media.control.settings import PoolSettings, WorkerSettings
 from ringback.media.pool.pool import MediaPool
 from ringback.numbers.store import ensure_number
 from ringback.numbers.trunks import Gateway, GatewayCredentials, NatMode, Trunk, TrunkDirection
+from ringback.recordings.files import FileSettings, RecordingFiles
+from ringback.recordings.service import RecordingService, RecordingSettings
 from ringback.signalling.legs import Legs
 from ringback.signalling.settings import SignallingSettings
 from ringback.signalling.store import next_epoch
@@ -137,6 +138,8 @@ class Node:
         stack.push_async_callback(self.sip.close)
         await self.legs.learn_gateways()
         stack.push_async_callback(self.legs.close)
+        stack.push_async_callback(self.recordings.close)
+        self.recordings.start()
         stack.push_async_callback(self.flows.close)
         stack.push_async_callback(self.calls.close)
         await self.calls.outbound.queue.start()
@@ -242,7 +245,8 @@ class Node:
             rtp_port_low=low,
             rtp_port_high=high,
             worker=WorkerSettings(
-                detached_limit_ms=config.media.detached_limit_s * 1000, machine_detector=config.media.machine_detector
+                detached_limit_ms=config.media.detached_limit_s * 1000,
+                recording_free_min_bytes=config.recording.free_min_mb * 1024**2,
             ),
         )
         epoch = await self.database.write(lambda session: next_epoch(session, clock.wall_ms()))
@@ -354,14 +358,7 @@ class Node:
             wake_outbox=self.outbox.wake,
         )
         self.calls.speech = self.speaker
-        self.conferences = ConferenceService(
-            self.database,
-            self.calls,
-            fetch_audio=self.media_files.fetch,
-            maximum=config.limits.calls or _DEFAULT_CALLS,
-            wake_outbox=self.outbox.wake,
-        )
-        self._stack.push_async_callback(self.conferences.close)
+        self.recordings = self._build_recordings()
         self.flows = CallFlows(
             FlowServices(
                 documents=self.documents,
@@ -369,17 +366,39 @@ class Node:
                 streams=self.streams,
                 timeline=self.timeline,
                 callbacks=_Callbacks(self.database, self.outbox.wake),
+                recordings=self.recordings,
                 dials=self.dials,
-                conferences=self.conferences,
             )
         )
-        self.conferences.start_prompts = self.flows.start_prompts
         self.legs.on_incoming = self.calls.incoming
         self.calls.start_flow = self._start_flow
         self.calls.start_transfer = lambda call, url, method: self.flows.start(
             call, FirstRequest(url=url, method=method, is_transfer=True)
         )
         self.calls.streams = StreamRoom(self.streams.handle, self.streams.call_gone)
+        self.calls.recordings = RecordingRoom(self.recordings.handle, self.recordings.call_gone)
+
+    def _build_recordings(self) -> RecordingService:
+        settings = self.config.recording
+        return RecordingService(
+            self.database,
+            self.calls,
+            RecordingFiles(
+                settings.dir or self.config.data_dir / "recordings",
+                FileSettings(free_min_bytes=settings.free_min_mb * 1024**2),
+            ),
+            RecordingSettings(
+                account_max_bytes=settings.account_max_gb * 1024**3, retention_days=settings.retention_days
+            ),
+            base_url=lambda: self._base_url,
+            wake_outbox=self.outbox.wake,
+        )
+
+    @property
+    def _base_url(self) -> str:
+        """Return how customers reach the API."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.config.http.host, self.config.http.host)
+        return self.config.http.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.http_port}"
 
     async def _resolve_stream(self, url: str) -> Sequence[tuple[str, int]]:
         schemes = ("wss",) if self.config.stream.allow_insecure == "never" else ("wss", "ws")
@@ -412,13 +431,14 @@ class Node:
             database=self.database,
             calls=self.calls,
             streams=self.streams,
-            conferences=self.conferences,
+            recordings=self.recordings,
             events=self.event_log,
             callbacks=_Callbacks(self.database, self.outbox.wake),
             readiness=_Readiness(self),
             metrics=_LiveMetrics(self),
             settings=ApiSettings(
                 requests_per_window=config.limits.api_per_5s,
+                recordings_need_credentials=config.recording.url_auth == "basic",
                 sip_domain=self._sip_domain,
                 version=__version__,
             ),
@@ -460,8 +480,7 @@ class Node:
         metrics.calls_active.labels(direction="outbound").set(len(live) - inbound)
         metrics.calls_queued.set(len(self.calls.outbound.queue))
         metrics.stream_active.set(self.streams.live_count)
-        metrics.conferences_active.set(self.conferences.live_count)
-        metrics.conference_members.set(self.conferences.member_count)
+        metrics.recording_active.set(self.recordings.live_count)
         metrics.sip_invites_active.set(self.legs.live_count)
         metrics.sip_table_entries.labels(table="calls").set(self.sip.call_count)
         metrics.sip_table_entries.labels(table="transactions").set(self.sip.transaction_count)

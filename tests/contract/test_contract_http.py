@@ -357,7 +357,7 @@ def test_accounts_do_not_see_each_other(api: ApiServer) -> None:
     [
         ("GET", "/nowhere", 404),
         ("GET", "Nowhere/", 404),
-        ("GET", "Recording/", 404),
+        ("GET", "Transcription/", 404),
         ("POST", "Call/x/Record/", 404),
         ("GET", "/v1/Account/", 404),
         ("GET", "Call/a%2Fb/", 404),

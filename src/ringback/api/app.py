@@ -10,19 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ringback import clock
-from ringback.api import (
-    accounts,
-    applications,
-    call_streams,
-    calls,
-    conferences,
-    endpoints,
-    errors,
-    numbers,
-    pricing,
-    requests,
-    subaccounts,
-)
+from ringback.api import accounts, applications, call_record, call_streams, calls, errors, numbers, recordings, requests
 from ringback.api.admin import events, health, webhooks
 from ringback.api.async_requests import AsyncRequests
 from ringback.api.limits import FailureLimit, RequestLimit
@@ -32,18 +20,7 @@ from ringback.api.services import Context, Services
 
 OPENAPI_PATH = "/ringback/v1/openapi.json"
 ACCOUNT_PATH = "/v1/Account/{auth_id}"
-RESOURCES = (
-    accounts,
-    subaccounts,
-    calls,
-    call_streams,
-    requests,
-    applications,
-    numbers,
-    endpoints,
-    pricing,
-    conferences,
-)
+RESOURCES = (accounts, calls, call_record, call_streams, recordings, requests, applications, numbers)
 """Modules with the routes below `ACCOUNT_PATH`, one a resource."""
 
 

@@ -19,8 +19,10 @@ from ringback.calls.views import (
     MakeCall,
     Transfer,
 )
-from ringback.conferences.views import ConferenceView
 from ringback.ids import CallUuid, StreamId
+from ringback.recordings.files import CompletedFile
+from ringback.recordings.spec import FileFormat, RecordingSpec
+from ringback.recordings.views import RecordingFilters, RecordingView, StartedRecording
 from ringback.storage.event_log import LoggedEvent
 from ringback.streams.spec import StreamSpec
 from ringback.streams.views import StreamView
@@ -43,9 +45,6 @@ class CallsPort(Protocol):
 
     async def live_call(self, account: Account, call_uuid: CallUuid) -> LiveCallView | None:
         """Return a call that has not ended, queued ones included, or `None`."""
-
-    async def owner_of(self, account: Account, call_uuid: CallUuid) -> Account:
-        """Return whose call it is: a subaccount of `account`, else `account`, which then may or may not have it."""
 
     async def has_call(self, account: Account, call_uuid: CallUuid) -> bool:
         """Return whether the account has or had this call, in any state."""
@@ -112,44 +111,49 @@ class StreamsPort(Protocol):
         """
 
 
-class ConferencesPort(Protocol):
-    """Live conferences of one account; `members` is one id, a list with commas, or `all`.
+class RecordingsPort(Protocol):
+    """Recordings of one account."""
 
-    Raises (from every method with a `name`, but `view`): `NotFound`, no such conference or none of these members.
-    """
-
-    def names(self, account: Account) -> list[str]:
-        """Return the names of the live conferences, oldest first."""
-
-    def view(self, account: Account, name: str) -> ConferenceView | None:
-        """Return a live conference, or `None`."""
-
-    async def hang_up(self, account: Account, name: str) -> None:
-        """End the calls of a conference's members."""
-
-    async def hang_up_all(self, account: Account) -> int:
-        """End the calls of everyone in a conference; return how many conferences that were."""
-
-    async def hang_up_members(self, account: Account, name: str, members: str) -> list[str]:
-        """End members' calls; return their ids."""
-
-    def kick(self, account: Account, name: str, members: str) -> list[str]:
-        """Send members out; return their ids."""
-
-    def set_audio(
-        self, account: Account, name: str, members: str, *, is_muted: bool | None = None, is_deaf: bool | None = None
-    ) -> list[str]:
-        """Mute or deafen members, or undo it; return their ids."""
-
-    async def play(self, account: Account, name: str, members: str, url: str) -> list[str]:
-        """Play a file to members; return their ids.
+    async def record(
+        self,
+        account: Account,
+        call_uuid: CallUuid,
+        spec: RecordingSpec,
+        *,
+        api_id: str = "",
+        notes: Sequence[str] = (),
+    ) -> StartedRecording:
+        """Record a live call; `notes` say in its event log what of the request has no effect.
 
         Raises:
-            InvalidParameter: the file cannot be had.
+            NotFound: No such answered call.
+            InvalidParameter: The call has all the recordings it may have.
+            Conflict: The disk is full, or the account has used its space.
         """
 
-    async def stop_play(self, account: Account, name: str, members: str) -> list[str]:
-        """Stop what `play` plays to members; return their ids."""
+    async def stop(self, account: Account, call_uuid: CallUuid, url: str = "") -> None:
+        """Stop the recordings of a live call, or only the one with this URL.
+
+        Raises:
+            NotFound: No such live call, or no such recording of it.
+        """
+
+    async def get(self, account: Account, recording_id: str) -> RecordingView | None:
+        """Return a recording whose file can be had, or `None`."""
+
+    async def list(
+        self, account: Account, filters: RecordingFilters, limit: int, offset: int
+    ) -> tuple[Sequence[RecordingView], int]:
+        """Return one page of recordings whose files can be had, newest first, and how many match in all."""
+
+    async def delete(self, account: Account, recording_id: str) -> bool:
+        """Delete a recording and its file; `False` when there is none that has ended."""
+
+    async def file(self, auth_id: str, recording_id: str, file_format: FileFormat) -> CompletedFile | None:
+        """Return a recording's file, waiting a moment for one that is being completed, or `None`."""
+
+    def url(self, view: RecordingView) -> str:
+        """Return where a recording's file can be had."""
 
 
 class EventsPort(Protocol):

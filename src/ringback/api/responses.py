@@ -11,7 +11,6 @@ import msgspec
 from fastapi import Response
 
 from ringback import ids
-from ringback.accounts.account import Account
 
 _encode = msgspec.json.Encoder().encode
 
@@ -27,13 +26,6 @@ def no_content() -> Response:
     return Response(status_code=204)
 
 
-def sub_account(account: Account) -> str | None:
-    """Return the `sub_account` of a resource: where its subaccount is found, or `None` for a main account's."""
-    if account.parent_auth_id is None:
-        return None
-    return f"/v1/Account/{account.parent_auth_id}/Subaccount/{account.auth_id}/"
-
-
 def account_time(wall_ms: int | None, timezone: str) -> str | None:
     """Return `2017-05-22 17:49:30+05:30` in the account's time zone, or `None`."""
     if wall_ms is None:
@@ -45,6 +37,11 @@ def account_time(wall_ms: int | None, timezone: str) -> str | None:
 def precise_time(wall_ms: int) -> str:
     """Return `2023-06-21 13:23:44.136000+00:00` in UTC."""
     return f"{session_time(wall_ms)}+00:00"
+
+
+def precise_account_time(wall_ms: int, timezone: str) -> str:
+    """Return `2022-04-12 16:08:53.523000+05:30` in the account's time zone."""
+    return datetime.fromtimestamp(wall_ms / 1000, _zone(timezone)).isoformat(" ", "microseconds")
 
 
 def session_time(wall_ms: int) -> str:

@@ -12,10 +12,10 @@ from ringback.api.methods import KnownMethods
 from ringback.api.ports import (
     CallbacksPort,
     CallsPort,
-    ConferencesPort,
     EventsPort,
     MetricsPort,
     ReadinessPort,
+    RecordingsPort,
     StreamsPort,
 )
 from ringback.api.replies import AsyncReplies
@@ -36,6 +36,8 @@ class ApiSettings:
     events_page_max: int = 1_000
     async_replies_max: int = 1_000
     """Asynchronous requests that may be under way."""
+    recordings_need_credentials: bool = False
+    """Whether a recording's file is given to its own account only."""
     sip_domain: str = "localhost"
     """Domain of an application's `sip_uri`."""
     version: str = "0"
@@ -48,7 +50,7 @@ class Services:
     database: Database
     calls: CallsPort
     streams: StreamsPort
-    conferences: ConferencesPort
+    recordings: RecordingsPort
     events: EventsPort
     callbacks: CallbacksPort
     readiness: ReadinessPort

@@ -8,10 +8,10 @@ from enum import Enum
 
 from ringback.callflow.events import Timer
 from ringback.calls.hangup import HangupSource
-from ringback.conferences.spec import ConferenceSpec
 from ringback.dials.spec import DialSpec
-from ringback.ids import StreamId
+from ringback.ids import RecordingId, StreamId
 from ringback.media.control.values import BeepRule, StreamEnd
+from ringback.recordings.spec import RecordingSpec
 from ringback.speech.passage import Speech
 from ringback.streams.spec import StreamSpec
 
@@ -107,15 +107,17 @@ class StopDial:
 
 
 @dataclass(frozen=True, slots=True)
-class EnterConference:
-    """Take the call into a conference; resumed by `ConferenceLeft` once it is out, or by `ConferenceRefused`."""
+class StartRecording:
+    """Record the call; resumed by `RecordingBegan` or `RecordingRefused`, later by `RecordingOver`."""
 
-    spec: ConferenceSpec
+    spec: RecordingSpec
 
 
 @dataclass(frozen=True, slots=True)
-class LeaveConference:
-    """Take the call out of its conference, if it is in one."""
+class StopRecording:
+    """End a recording."""
+
+    recording_id: RecordingId
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +274,8 @@ Command = (
     | StopPlay
     | StartStream
     | StopStream
-    | EnterConference
-    | LeaveConference
+    | StartRecording
+    | StopRecording
     | StartDial
     | StopDial
     | SetTimer

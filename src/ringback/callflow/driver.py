@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,8 +22,6 @@ from ringback.callflow.commands import Command, DocumentKind
 from ringback.callflow.document import InvalidDocument, parse_document
 from ringback.callflow.elements.registry import Program, bind
 from ringback.callflow.events import (
-    ConferenceLeft,
-    ConferenceRefused,
     DialFinished,
     DialRefused,
     DigitPressed,
@@ -33,6 +31,9 @@ from ringback.callflow.events import (
     Interruption,
     PlayFinished,
     PlayRefused,
+    RecordingBegan,
+    RecordingOver,
+    RecordingRefused,
     StreamFinished,
     StreamRefused,
     StreamStarted,
@@ -47,8 +48,9 @@ from ringback.dials.spec import DialSpec
 from ringback.errors import Bug, RingbackError
 from ringback.ids import CallUuid, PlayId, StreamId
 from ringback.machine import SECOND
-from ringback.media.control.events import ListenEvent
+from ringback.media.control.events import ListenEvent, RecordingFinished
 from ringback.media.control.values import PlayEnd, StreamEnd
+from ringback.recordings.spec import RecordingSpec
 from ringback.webhooks.fetcher import (
     Callback,
     CallbackKind,
@@ -107,17 +109,7 @@ class CallFlows:
 
     def start_prompt(self, call: LiveCall, url: str, *, repeats: bool, on_end: Callable[[], None]) -> RunningPrompt:
         """Play the document at `url` to a call beside its own document, and return at once."""
-        return self._start_prompt(call, url, Once(self._services.documents), repeats=repeats, on_end=on_end)
-
-    def start_prompts(self, calls: Sequence[LiveCall], url: str, *, repeats: bool) -> list[RunningPrompt]:
-        """Play the document at `url`, fetched once, to several calls; return at once."""
-        document = Once(self._services.documents)
-        return [self._start_prompt(call, url, document, repeats=repeats, on_end=_nothing) for call in calls]
-
-    def _start_prompt(
-        self, call: LiveCall, url: str, document: Once, *, repeats: bool, on_end: Callable[[], None]
-    ) -> RunningPrompt:
-        services = replace(self._services, documents=document)
+        services = replace(self._services, documents=Once(self._services.documents))
         first = FirstRequest(url, is_prompt=True)
         prompt = RunningPrompt(
             call, lambda flow_call: _Flow(services, flow_call, first), repeats=repeats, on_end=on_end
@@ -136,10 +128,6 @@ class CallFlows:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _nothing() -> None:
-    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +204,10 @@ class _Flow:
     def stream_ended(self, stream_id: StreamId, end: StreamEnd) -> None:
         """Queue the end of a stream."""
         self._queue(StreamFinished(stream_id, end))
+
+    def recording_ended(self, event: RecordingFinished) -> None:
+        """Queue the end of a recording."""
+        self._queue(RecordingOver(event))
 
     def transfer_requested(self, url: str, method: str) -> None:
         """Interrupt the running document for another one."""
@@ -395,15 +387,10 @@ class _Flow:
                 return await self._hearing.begin(command)
             case commands.StopListening(is_heard):
                 await self._quietly(self._hearing.end(is_heard=is_heard))
-            case commands.EnterConference(spec):
-                try:
-                    self._services.conferences.enter(
-                        self._call.call_uuid, spec, lambda params: self._queue(ConferenceLeft(params))
-                    )
-                except RingbackError as error:
-                    return (ConferenceRefused(str(error)),)
-            case commands.LeaveConference():
-                self._services.conferences.leave(self._call.call_uuid)
+            case commands.StartRecording(spec):
+                return await self._start_recording(spec)
+            case commands.StopRecording(recording_id):
+                await self._quietly(self._services.recordings.stop_recording(self._call.call_uuid, recording_id))
             case commands.StartEarlyMedia():
                 await self._start_early_media()
             case commands.SendDigits(digits):
@@ -446,6 +433,13 @@ class _Flow:
             await self._call.pre_answer()
         except RingbackError as error:
             await self._end(Code.INTERNAL_ERROR, HangupSource.ERROR, f"no early media: {error}")
+
+    async def _start_recording(self, spec: RecordingSpec) -> tuple[Event, ...]:
+        try:
+            started = await self._services.recordings.start_recording(self._call.call_uuid, spec)
+        except RingbackError as error:
+            return (RecordingRefused(str(error)),)
+        return (RecordingBegan(started.recording_id, started.url, started.note),)
 
     async def _send_digits(self, digits: str) -> tuple[Event, ...]:
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from ringback.dials.spec import DialOutcome
-from ringback.ids import CallUuid, StreamId
+from ringback.ids import CallUuid, RecordingId, StreamId
+from ringback.media.control.events import RecordingFinished
 from ringback.media.control.values import PlayEnd, StreamEnd
 
 
@@ -142,17 +142,27 @@ class DialRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class ConferenceLeft:
-    """The call is out of the conference of the last `EnterConference`; `params` are those of its action URL."""
+class RecordingBegan:
+    """The recording of the last `StartRecording` exists; its file will be at `url`."""
 
-    params: Mapping[str, str]
+    recording_id: RecordingId
+    url: str
+    note: str = ""
+    """What is different from what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
-class ConferenceRefused:
-    """The call did not get into the conference; the document goes on."""
+class RecordingRefused:
+    """The recording of the last `StartRecording` could not be made; the document goes on."""
 
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingOver:
+    """A recording of this call is over; its file may still be on its way."""
+
+    over: RecordingFinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +174,6 @@ class TimerFired:
 
 Event = (
     BeepHeard
-    | ConferenceLeft
-    | ConferenceRefused
     | DialFinished
     | DialRefused
     | DigitPressed
@@ -178,6 +186,9 @@ Event = (
     | SpeechGuessed
     | SpeechRecognised
     | SpeechStarted
+    | RecordingBegan
+    | RecordingOver
+    | RecordingRefused
     | StreamFinished
     | StreamRefused
     | StreamStarted

@@ -5,17 +5,18 @@ The call reports by calling methods with plain values, so that `calls` and `stre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ringback.calls.hangup import HangupSource
-from ringback.conferences.spec import ConferenceSpec
 from ringback.dials.spec import DialOutcome, DialSpec
 from ringback.errors import NotAllowed
-from ringback.ids import CallUuid, ListenId, PlayId, StreamId
-from ringback.media.control.events import ListenEvent
+from ringback.ids import CallUuid, ListenId, PlayId, RecordingId, StreamId
+from ringback.media.control.events import ListenEvent, RecordingFinished
 from ringback.media.control.values import BeepRule, PlayEnd, StreamEnd
+from ringback.recordings.spec import RecordingSpec
+from ringback.recordings.views import StartedRecording
 from ringback.speech.passage import Speech
 from ringback.streams.spec import StreamSpec
 from ringback.telemetry.events import EventSink
@@ -47,6 +48,9 @@ class FlowListener(Protocol):
 
     def stream_ended(self, stream_id: StreamId, end: StreamEnd) -> None:
         """A stream of this call is over, whoever started it (element or REST)."""
+
+    def recording_ended(self, event: RecordingFinished) -> None:
+        """A recording of this call is over, whoever started it (element or REST)."""
 
     def transfer_requested(self, url: str, method: str) -> None:
         """The API asks for another document, at once; the newest request wins."""
@@ -193,31 +197,29 @@ class NoDials:
         """Find nothing to stop."""
 
 
-class FlowConferences(Protocol):
-    """Conferences as the call flow needs them; `conferences.service.ConferenceService` fulfils it."""
+class FlowRecordings(Protocol):
+    """Recordings as the call flow needs them; their end is reported to the call's `FlowListener`."""
 
-    def enter(self, call_uuid: CallUuid, spec: ConferenceSpec, on_left: Callable[[Mapping[str, str]], None]) -> str:
-        """Take an answered call into a conference and return its member id.
-
-        `on_left` is called once when the call is out, with the parameters of the action URL.
+    async def start_recording(self, call_uuid: CallUuid, spec: RecordingSpec) -> StartedRecording:
+        """Record an answered call; with `starts_on_dial_answer` nothing is recorded before its `<Dial>` is answered.
 
         Raises:
-            RingbackError: the call is gone, or a bound is reached.
+            RingbackError: the call is gone, a bound is reached, or the disk is full.
         """
 
-    def leave(self, call_uuid: CallUuid) -> None:
-        """Take a call out that gets another document; does nothing when it is in no conference."""
+    async def stop_recording(self, call_uuid: CallUuid, recording_id: RecordingId) -> None:
+        """Stop a recording; does nothing when it is over."""
 
 
-class NoConferences:
-    """A `FlowConferences` that nobody enters."""
+class NoRecordings:
+    """A `FlowRecordings` that records nothing, for flows without a disk."""
 
-    def enter(self, call_uuid: CallUuid, spec: ConferenceSpec, on_left: Callable[[Mapping[str, str]], None]) -> str:
+    async def start_recording(self, call_uuid: CallUuid, spec: RecordingSpec) -> StartedRecording:
         """Refuse."""
-        raise NotAllowed("there are no conferences here")
+        raise NotAllowed("this server does not record")
 
-    def leave(self, call_uuid: CallUuid) -> None:
-        """Do nothing."""
+    async def stop_recording(self, call_uuid: CallUuid, recording_id: RecordingId) -> None:
+        """Do nothing: there is none."""
 
 
 class DocumentSource(Protocol):
@@ -347,6 +349,6 @@ class FlowServices:
     timeline: EventSink
     settings: FlowSettings = field(default_factory=FlowSettings)
     callbacks: CallbackPort = field(default_factory=NoCallbacks)
+    recordings: FlowRecordings = field(default_factory=NoRecordings)
     dials: FlowDials = field(default_factory=NoDials)
     speech: SpeechPort = field(default_factory=NoSpeech)
-    conferences: FlowConferences = field(default_factory=NoConferences)

@@ -18,7 +18,7 @@ from ringback.calls.hangup import Code, Hangup, HangupSource, hangup, hangup_of_
 from ringback.calls.playbacks import CallPlaybacks
 from ringback.calls.spoken import SpeechSource, SpokenClips
 from ringback.calls.state import STATUS, State, Trigger, advance
-from ringback.calls.views import CallDirection, MachineDetection
+from ringback.calls.views import CallDirection
 from ringback.errors import RingbackError
 from ringback.ids import CallUuid, ListenId, PlayId, StreamId
 from ringback.machine import SECOND, Instant
@@ -28,13 +28,13 @@ from ringback.media.control.events import (
     DigitReceived,
     DigitsSent,
     ListenEvent,
-    MachineJudged,
     MediaStarted,
     MediaTimedOut,
     PlayFinished,
     PlayStarted,
+    RecordingEvent,
+    RecordingFinished,
     RemoteSet,
-    RoomEvent,
     SessionClosed,
     SessionOpened,
     SessionStats,
@@ -84,6 +84,9 @@ class CallListener(Protocol):
 
     def stream_ended(self, stream_id: StreamId, end: StreamEnd) -> None:
         """A stream of this call is over."""
+
+    def recording_ended(self, event: RecordingFinished) -> None:
+        """A recording of this call is over."""
 
     def transfer_requested(self, url: str, method: str) -> None:
         """The API asks for another document."""
@@ -142,14 +145,14 @@ class CallKeeper(Protocol):
     def forget(self, call: LiveCall) -> None:
         """Let go of a call that is over and stored."""
 
-    def machine_judged(self, call: LiveCall, event: MachineJudged) -> None:
-        """Act on who answered, as the call's terms say."""
-
     def stream_event(self, call: LiveCall, event: StreamEvent) -> None:
         """Hand an event of one of the call's streams to their room."""
 
+    def recording_event(self, call: LiveCall, event: RecordingEvent) -> None:
+        """Hand an event of one of the call's recordings to their room."""
+
     def streams_gone(self, call: LiveCall) -> None:
-        """The media session is closed; a stream that did not report its end never will."""
+        """The media session is closed; a stream or recording that did not report its end never will."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +185,6 @@ class CallTerms:
     custom_headers: tuple[tuple[str, str], ...] = ()
     is_dialled: bool = False
     """Another call's document dialled it (`parent_call_uuid`): it runs no document until it is transferred."""
-    machine_detection: MachineDetection | None = None
     hops: int = 0
     """How many calls of this node lead to this one through its own door; bounds documents that dial each other."""
 
@@ -222,14 +224,10 @@ class LiveCall:
     bridge: CallBridge | None = None
     """What joins this call with another one; set while it does."""
     watchers: list[CallWatcher] = field(default_factory=list)
-    was_machine_found: bool = False
-    """Whether a machine has answered, as far as is known."""
     on_bridged: list[Callable[[LiveCall], None]] = field(default_factory=list)
     """Called with the other call whenever this one is joined with another by `<Dial>`."""
     side_listeners: list[CallListener] = field(default_factory=list)
     """Who plays to the call beside its document: told of playbacks and of the end only."""
-    on_room_event: Callable[[LiveCall, RoomEvent], None] | None = None
-    """Told what happens to the call in a media room."""
     _listener: CallListener | None = None
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -265,8 +263,7 @@ class LiveCall:
     @property
     def signing(self) -> SigningKeys:
         """Return the tokens that sign this call's webhooks."""
-        account = self.terms.account
-        return SigningKeys(tokens=(account.auth_token,), main_tokens=account.main_tokens)
+        return SigningKeys(tokens=(self.terms.account.auth_token,))
 
     @property
     def facts(self) -> CallFacts:
@@ -277,7 +274,7 @@ class LiveCall:
             from_number=terms.from_number,
             to_number=terms.to_number,
             direction=terms.direction.value,
-            parent_auth_id=terms.account.main_auth_id,
+            parent_auth_id=terms.account.auth_id,
             session_start_wall_ms=terms.initiated_wall_ms,
             request_uuid="" if self.is_inbound else self.call_uuid,
             caller_name=terms.caller_name,
@@ -305,10 +302,7 @@ class LiveCall:
 
     def webhook_params(self, **extra: str) -> dict[str, str]:
         """Return the parameters of an answer, redirect or transfer request as the call is now (wire spec 5.2)."""
-        detection = self.terms.machine_detection
-        is_told = self.was_machine_found and detection is not None and not detection.url
-        found = {"Machine": "true"} if is_told else {}
-        return answer_params(self.facts, STATUS[self.state], {**found, **extra})
+        return answer_params(self.facts, STATUS[self.state], extra)
 
     def ring_params(self) -> dict[str, str]:
         """Return the parameters of ring_url."""
@@ -444,25 +438,6 @@ class LiveCall:
         if self._listener is not None:
             self._listener.play_ended(play_id, end, detail)
 
-    async def detect_machine(self, rules: MachineDetection) -> None:
-        """Begin to judge who answered; `CallKeeper.machine_judged` is told.
-
-        Raises:
-            RingbackError: the call is over, or the media worker refused.
-        """
-        await self.leg.media(
-            commands.DetectMachine(
-                command_id=_command_id(),
-                session_id=self.leg.session_id,
-                total_ms=rules.total_ms,
-                initial_silence_ms=rules.initial_silence_ms,
-                speech_ms=rules.speech_ms,
-                words=rules.words,
-                greeting_ms=rules.greeting_ms,
-                silence_ms=rules.silence_ms,
-            )
-        )
-
     async def send_digits(self, digits: str) -> None:
         """Send telephone events: `0-9*#A-D`, `w` and `W` pauses, `@N` at the end sets the tone length."""
         tones, _, tone_ms = digits.partition("@")
@@ -479,6 +454,11 @@ class LiveCall:
         """Tell the call's document that one of its streams is over."""
         if self._listener is not None:
             self._listener.stream_ended(stream_id, end)
+
+    def report_recording_end(self, event: RecordingFinished) -> None:
+        """Tell the call's document that one of its recordings is over."""
+        if self._listener is not None:
+            self._listener.recording_ended(event)
 
     async def transfer(self, url: str, method: str) -> None:
         """Give the call another document at once; one that runs none yet begins with it.
@@ -582,6 +562,8 @@ class LiveCall:
         match event:
             case StreamEvent():
                 self.keeper.stream_event(self, event)
+            case RecordingEvent():
+                self.keeper.recording_event(self, event)
             case DigitReceived():
                 digit = _HIDDEN if self._are_digits_hidden else event.digit
                 self.note("digit", digit=digit, duration_ms=event.duration_ms)
@@ -591,9 +573,6 @@ class LiveCall:
                     self._listener.digit_pressed(event.digit)
             case ListenEvent():
                 self._heard(event)
-            case MachineJudged():
-                self.note("machine", answerer=event.answerer.value, reason=event.reason, after_ms=event.after_ms)
-                self.keeper.machine_judged(self, event)
             case PlayStarted():
                 self.note("media", event="play started", play_id=event.play_id)
             case PlayFinished():
@@ -607,9 +586,6 @@ class LiveCall:
                 )
                 if not self.playbacks.finished(event):
                     self._document_play_ended(event.play_id, event.reason, event.detail)
-            case RoomEvent():
-                if self.on_room_event is not None:
-                    self.on_room_event(self, event)
             case DigitsSent():
                 self.note("digit", sent=event.digits)
                 if self._listener is not None:

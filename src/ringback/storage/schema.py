@@ -23,10 +23,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 MODEL_MODULES = (
     "ringback.storage.models",
     "ringback.accounts.models",
-    "ringback.endpoints.models",
     "ringback.numbers.models",
     "ringback.calls.models",
     "ringback.streams.models",
+    "ringback.recordings.models",
     "ringback.signalling.models",
     "ringback.webhooks.models",
 )

@@ -14,7 +14,6 @@ from ringback.callflow.commands import Note
 from ringback.callflow.document import Node
 from ringback.callflow.elements.base import Bound as Bound
 from ringback.callflow.elements.base import Element, Reader
-from ringback.callflow.elements.conference import Conference
 from ringback.callflow.elements.dial import Dial
 from ringback.callflow.elements.dtmf import Dtmf
 from ringback.callflow.elements.get_digits import GetDigits
@@ -22,6 +21,7 @@ from ringback.callflow.elements.hangup import Hangup
 from ringback.callflow.elements.message import Message
 from ringback.callflow.elements.play import Play
 from ringback.callflow.elements.pre_answer import PreAnswer
+from ringback.callflow.elements.record import Record
 from ringback.callflow.elements.redirect import Redirect
 from ringback.callflow.elements.speak import Speak
 from ringback.callflow.elements.stream import Stream
@@ -29,7 +29,6 @@ from ringback.callflow.elements.wait import Wait
 
 _READERS: Mapping[str, Callable[[Reader], Element]] = MappingProxyType(
     {
-        Conference.TAG: Conference.from_xml,
         Dial.TAG: Dial.from_xml,
         Dtmf.TAG: Dtmf.from_xml,
         GetDigits.TAG: GetDigits.from_xml,
@@ -37,6 +36,7 @@ _READERS: Mapping[str, Callable[[Reader], Element]] = MappingProxyType(
         Message.TAG: Message.from_xml,
         Play.TAG: Play.from_xml,
         PreAnswer.TAG: PreAnswer.from_xml,
+        Record.TAG: Record.from_xml,
         Redirect.TAG: Redirect.from_xml,
         Speak.TAG: Speak.from_xml,
         Stream.TAG: Stream.from_xml,
@@ -46,7 +46,7 @@ _READERS: Mapping[str, Callable[[Reader], Element]] = MappingProxyType(
 _ATTRIBUTES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         kind.TAG: kind.ATTRIBUTES
-        for kind in (Conference, Dial, Dtmf, GetDigits, Hangup, Message, Play, PreAnswer, Redirect, Speak, Stream, Wait)
+        for kind in (Dial, Dtmf, GetDigits, Hangup, Message, Play, PreAnswer, Record, Redirect, Speak, Stream, Wait)
     }
 )
 _PROMPTS = frozenset({"Speak", "Play", "Wait"})
@@ -63,9 +63,9 @@ OWN_CHILDREN: frozenset[str] = frozenset({Dial.TAG, Speak.TAG})
 SUPPORTED = frozenset(_READERS)
 NOT_YET_SUPPORTED = frozenset(
     {
+        "Conference",
         "GetInput",
         "MultiPartyCall",
-        "Record",
     }
 )
 """Plivo elements that this version skips with a warning."""

@@ -1,0 +1,146 @@
+"""`/Recording/`: recordings and their files (specification 7.6).
+
+A file is served without credentials, at an address that nobody can guess: the recording's id is 122 random bits. A
+setting asks for credentials.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from starlette.responses import FileResponse
+
+from ringback import clock
+from ringback.accounts.account import Account
+from ringback.api.auth import CurrentAccount, account_of_path
+from ringback.api.bodies import read_query
+from ringback.api.forms import Form, described_query
+from ringback.api.moments import read_moment
+from ringback.api.paging import read_page
+from ringback.api.responses import no_content, precise_account_time, reply
+from ringback.api.services import Services, ServicesOf
+from ringback.calls.views import Bound, Comparison
+from ringback.errors import NotFound
+from ringback.recordings.spec import FileFormat, RecordingKind
+from ringback.recordings.views import DAY_MS, RecordingFilters, RecordingView
+
+router = APIRouter(tags=["Recordings"])
+
+_NAME_MAX_CHARS = 255
+_DAYS_MAX = 100_000
+_MEDIA_TYPES = {FileFormat.MP3: "audio/mpeg", FileFormat.WAV: "audio/wav"}
+
+
+def read_filters(form: Form) -> RecordingFilters:
+    """Return which recordings are wanted.
+
+    Raises:
+        InvalidParameter: a parameter is wrong.
+    """
+    kind = form.choice("recording_type", tuple(kind.value for kind in RecordingKind), "")
+    return RecordingFilters(
+        call_uuid=form.text("call_uuid", max_chars=64),
+        from_number=form.text("from_number", max_chars=_NAME_MAX_CHARS),
+        to_number=form.text("to_number", max_chars=_NAME_MAX_CHARS),
+        conference_name=form.text("conference_name", max_chars=_NAME_MAX_CHARS),
+        conference_uuid=form.text("conference_uuid", max_chars=64),
+        kind=RecordingKind(kind) if kind else None,
+        is_none=bool(form.text("mpc_name")) | bool(form.text("mpc_uuid")),
+        added_wall_ms=tuple(
+            Bound(comparison, value)
+            for comparison in Comparison
+            if (value := read_moment(form, f"add_time{comparison.value}")) is not None
+        ),
+        age_days=tuple(
+            Bound(comparison, value)
+            for comparison in Comparison
+            if (value := form.optional_integer(f"recording_storage_duration{comparison.value}", 0, _DAYS_MAX))
+            is not None
+        ),
+    )
+
+
+@router.get(
+    "/Recording/",
+    summary="List recordings",
+    openapi_extra=described_query(lambda form: (read_page(form), form.text("subaccount"), read_filters(form))),
+)
+async def list_recordings(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
+    """Return recordings whose files can be had, newest first."""
+    form = Form(read_query(request))
+    page, filters = read_page(form), read_filters(form)
+    if form.text("subaccount") not in ("", account.auth_id):
+        return reply(200, {"meta": page.meta(request, 0), "objects": []})
+    views, total = await services.recordings.list(account, filters, page.limit, page.offset)
+    objects = [recording_object(view, account, services) for view in views]
+    return reply(200, {"meta": page.meta(request, total), "objects": objects})
+
+
+@router.api_route(
+    "/Recording/{recording_id}.{suffix}/",
+    methods=["GET", "HEAD"],
+    summary="Download a recording",
+    include_in_schema=False,
+)
+async def download_recording(
+    request: Request, services: ServicesOf, auth_id: str, recording_id: str, suffix: str
+) -> Response:
+    """Return the file, or the part of it that a `Range` asks for (RFC 9110 §14)."""
+    if services.settings.recordings_need_credentials:
+        await account_of_path(request, auth_id)
+    try:
+        file_format = FileFormat(suffix)
+    except ValueError:
+        raise NotFound("recording not found") from None
+    file = await services.recordings.file(auth_id, recording_id, file_format)
+    if file is None or not file.path.is_file():
+        raise NotFound("recording not found")
+    return FileResponse(
+        file.path,
+        media_type=_MEDIA_TYPES[file_format],
+        # Whoever knows the address may have the file; caches on the way shall not keep it.
+        headers={"cache-control": "private, max-age=86400", "x-content-type-options": "nosniff"},
+    )
+
+
+@router.get("/Recording/{recording_id}/", summary="Retrieve a recording")
+async def retrieve_recording(account: CurrentAccount, services: ServicesOf, recording_id: str) -> Response:
+    """Return one recording whose file can be had."""
+    view = await services.recordings.get(account, recording_id)
+    if view is None:
+        raise NotFound("recording not found")
+    return reply(200, recording_object(view, account, services))
+
+
+@router.delete("/Recording/{recording_id}/", summary="Delete a recording", status_code=204)
+async def delete_recording(account: CurrentAccount, services: ServicesOf, recording_id: str) -> Response:
+    """Delete a recording that has ended, and its file."""
+    if not await services.recordings.delete(account, recording_id):
+        raise NotFound("no finished recording of this id")
+    return no_content()
+
+
+def recording_object(view: RecordingView, account: Account, services: Services) -> dict[str, object]:
+    """Return a recording as it is spelled on the wire (specification 7.6)."""
+    return {
+        "add_time": precise_account_time(view.created_wall_ms, account.timezone),
+        "call_uuid": view.call_uuid,
+        "conference_name": view.conference_name or None,
+        "conference_uuid": view.conference_uuid or None,
+        "from_number": view.from_number,
+        "monthly_recording_storage_amount": 0.0,
+        "mpc_meta_data": None,
+        "mpc_name": None,
+        "mpc_uuid": None,
+        "recording_duration_ms": f"{view.duration_ms:.5f}",
+        "recording_end_ms": f"{view.end_wall_ms:.5f}",
+        "recording_format": view.file_format.value,
+        "recording_id": view.recording_id,
+        "recording_start_ms": f"{view.start_wall_ms:.5f}",
+        "recording_storage_duration": max(0, clock.wall_ms() - view.created_wall_ms) // DAY_MS,
+        "recording_storage_rate": 0.0,
+        "recording_type": view.kind.value,
+        "recording_url": services.recordings.url(view),
+        "resource_uri": f"/v1/Account/{account.auth_id}/Recording/{view.recording_id}/",
+        "rounded_recording_duration": view.rounded_duration_s,
+        "to_number": view.to_number,
+    }

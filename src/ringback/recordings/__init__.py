@@ -1,0 +1,4 @@
+"""Recordings as a resource: asked for by XML or REST, written by a media worker, kept as files behind secret URLs.
+
+No audio passes here. Open `service.py` first; `files.py` knows the folder, `mp3.py` runs as a process of its own.
+"""

@@ -1,0 +1,639 @@
+"""Every recording of the node: starting, stopping, completing, keeping, forgetting.
+
+Fulfils `api.ports.RecordingsPort` and `callflow.port.FlowRecordings`. The audio goes from a media worker to a
+file; this room sees its life only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from ringback import clock, ids
+from ringback.accounts.account import Account
+from ringback.calls.live import LiveCall
+from ringback.calls.service import CallService
+from ringback.errors import Conflict, InvalidParameter, NotFound, RingbackError
+from ringback.ids import CallUuid, CommandId, RecordingId
+from ringback.machine import SECOND
+from ringback.media.control.commands import StartRecording, StopRecording
+from ringback.media.control.events import RecordingEvent, RecordingFaulted, RecordingFinished, RecordingStarted
+from ringback.media.control.values import RecordingEnd
+from ringback.recordings import store
+from ringback.recordings.files import CompletedFile, NoAudio, RecordingFiles
+from ringback.recordings.mp3 import can_encode
+from ringback.recordings.payloads import finished_params, rest_params
+from ringback.recordings.spec import CallbackStyle, FileFormat, RecordingSpec
+from ringback.recordings.views import (
+    DAY_MS,
+    RecordingFilters,
+    RecordingView,
+    StartedRecording,
+    State,
+)
+from ringback.signalling.errors import LegOver
+from ringback.storage.database import Database, Session, StorageUnavailable
+from ringback.telemetry.logs import get_logger
+from ringback.webhooks.fetcher import CallbackKind
+from ringback.webhooks.store import OutboundCallback, enqueue
+
+_log = get_logger(__name__)
+
+_STOP_PATIENCE_S = 0.5
+"""How long a stop request waits for the file, so that an immediate look-up finds it."""
+_READY_PATIENCE_S = 10.0
+"""How long a request for a file waits while it is being completed."""
+_CLOSE_PATIENCE_S = 5.0
+_STORE_PAUSE_S = 0.2
+_STORE_PATIENCE_S = 600
+_HOUSEKEEPING_S = 60.0
+_ABANDONED_MS = 15_000
+"""A recording of an earlier server is completed once nobody has written to its file for so long."""
+_STRAY_MS = 3_600_000
+_KNOWN_AT_ONCE = 500
+NO_ENCODER = "mp3 needs the package lameenc, which is not installed: the file is a wav"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSettings:
+    """Bounds of recordings (reference: reliability.md section 4)."""
+
+    per_call_max: int = 4
+    account_max_bytes: int = 10 * 1024**3
+    """What an account's recordings may take; the next one is refused."""
+    retention_days: int = 0
+    """Age at which recordings are deleted; 0 keeps them."""
+
+
+@dataclass
+class LiveRecording:
+    """A recording that has not ended."""
+
+    view: RecordingView
+    spec: RecordingSpec
+    call: LiveCall
+    is_armed: bool = False
+    """It waits for a `<Dial>` to be answered; the worker knows nothing of it."""
+    completed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when its row says how it ended."""
+
+
+class RecordingService:
+    """All recordings of the node.
+
+    State: `start` begins the housekeeping; `close` completes what has ended and leaves the rest to the next server.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        calls: CallService,
+        files: RecordingFiles,
+        settings: RecordingSettings,
+        *,
+        base_url: Callable[[], str],
+        wake_outbox: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.settings = settings
+        self._database = database
+        self._calls = calls
+        self._files = files
+        self._base_url = base_url
+        self._wake_outbox = wake_outbox
+        self._live: dict[RecordingId, LiveRecording] = {}
+        self._completing: dict[str, asyncio.Event] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._housekeeping: asyncio.Task[None] | None = None
+
+    @property
+    def live_count(self) -> int:
+        """Return how many recordings have not ended."""
+        return len(self._live)
+
+    def url(self, view: RecordingView) -> str:
+        """Return where a recording's file can be had without credentials; the id in it is the secret."""
+        return (
+            f"{self._base_url().rstrip('/')}/v1/Account/{view.account_id}"
+            f"/Recording/{view.recording_id}.{view.file_format.value}"
+        )
+
+    def start(self) -> None:
+        """Look after what earlier servers left, and after what is too old, from now on."""
+        self._housekeeping = asyncio.create_task(self._keep_house(), name="recordings")
+
+    async def close(self) -> None:
+        """Complete what has ended, for a moment; the next server does the rest."""
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks, timeout=_CLOSE_PATIENCE_S)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+        await self._files.close()
+
+    # ── REST ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def record(
+        self,
+        account: Account,
+        call_uuid: CallUuid,
+        spec: RecordingSpec,
+        *,
+        api_id: str = "",
+        notes: Sequence[str] = (),
+    ) -> StartedRecording:
+        """Record a live call of the account; `notes` say in its event log what of the request has no effect.
+
+        Raises:
+            NotFound: no such answered call.
+            InvalidParameter: the call has all the recordings it may have.
+            Conflict: the disk is full, or the account has used its space.
+        """
+        call = self._calls.find_of(account, call_uuid)
+        if call is None or not call.is_answered:
+            raise NotFound("not found", hint="recordings start on an answered call")
+        started = await self._begin(call, replace(spec, api_id=api_id))
+        for text in notes:
+            call.note("media", event="note", recording_id=started.recording_id, text=text)
+        return started
+
+    async def stop(self, account: Account, call_uuid: CallUuid, url: str = "") -> None:
+        """Stop the recordings of a live call, or only the one whose file `url` will name.
+
+        Raises:
+            NotFound: no such live call, or it has no such recording.
+        """
+        call = self._calls.find_of(account, call_uuid)
+        if call is None:
+            raise NotFound("not found")
+        live = [*self._of(call)]
+        if url:
+            wanted = url.rpartition("/")[2].partition(".")[0]
+            live = [each for each in live if each.view.recording_id == wanted]
+            if not live:
+                raise NotFound("the call has no recording of this URL")
+        for each in live:
+            await self._stop(each)
+        waiting = [asyncio.create_task(each.completed.wait()) for each in live]
+        if waiting:
+            _, pending = await asyncio.wait(waiting, timeout=_STOP_PATIENCE_S)
+            for task in pending:
+                task.cancel()
+
+    async def get(self, account: Account, recording_id: str) -> RecordingView | None:
+        """Return a recording that is ready, or `None`."""
+        view = await self._database.read(lambda session: store.find_recording(session, account.auth_id, recording_id))
+        return view if view is not None and view.state is State.READY else None
+
+    async def list(
+        self, account: Account, filters: RecordingFilters, limit: int, offset: int
+    ) -> tuple[Sequence[RecordingView], int]:
+        """Return one page of recordings that are ready, newest first, and how many match in all."""
+        now_wall_ms = clock.wall_ms()
+        return await self._database.read(
+            lambda session: store.list_recordings(session, account.auth_id, filters, now_wall_ms, limit, offset)
+        )
+
+    async def delete(self, account: Account, recording_id: str) -> bool:
+        """Delete a recording and its file; `False` when there is none that has ended."""
+        view = await self._database.write(
+            lambda session: store.delete_recording(session, account.auth_id, recording_id)
+        )
+        if view is None:
+            return False
+        await self._files.remove(view.account_id, view.recording_id)
+        return True
+
+    async def file(self, auth_id: str, recording_id: str, file_format: FileFormat) -> CompletedFile | None:
+        """Return a recording's file, or `None`; one that is just being completed is waited for."""
+        completing = self._completing.get(recording_id)
+        if completing is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_READY_PATIENCE_S):
+                    await completing.wait()
+        view = await self._database.read(lambda session: store.find_recording(session, auth_id, recording_id))
+        if view is None or view.state is not State.READY or view.file_format is not file_format:
+            return None
+        path = self._files.path(auth_id, recording_id, file_format)
+        return CompletedFile(path, file_format, view.size_bytes, view.duration_ms)
+
+    # ── call flow ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def start_recording(self, call_uuid: CallUuid, spec: RecordingSpec) -> StartedRecording:
+        """Record a call for its document.
+
+        Raises:
+            RingbackError: the call is gone, or a bound is reached.
+        """
+        call = self._calls.find(call_uuid)
+        if call is None:
+            raise NotFound("the call is over")
+        return await self._begin(call, spec)
+
+    async def stop_recording(self, call_uuid: CallUuid, recording_id: RecordingId) -> None:
+        """Stop a recording; does nothing when it is over."""
+        live = self._live.get(recording_id)
+        if live is not None and live.call.call_uuid == call_uuid:
+            await self._stop(live)
+
+    # ── starting and stopping ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _of(self, call: LiveCall) -> Sequence[LiveRecording]:
+        return [live for live in self._live.values() if live.call is call]
+
+    async def _begin(self, call: LiveCall, spec: RecordingSpec) -> StartedRecording:
+        if call.is_over:
+            raise NotFound("not found", hint="the call has ended")
+        found = len(self._of(call))
+        if found >= self.settings.per_call_max:
+            raise InvalidParameter(
+                f"the call has {found} recordings already, expected at most {self.settings.per_call_max}",
+                hint="stop one first",
+            )
+        note = ""
+        if spec.file_format is FileFormat.MP3 and not can_encode():
+            spec = replace(spec, file_format=FileFormat.WAV)
+            note = NO_ENCODER
+        terms = call.terms
+        view = RecordingView(
+            recording_id=RecordingId(ids.new_uuid()),
+            account_id=call.account_id,
+            call_uuid=call.call_uuid,
+            file_format=spec.file_format,
+            channels=spec.channels,
+            state=State.RECORDING,
+            created_wall_ms=clock.wall_ms(),
+            from_number=terms.from_number,
+            to_number=terms.to_number,
+            callback_url=spec.callback_url,
+            callback_method=spec.callback_method,
+            callback_style=spec.style,
+            api_id=spec.api_id,
+        )
+        live = LiveRecording(view, spec, call, is_armed=spec.starts_on_dial_answer)
+        # Counted before the first wait: requests that come together must not pass the bound together.
+        self._live[view.recording_id] = live
+        try:
+            await self._check_space(call.account_id)
+            await self._database.write(lambda session: store.insert_recording(session, view))
+            if live.is_armed:
+                call.on_bridged.append(lambda _partner: self._dial_answered(live))
+            else:
+                await self._command(live)
+        except BaseException as error:
+            self._never_began(live, str(error))
+            raise
+        call.note(
+            "media",
+            event="recording asked for",
+            recording_id=view.recording_id,
+            format=spec.file_format.value,
+            channels=spec.channels.value,
+            note=note,
+        )
+        return StartedRecording(view.recording_id, self.url(view), spec.file_format, note)
+
+    async def _check_space(self, account_id: str) -> None:
+        """Raise when there is no room for a recording; when the disk fills later, the worker ends it."""
+        try:
+            has_room = await self._files.prepare(account_id)
+        except OSError as error:
+            raise Conflict(f"the recordings' folder cannot be used: {error.strerror or error}") from error
+        if not has_room:
+            raise Conflict("the disk of this server is full", hint="delete recordings, or set recording.retention_days")
+        used = await self._database.read(lambda session: store.stored_bytes(session, account_id))
+        if used >= self.settings.account_max_bytes:
+            raise Conflict(
+                f"the recordings of this account take {used // 1024**2} MB, allowed are "
+                f"{self.settings.account_max_bytes // 1024**2}",
+                hint="delete recordings, or raise recording.account_max_gb",
+            )
+
+    async def _command(self, live: LiveRecording) -> None:
+        """Tell the worker to record.
+
+        Raises:
+            NotFound: the call ended meanwhile.
+            MediaError: the worker refused.
+        """
+        spec, view = live.spec, live.view
+        try:
+            await live.call.leg.media(
+                StartRecording(
+                    command_id=CommandId(ids.new_token()),
+                    session_id=live.call.leg.session_id,
+                    recording_id=view.recording_id,
+                    path=str(self._files.path(view.account_id, view.recording_id, FileFormat.WAV)),
+                    channels=spec.channels,
+                    max_ms=spec.max_length_s * 1000,
+                    silence_timeout_ms=spec.silence_s * 1000,
+                    finish_digits=spec.finish_digits,
+                    starts_with_beep=spec.starts_with_beep,
+                )
+            )
+        except LegOver as error:
+            raise NotFound("not found", hint="the call has ended") from error
+
+    def _dial_answered(self, live: LiveRecording) -> None:
+        """Begin a recording that waited for this."""
+
+        async def begin() -> None:
+            try:
+                await self._command(live)
+            except RingbackError as error:
+                self._never_began(live, str(error))
+
+        if live.is_armed:
+            live.is_armed = False
+            self._spawn(begin())
+
+    def _never_began(self, live: LiveRecording, detail: str) -> None:
+        """Forget a recording that the worker never heard of."""
+        if self._live.pop(live.view.recording_id, None) is None:
+            return
+        live.call.note("media", event="recording refused", recording_id=live.view.recording_id, detail=detail)
+        recording_id = live.view.recording_id
+
+        def work(session: Session) -> None:
+            store.update_recording(session, recording_id, state=State.FAILED.value, detail=detail[:500])
+
+        self._spawn(self._stored(work))
+        live.completed.set()
+
+    async def _stop(self, live: LiveRecording) -> None:
+        if live.is_armed:
+            self._never_began(live, "stopped before the dialled party answered")
+            return
+        try:
+            await live.call.leg.media(
+                StopRecording(
+                    command_id=CommandId(ids.new_token()),
+                    session_id=live.call.leg.session_id,
+                    recording_id=live.view.recording_id,
+                )
+            )
+        except RingbackError:
+            # It has just ended by itself; its end is on its way.
+            return
+
+    # ── what the worker reports ────────────────────────────────────────────────────────────────────────────────────
+
+    def handle(self, call: LiveCall, event: RecordingEvent) -> None:
+        """Take one event of a recording of `call`."""
+        match event:
+            case RecordingStarted():
+                call.note("media", event="recording started", recording_id=event.recording_id)
+            case RecordingFaulted():
+                call.note(
+                    "media",
+                    event="recording fault",
+                    recording_id=event.recording_id,
+                    dropped_ms=event.dropped_ms,
+                    detail="the disk is too slow",
+                )
+            case RecordingFinished():
+                self._finished(call, event)
+
+    def call_gone(self, call: LiveCall) -> None:
+        """End the recordings of a call whose media session is closed and that did not report their end."""
+        for live in self._of(call):
+            if live.is_armed:
+                self._never_began(live, "the dialled party did not answer")
+                continue
+            event = RecordingFinished(
+                session_id=call.leg.session_id,
+                recording_id=live.view.recording_id,
+                reason=RecordingEnd.FAILED,
+                detail="the media session closed",
+            )
+            self._finished(call, event, is_worker_gone=True)
+
+    def _finished(self, call: LiveCall, event: RecordingFinished, *, is_worker_gone: bool = False) -> None:
+        live = self._live.pop(event.recording_id, None)
+        call.note(
+            "media",
+            event="recording finished",
+            recording_id=event.recording_id,
+            reason=event.reason.value,
+            duration_ms=event.duration_ms,
+            digit=event.digit,
+            dropped_ms=event.dropped_ms,
+            detail=event.detail,
+        )
+        if live is None:
+            return
+        self._completing[live.view.recording_id] = live.completed
+        self._spawn(self._finish(live, event, is_worker_gone=is_worker_gone))
+        call.report_recording_end(event)
+
+    async def _finish(self, live: LiveRecording, event: RecordingFinished, *, is_worker_gone: bool) -> None:
+        view = replace(
+            live.view,
+            state=State.PROCESSING,
+            duration_ms=event.duration_ms,
+            start_wall_ms=event.start_wall_ms,
+            end_wall_ms=event.end_wall_ms,
+        )
+        hung_up = self._hangup_callback(live, view, event)
+
+        def work(session: Session) -> None:
+            store.update_recording(
+                session,
+                view.recording_id,
+                state=view.state.value,
+                duration_ms=view.duration_ms,
+                start_wall_ms=view.start_wall_ms,
+                end_wall_ms=view.end_wall_ms,
+                end_reason=event.reason.value,
+                digit=event.digit,
+                dropped_ms=event.dropped_ms,
+                detail=event.detail[:500],
+            )
+            if hung_up is not None:
+                enqueue(session, hung_up)
+
+        await self._stored(work)
+        self._wake_outbox()
+        await self._complete(view, live.call.webhook_params, event.digit, is_worker_gone=is_worker_gone)
+
+    def _hangup_callback(
+        self, live: LiveRecording, view: RecordingView, event: RecordingFinished
+    ) -> OutboundCallback | None:
+        """Return what the action of a `<Record>` is told when the caller has hung up instead of finishing."""
+        spec = live.spec
+        if not spec.hangup_url or event.reason is not RecordingEnd.CALL_ENDED:
+            return None
+        params = finished_params(
+            view.recording_id,
+            self.url(view),
+            duration_ms=view.duration_ms,
+            start_wall_ms=view.start_wall_ms,
+            end_wall_ms=view.end_wall_ms,
+        )
+        return OutboundCallback(
+            kind=CallbackKind.ACTION.value,
+            account_id=view.account_id,
+            call_uuid=view.call_uuid,
+            url=spec.hangup_url,
+            method=spec.hangup_method,
+            params={**live.call.webhook_params(**params), "CallStatus": "completed"},
+            event_id=f"{view.recording_id}:action",
+        )
+
+    async def _complete(
+        self,
+        view: RecordingView,
+        base_params: Callable[..., dict[str, str]],
+        digit: str = "",
+        *,
+        is_worker_gone: bool = False,
+    ) -> None:
+        """Bring the file into its format, then say in one transaction that it is ready and enqueue its callback."""
+        state, detail, file = State.READY, "", None
+        try:
+            file = await self._files.complete(
+                view.account_id, view.recording_id, view.file_format, is_worker_gone=is_worker_gone
+            )
+        except (NoAudio, OSError) as error:
+            state, detail = State.FAILED, str(error)
+            _log.warning("recording lost", call_uuid=view.call_uuid, recording_id=view.recording_id, error=detail)
+        columns: dict[str, object] = {}
+        if file is not None:
+            columns = {"size_bytes": file.size_bytes, "file_format": file.file_format.value}
+            if file.duration_ms and abs(file.duration_ms - view.duration_ms) > 1:
+                # What is on the disk counts.
+                start = view.start_wall_ms or view.created_wall_ms
+                columns |= {
+                    "duration_ms": file.duration_ms,
+                    "start_wall_ms": start,
+                    "end_wall_ms": start + file.duration_ms,
+                }
+        if detail:
+            columns["detail"] = detail[:500]
+
+        def work(session: Session) -> RecordingView | None:
+            done = store.complete_recording(session, view.recording_id, state, **columns)
+            if done is not None and done.callback_url and done.state is State.READY:
+                enqueue(session, self._ready_callback(done, base_params, digit))
+            return done
+
+        try:
+            await self._stored(work)
+        finally:
+            completed = self._completing.pop(view.recording_id, None)
+            if completed is not None:
+                completed.set()
+        self._wake_outbox()
+
+    def _ready_callback(
+        self, view: RecordingView, base_params: Callable[..., dict[str, str]], digit: str
+    ) -> OutboundCallback:
+        url = self.url(view)
+        if view.callback_style is CallbackStyle.REST:
+            params = rest_params(view, url)
+        else:
+            params = base_params(
+                **finished_params(
+                    view.recording_id,
+                    url,
+                    duration_ms=view.duration_ms,
+                    start_wall_ms=view.start_wall_ms,
+                    end_wall_ms=view.end_wall_ms,
+                    digit=digit,
+                )
+            )
+        return OutboundCallback(
+            kind=CallbackKind.RECORDING.value,
+            account_id=view.account_id,
+            call_uuid=view.call_uuid,
+            url=view.callback_url,
+            method=view.callback_method,
+            params=params,
+            event_id=f"{view.recording_id}:ready",
+        )
+
+    # ── housekeeping ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _keep_house(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except Exception as error:
+                # The next turn comes; a task that dies here would leave recordings incomplete for ever.
+                _log.warning("recordings not looked after", error=repr(error))
+            await asyncio.sleep(_HOUSEKEEPING_S)
+
+    async def sweep(self) -> None:
+        """Complete what an earlier server left, delete what is too old, and files that no row knows."""
+        now_wall_ms = clock.wall_ms()
+        mine = {*self._live, *self._completing}
+        left = await self._database.read(
+            lambda session: store.incomplete_recordings(session, now_wall_ms - _ABANDONED_MS, mine)
+        )
+        for view in left:
+            if await self._files.is_idle(view.account_id, view.recording_id, _ABANDONED_MS):
+                await self._complete(view, _params_of(view), is_worker_gone=True)
+        if self.settings.retention_days:
+            before = now_wall_ms - self.settings.retention_days * DAY_MS
+            for view in await self._database.read(lambda session: store.expired_recordings(session, before)):
+                await self._forget(view)
+        await self._remove_strays()
+
+    async def _forget(self, view: RecordingView) -> None:
+        await self._database.write(lambda session: store.delete_recording(session, view.account_id, view.recording_id))
+        await self._files.remove(view.account_id, view.recording_id)
+
+    async def _remove_strays(self) -> None:
+        old = await self._files.old_files(_STRAY_MS)
+        names = [*old]
+        for at in range(0, len(names), _KNOWN_AT_ONCE):
+            part = names[at : at + _KNOWN_AT_ONCE]
+            known = await self._database.read(partial(store.known_recordings, recording_ids=part))
+            for recording_id in part:
+                if recording_id not in known:
+                    await self._files.remove(old[recording_id], recording_id)
+
+    # ── small tools ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _stored(self, work: Callable[[Session], object]) -> None:
+        """Write a fact, again for as long as the database refuses, up to ten minutes."""
+        give_up_at = clock.now() + _STORE_PATIENCE_S * SECOND
+        while True:
+            try:
+                await self._database.write(work)
+            except StorageUnavailable:
+                if clock.now() >= give_up_at:
+                    raise
+                await asyncio.sleep(_STORE_PAUSE_S)
+            else:
+                return
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work, name="recording")
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("recording not completed", exc_info=error)
+
+
+def _params_of(view: RecordingView) -> Callable[..., dict[str, str]]:
+    """Return what makes callback parameters of a call that an earlier server knew."""
+
+    def params(**extra: str) -> dict[str, str]:
+        return {
+            "CallUUID": view.call_uuid,
+            "From": view.from_number,
+            "To": view.to_number,
+            "CallStatus": "completed",
+            "ParentAuthID": view.account_id,
+            **extra,
+        }
+
+    return params

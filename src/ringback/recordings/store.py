@@ -1,0 +1,219 @@
+"""Recordings in the database: functions on a session."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from operator import eq, ge, gt, le, lt
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
+
+from ringback.calls.views import Bound, Comparison
+from ringback.ids import CallUuid, RecordingId
+from ringback.media.control.values import RecordingChannels
+from ringback.recordings.models import RecordingRow
+from ringback.recordings.spec import CallbackStyle, FileFormat, RecordingKind
+from ringback.recordings.views import DAY_MS, RecordingFilters, RecordingView, State
+from ringback.storage.database import Session
+
+_COMPARE = {
+    Comparison.EQUAL: eq,
+    Comparison.GREATER: gt,
+    Comparison.AT_LEAST: ge,
+    Comparison.LESS: lt,
+    Comparison.AT_MOST: le,
+}
+_SWEEP_MAX = 200
+"""Rows that one turn of the housekeeping takes."""
+
+
+def insert_recording(session: Session, view: RecordingView) -> None:
+    """Store a recording that is about to begin."""
+    session.add(
+        RecordingRow(
+            recording_id=view.recording_id,
+            account_id=view.account_id,
+            call_uuid=view.call_uuid,
+            kind=view.kind.value,
+            conference_name=view.conference_name[:255],
+            conference_uuid=view.conference_uuid,
+            from_number=view.from_number[:255],
+            to_number=view.to_number[:255],
+            file_format=view.file_format.value,
+            channels=view.channels.value,
+            state=view.state.value,
+            created_wall_ms=view.created_wall_ms,
+            callback_url=view.callback_url,
+            callback_method=view.callback_method,
+            callback_style=view.callback_style.value,
+            api_id=view.api_id,
+        )
+    )
+    session.flush()
+
+
+def update_recording(session: Session, recording_id: str, **columns: object) -> None:
+    """Set columns of one recording."""
+    session.execute(update(RecordingRow).where(RecordingRow.recording_id == recording_id).values(**columns))
+
+
+def complete_recording(session: Session, recording_id: str, state: State, **columns: object) -> RecordingView | None:
+    """Move a recording that is not complete to its last state; `None` when it was there already, or is deleted."""
+    row = session.scalars(select(RecordingRow).where(RecordingRow.recording_id == recording_id)).first()
+    if row is None or row.state in (State.READY.value, State.FAILED.value):
+        return None
+    row.state = state.value
+    for name, value in columns.items():
+        setattr(row, name, value)
+    session.flush()
+    return _view(row)
+
+
+def find_recording(session: Session, account_id: str, recording_id: str) -> RecordingView | None:
+    """Return the account's recording in whatever state, or `None`."""
+    row = session.scalars(
+        select(RecordingRow).where(RecordingRow.recording_id == recording_id, RecordingRow.account_id == account_id)
+    ).first()
+    return _view(row) if row else None
+
+
+def list_recordings(
+    session: Session, account_id: str, filters: RecordingFilters, now_wall_ms: int, limit: int, offset: int
+) -> tuple[Sequence[RecordingView], int]:
+    """Return one page of recordings that are ready, newest first, and how many match in all."""
+    wanted = [
+        RecordingRow.account_id == account_id,
+        RecordingRow.state == State.READY.value,
+        *_conditions(filters, now_wall_ms),
+    ]
+    total = session.scalar(select(func.count()).select_from(RecordingRow).where(*wanted)) or 0
+    rows = session.scalars(
+        select(RecordingRow)
+        .where(*wanted)
+        .order_by(RecordingRow.created_wall_ms.desc(), RecordingRow.recording_id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [_view(row) for row in rows], total
+
+
+def delete_recording(session: Session, account_id: str, recording_id: str) -> RecordingView | None:
+    """Forget a recording that is complete and return what it was; `None` when the account has none of that id."""
+    found = find_recording(session, account_id, recording_id)
+    if found is None or found.state in (State.RECORDING, State.PROCESSING):
+        return None
+    session.execute(delete(RecordingRow).where(RecordingRow.recording_id == recording_id))
+    return found
+
+
+def stored_bytes(session: Session, account_id: str) -> int:
+    """Return how much the account's recordings take."""
+    return session.scalar(select(func.sum(RecordingRow.size_bytes)).where(RecordingRow.account_id == account_id)) or 0
+
+
+def incomplete_recordings(session: Session, before_wall_ms: int, but: Collection[str]) -> list[RecordingView]:
+    """Return recordings made before a time that are not complete, without those that this server looks after."""
+    rows = session.scalars(
+        select(RecordingRow)
+        .where(
+            RecordingRow.state.in_((State.RECORDING.value, State.PROCESSING.value)),
+            RecordingRow.created_wall_ms < before_wall_ms,
+            RecordingRow.recording_id.not_in(list(but)),
+        )
+        .order_by(RecordingRow.created_wall_ms)
+        .limit(_SWEEP_MAX)
+    )
+    return [_view(row) for row in rows]
+
+
+def expired_recordings(session: Session, before_wall_ms: int) -> list[RecordingView]:
+    """Return complete recordings that were added before a time, oldest first."""
+    rows = session.scalars(
+        select(RecordingRow)
+        .where(
+            RecordingRow.state.in_((State.READY.value, State.FAILED.value)),
+            RecordingRow.created_wall_ms < before_wall_ms,
+        )
+        .order_by(RecordingRow.created_wall_ms)
+        .limit(_SWEEP_MAX)
+    )
+    return [_view(row) for row in rows]
+
+
+def known_recordings(session: Session, recording_ids: Collection[str]) -> set[str]:
+    """Return which of these ids have a row."""
+    rows = session.scalars(select(RecordingRow.recording_id).where(RecordingRow.recording_id.in_(list(recording_ids))))
+    return set(rows)
+
+
+def _conditions(filters: RecordingFilters, now_wall_ms: int) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if filters.is_none:
+        found.append(or_(False))
+    for column, value in (
+        (RecordingRow.call_uuid, filters.call_uuid),
+        (RecordingRow.conference_name, filters.conference_name),
+        (RecordingRow.conference_uuid, filters.conference_uuid),
+        (RecordingRow.kind, filters.kind.value if filters.kind else ""),
+    ):
+        if value:
+            found.append(column == value)
+    for number, wanted in (
+        (RecordingRow.from_number, filters.from_number),
+        (RecordingRow.to_number, filters.to_number),
+    ):
+        if wanted:
+            bare = wanted.lstrip("+")
+            found.append(or_(number.startswith(bare, autoescape=True), number.startswith(f"+{bare}", autoescape=True)))
+    found.extend(_compared(RecordingRow.created_wall_ms, bound) for bound in filters.added_wall_ms)
+    for bound in filters.age_days:
+        found.extend(_aged(bound, now_wall_ms))
+    return found
+
+
+def _aged(bound: Bound, now_wall_ms: int) -> list[ColumnElement[bool]]:
+    """Return the conditions for an age in whole days: `n` days are passed from `n` times 24 hours on."""
+    created: Any = RecordingRow.created_wall_ms
+    reached, passed = now_wall_ms - bound.value * DAY_MS, now_wall_ms - (bound.value + 1) * DAY_MS
+    match bound.comparison:
+        case Comparison.EQUAL:
+            return [created <= reached, created > passed]
+        case Comparison.GREATER:
+            return [created <= passed]
+        case Comparison.AT_LEAST:
+            return [created <= reached]
+        case Comparison.LESS:
+            return [created > reached]
+        case Comparison.AT_MOST:
+            return [created > passed]
+
+
+def _compared(column: Any, bound: Bound) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = _COMPARE[bound.comparison](column, bound.value)
+    return found
+
+
+def _view(row: RecordingRow) -> RecordingView:
+    return RecordingView(
+        recording_id=RecordingId(row.recording_id),
+        account_id=row.account_id,
+        call_uuid=CallUuid(row.call_uuid),
+        file_format=FileFormat(row.file_format),
+        channels=RecordingChannels(row.channels),
+        state=State(row.state),
+        created_wall_ms=row.created_wall_ms,
+        kind=RecordingKind(row.kind),
+        conference_name=row.conference_name,
+        conference_uuid=row.conference_uuid,
+        from_number=row.from_number,
+        to_number=row.to_number,
+        start_wall_ms=row.start_wall_ms,
+        end_wall_ms=row.end_wall_ms,
+        duration_ms=row.duration_ms,
+        size_bytes=row.size_bytes,
+        callback_url=row.callback_url,
+        callback_method=row.callback_method,
+        callback_style=CallbackStyle(row.callback_style),
+        api_id=row.api_id,
+        detail=row.detail,
+    )

@@ -1,0 +1,229 @@
+"""Recordings: messages after the beep, calls with a stream, by XML and by REST, judged by what is in the files."""
+
+import asyncio
+
+import pytest
+from tests.support.agent_audio import say, sounding
+from tests.support.customer import response, stream
+from tests.support.live_calls import answered, connection_of, hung_up
+from tests.support.raw_api import RawApi
+from tests.support.recorded import fetch, sounds
+from tests.support.sounds import wav_reply
+from tests.support.waiting import until
+
+from ringback.phones import tones
+
+pytestmark = pytest.mark.functional
+BEEP_HZ = 1000
+
+
+@pytest.fixture
+def run(customer, new_phone, platform):
+    """Calls a number that answers with this document from a phone of its own; returns the call."""
+
+    async def dial(*elements, path="/answer", **application):
+        number = await customer.number(customer.serve(path, response(*elements)), **application)
+        return await answered(await new_phone(), platform, number)
+
+    return dial
+
+
+def near(pitch, ms):
+    """Return a tone as an approximation: codecs and a busy machine blur its edges."""
+    return pytest.approx(pitch, abs=20), pytest.approx(ms, abs=160)
+
+
+async def heard_beep(call):
+    """Return when the caller has heard the beep."""
+    await until(lambda: len(sounding(call.heard_samples())) > 8 * 200, "the beep")
+
+
+# ── <Record> ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_message_after_the_beep_ends_with_a_key(customer, run):
+    bye = customer.serve("/bye.wav", wav_reply(600, 300))
+    customer.serve("/done", response(f"<Play>{bye}</Play>"))
+    record = (
+        f'<Record action="{customer.url("/done")}" finishOnKey="*9" callbackUrl="{customer.url("/ready")}"'
+        ' callbackMethod="GET" transcriptionType="auto"/>'
+    )
+    call = await run(record, "<Play>http://127.0.0.1:1/never</Play>", hangup_url=customer.url("/hangup"))
+    await heard_beep(call)
+    call.play(tones.tone(700, 1000))
+    await asyncio.sleep(1.5)
+    call.send_digits("1")
+    call.send_digits("9")
+    (done,) = await customer.until("/done")
+    (ready,) = await customer.until("/ready")
+    params = done.params
+    assert (params["Digits"], params["CallStatus"], params["CallUUID"]) == ("9", "in-progress", call.call_uuid)
+    assert params["RecordUrl"].endswith(f"/Recording/{params['RecordingID']}.mp3")
+    duration_ms = int(params["RecordingDurationMs"])
+    assert int(params["RecordingDuration"]) == -(-duration_ms // 1000)
+    assert int(params["RecordingEndMs"]) - int(params["RecordingStartMs"]) == duration_ms
+    assert 1_200 < duration_ms < 6_000
+    assert ready.method == "GET"
+    names = ("RecordUrl", "RecordingID", "RecordingDuration", "RecordingDurationMs", "RecordingStartMs", "CallUUID")
+    assert {name: ready.params[name] for name in names} == {name: params[name] for name in names}
+    assert ready.headers["x-plivo-signature-v3"]
+    file = await fetch(params["RecordUrl"])
+    assert file.headers["content-type"] == "audio/mpeg"
+    left, right = file.channels
+    assert sounds(left) == [near(700, 1000)]
+    assert not len(sounding(right)), "neither the beep nor an echo of the caller"
+    assert file.seconds * 1000 == pytest.approx(duration_ms, abs=300)
+    await call.until_ended()
+    assert sounds(call.heard_samples()) == [near(BEEP_HZ, 300), near(600, 300)]
+    notes = [row["fields"]["text"] for row in await customer.events(call.call_uuid, "element", phase="note")]
+    assert any("transcription is not available" in note for note in notes)
+
+
+async def test_message_ends_with_silence_or_at_its_length_and_the_document_goes_on(customer, run):
+    silent, short = await asyncio.gather(
+        run(
+            f'<Record action="{customer.url("/silent")}" redirect="false" timeout="2" playBeep="false" fileFormat="wav"'
+            ' recordChannelType="mono"/>',
+            f"<Play>{customer.serve('/next.wav', wav_reply(600, 300))}</Play>",
+            path="/a",
+        ),
+        run(
+            f'<Record action="{customer.url("/short")}" redirect="false" maxLength="1" playBeep="false"'
+            ' fileFormat="wav"/>',
+            path="/b",
+        ),
+    )
+    short.play(tones.tone(900, 3000))
+    silent.play(tones.tone(800, 600))
+    (long_one,), (cut,) = await asyncio.gather(customer.until("/silent"), customer.until("/short"))
+    assert (long_one.params["Digits"], long_one.params["CallStatus"]) == ("", "in-progress")
+    assert int(cut.params["RecordingDurationMs"]) == 1000
+    assert int(long_one.params["RecordingDurationMs"]) >= 2_500
+    files = await asyncio.gather(*(fetch(done.params["RecordUrl"]) for done in (long_one, cut)))
+    assert [file.headers["content-type"] for file in files] == ["audio/wav", "audio/wav"]
+    assert [len(file.channels) for file in files] == [1, 2]
+    assert sounds(files[0].channels[0]) == [near(800, 600)]
+    assert files[1].seconds == 1.0
+    await asyncio.gather(silent.until_ended(), short.until_ended())
+    assert sounds(silent.heard_samples()) == [near(600, 300)]
+
+
+async def test_caller_who_hangs_up_has_left_a_message(customer, run):
+    call = await run(
+        f'<Record action="{customer.url("/done")}" callbackUrl="{customer.url("/ready")}"/>',
+        hangup_url=customer.url("/hangup"),
+    )
+    await heard_beep(call)
+    call.play(tones.tone(700, 600))
+    await asyncio.sleep(1.0)
+    await hung_up(call)
+    (done,) = await customer.until("/done")
+    assert (done.params["CallStatus"], done.params["Digits"]) == ("completed", "")
+    (ready,) = await customer.until("/ready")
+    assert sounds((await fetch(ready.params["RecordUrl"])).channels[0]) == [near(700, 600)]
+    assert (await customer.hangup_params(call_uuid=call.call_uuid))["HangupCauseCode"] == "4000"
+    assert len(customer.seen("/done")) == 1
+
+
+async def test_transfer_ends_a_message_and_tells_no_action(customer, run):
+    call = await run(f'<Record action="{customer.url("/done")}" callbackUrl="{customer.url("/ready")}"/>')
+    await heard_beep(call)
+    url = customer.serve("/moved", response('<Wait length="30"/>'))
+    await customer.sdk(lambda sdk: sdk.calls.transfer(call.call_uuid, legs="aleg", aleg_url=url))
+    await customer.until("/ready")
+    await hung_up(call)
+    await customer.until_event(call.call_uuid, "call", state="ended")
+    assert not customer.seen("/done")
+
+
+# ── recordSession and REST beside a stream ──────────────────────────────────────────────────────────────────────────
+
+
+async def test_call_with_an_agent_is_recorded_by_xml_and_by_rest_at_once(customer, silent_agent, run, platform):
+    call = await run(
+        f'<Record recordSession="true" redirect="false" action="{customer.url("/began")}" maxLength="600"'
+        f' callbackUrl="{customer.url("/whole")}" fileFormat="wav" recordChannelType="stereo"/>',
+        stream(silent_agent.url),
+    )
+    connection = await connection_of(silent_agent, call)
+    (began,) = await customer.until("/began")
+    unknown = ("RecordingDuration", "RecordingDurationMs", "RecordingStartMs", "RecordingEndMs")
+    assert {began.params[name] for name in unknown} == {"-1"}
+
+    def record(**options):
+        return customer.sdk(lambda sdk: sdk.calls.record(call.call_uuid, **options))
+
+    stereo, mono = await asyncio.gather(
+        record(file_format="wav", record_channel_type="stereo", callback_url=customer.url("/rest")),
+        record(time_limit=600, callback_url=customer.url("/rest"), callback_method="GET"),
+    )
+    assert stereo["message"] == mono["message"] == "call recording started"
+    assert stereo["url"].endswith(f"{stereo['recording_id']}.wav")
+    assert mono["url"].endswith(f"{mono['recording_id']}.mp3")
+    say(connection, tones.tone(500, 800))
+    call.play(tones.tone(1300, 800))
+    await until(lambda: len(sounding(call.heard_samples())) > 8 * 600, "the agent at the caller")
+    await asyncio.sleep(0.4)
+    api = RawApi(platform)
+    assert (await api("DELETE", f"Call/{call.call_uuid}/Record/", {"URL": stereo["url"]})).status == 204
+    assert (await api("DELETE", f"Call/{call.call_uuid}/Record/", {"URL": stereo["url"]})).status == 404
+    (stopped,) = await customer.until("/rest", recording_id=stereo["recording_id"])
+    assert not customer.seen("/rest", recording_id=mono["recording_id"]), "the other one goes on"
+    call.play(tones.tone(1700, 400))
+    await asyncio.sleep(0.8)
+    await hung_up(call)
+    (ended,) = await customer.until("/rest", recording_id=mono["recording_id"])
+    (whole,) = await customer.until("/whole")
+    assert stopped.params["api_id"] == stereo["api_id"]
+    assert (stopped.params["record_url"], stopped.params["call_uuid"]) == (stereo["url"], call.call_uuid)
+    assert (ended.method, stopped.method) == ("GET", "POST")
+    rest = {"api_id", "record_url", "call_uuid", "recording_id", "recording_duration", "recording_duration_ms"}
+    assert set(stopped.params) == rest | {"recording_start_ms", "recording_end_ms"}
+    files = await asyncio.gather(*(fetch(url) for url in (stereo["url"], mono["url"], whole.params["RecordUrl"])))
+    left, right = files[0].channels
+    assert sounds(left) == [near(1300, 800)]
+    assert sounds(right) == [near(500, 800)]
+    (mixed,) = files[1].channels
+    both = mixed[8 * 100 : -8 * 100]
+    for pitch in (500, 1300, 1700):
+        assert max(tones.goertzel_dbov(both[at : at + 1600], pitch) for at in range(0, len(both) - 1600, 800)) > -25
+    left, right = files[2].channels
+    assert sounds(left) == [near(1300, 800), near(1700, 400)]
+    assert sounds(right) == [near(500, 800)]
+    assert files[2].seconds * 1000 == pytest.approx(int(whole.params["RecordingDurationMs"]), abs=1)
+
+
+# ── the resource ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_recordings_are_listed_fetched_in_parts_and_deleted(customer, run):
+    call = await run('<Wait length="30"/>')
+    started = await customer.sdk(lambda sdk: sdk.calls.start_recording(call.call_uuid, file_format="wav"))
+    assert await customer.sdk(lambda sdk: sdk.recordings.list(call_uuid=call.call_uuid)) is not None
+    call.play(tones.tone(700, 500))
+    await asyncio.sleep(0.8)
+    await customer.sdk(lambda sdk: sdk.calls.record_stop(call.call_uuid))
+    page = await customer.sdk(lambda sdk: sdk.recordings.list(call_uuid=call.call_uuid))
+    assert page["meta"]["total_count"] == 1
+    (listed,) = page["objects"]
+    assert (listed["recording_id"], listed["recording_url"]) == (started["recording_id"], started["url"])
+    single = await customer.sdk(lambda sdk: sdk.recordings.get(started["recording_id"]))
+    assert single["recording_format"] == "wav"
+    assert float(single["recording_duration_ms"]) >= 700
+    assert single["rounded_recording_duration"] == 60
+    whole = await fetch(started["url"])
+    assert int(whole.headers["content-length"]) == len(whole.body)
+    assert whole.headers["accept-ranges"] == "bytes"
+    part = await fetch(started["url"], Range="bytes=44-443")
+    assert (part.status, part.body) == (206, whole.body[44:444])
+    assert part.headers["content-range"] == f"bytes 44-443/{len(whole.body)}"
+    beyond = await fetch(started["url"], Range=f"bytes={len(whole.body)}-")
+    assert beyond.status == 416
+    head = await fetch(started["url"], "HEAD")
+    assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(whole.body)))
+    await customer.sdk(lambda sdk: sdk.recordings.delete(started["recording_id"]))
+    assert (await fetch(started["url"])).status == 404
+    await hung_up(call)
+    await customer.until_event(call.call_uuid, "call", state="ended")
+    gone = await customer.sdk(lambda sdk: sdk.recordings.list(call_uuid=call.call_uuid))
+    assert gone["objects"] == []
