@@ -58,6 +58,7 @@ class FakeCalls:
                 to_number=request.to,
                 caller_name=request.caller_name,
             )
+            self.owners[call_uuid] = account.auth_id
             made.append(call_uuid)
         if self.failure:
             raise self.failure
