@@ -1,0 +1,92 @@
+"""`examples/transfer_to_human.py` in a process of its own, judged by what is heard.
+
+The caller meets the agent, a busy human, the agent again, and at last a human.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support.dials import assert_joined, until_tone
+from tests.support.live_calls import hung_up
+from tests.support.waiting import until
+
+from ringback.phones import tones
+
+pytestmark = pytest.mark.functional
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+async def human(new_phone):
+    return await new_phone(user="15550007777")
+
+
+@pytest.fixture
+async def example(platform, human):
+    """Runs the example; returns its URL."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    environment = {
+        **os.environ,
+        "BASE_URL": url,
+        "RINGBACK_URL": platform.url,
+        "PLIVO_AUTH_ID": platform.auth_id,
+        "PLIVO_AUTH_TOKEN": platform.auth_token,
+        "HUMAN": human.uri,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "uvicorn", "transfer_to_human:app", "--port", str(port), "--log-level", "warning"),
+        cwd=EXAMPLES,
+        env=environment,
+    )
+
+    def listens():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        await until(listens, "the example to listen", 30)
+        yield url
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def assert_with_agent(call, pitch_hz):
+    """Check that the caller hears itself: the agent echoes."""
+    before = len(call.heard_samples())
+    call.play(tones.tone(pitch_hz, 600))
+    await until_tone(call, pitch_hz, 280, before)
+
+
+async def test_caller_asks_for_a_human_comes_back_and_tries_again(customer, platform, phone, human, example):
+    number = await customer.number(f"{example}/answer")
+    call = await phone.call(platform.uri(number))
+    first = await customer.until_event(await uuid_of(call), "stream", event="opened")
+    await assert_with_agent(call, 1000)
+    call.send_digits("0")
+    busy = await human.next_call()
+    busy.reject(486)
+    await customer.until_event(call.call_uuid, "stream", first["id"], timeout_s=30, event="opened")
+    await assert_with_agent(call, 1300)
+    call.send_digits("0")
+    callee = await human.next_call()
+    callee.answer()
+    await assert_joined(call, callee)
+    await hung_up(callee)
+    assert (await call.until_ended()).by == "them"
+
+
+async def uuid_of(call):
+    await call.until_answered()
+    return call.call_uuid
+
+
+def test_example_is_short():
+    assert len((EXAMPLES / "transfer_to_human.py").read_text().splitlines()) < 80
