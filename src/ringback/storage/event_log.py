@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,24 +132,6 @@ class EventLog:
                 await waiter.news.wait()
         except TimeoutError:
             return
-        finally:
-            self._leave(call_uuid, waiter)
-
-    async def subscribe(self, call_uuid: str, after_id: int = 0) -> AsyncIterator[LoggedEvent]:
-        """Yield the call's events above `after_id`, first those that are stored, then new ones as they happen.
-
-        A slow reader delays nobody: it reads from the database at its own pace.
-        """
-        waiter = self._enter(call_uuid)
-        try:
-            while True:
-                waiter.news.clear()
-                page = await self.read(call_uuid, after_id)
-                for entry in page:
-                    after_id = entry.event_id
-                    yield entry
-                if not page:
-                    await waiter.news.wait()
         finally:
             self._leave(call_uuid, waiter)
 

@@ -119,29 +119,6 @@ async def test_long_fields_are_cut_and_say_so(database: Database) -> None:
     await log.close()
 
 
-async def test_subscriber_gets_stored_and_new_events_once(log: EventLog) -> None:
-    log.record("a", "call", {"index": 0})
-    await log.flush()
-    seen: list[object] = []
-
-    async def follow() -> None:
-        async for entry in log.subscribe("a"):
-            seen.append(entry.fields["index"])
-            if len(seen) == 4:
-                return
-
-    follower = asyncio.create_task(follow())
-    for index in range(1, 4):
-        log.record("a", "call", {"index": index})
-        log.record("b", "call", {"index": 99})
-        await log.flush()
-    async with asyncio.timeout(5):
-        await follower
-    assert seen == [0, 1, 2, 3]
-    await asyncio.sleep(0)
-    assert log._waiters == {}
-
-
 async def test_wait_ends_at_the_time_out_and_leaves_nothing(log: EventLog) -> None:
     await log.wait("a", 0, 1)
     assert log._waiters == {}
