@@ -98,6 +98,8 @@ class Media(Section):
     """How long a worker keeps calls without a server."""
     runtime_dir: Path | None = None
     """Folder of the workers' sockets. Default: `run` in the data folder."""
+    machine_detector: str = ""
+    """`package.module:factory` that judges who answered (docs/machine_detection.md). Empty: the built-in rules."""
 
     @field_validator("rtp_ports")
     @classmethod

@@ -33,7 +33,7 @@ Incarnation = NewType("Incarnation", str)
 Epoch = NewType("Epoch", int)
 """Orders servers: a worker obeys the highest epoch it has seen."""
 AccountId = NewType("AccountId", str)
-"""Names an account on the wire: `auth_id`, `MA` and 18 characters."""
+"""Names an account on the wire: `auth_id`, `MA` (a subaccount: `SA`) and 18 characters."""
 AppId = NewType("AppId", str)
 """Names an application on the wire: 17 digits."""
 
@@ -54,6 +54,11 @@ def new_token(size_bytes: int = 8) -> str:
 def new_secret() -> str:
     """Return an auth token: 40 characters, 240 bits, safe in URLs and headers."""
     return secrets.token_urlsafe(30)
+
+
+def new_subaccount_id() -> AccountId:
+    """Return a fresh `SA…` account id of 20 characters."""
+    return AccountId("SA" + new_account_id()[2:])
 
 
 def new_digits(count: int) -> str:

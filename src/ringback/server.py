@@ -22,6 +22,7 @@ from ringback.callflow.driver import CallFlows
 from ringback.callflow.port import FirstRequest, FlowServices
 from ringback.calls.live import LiveCall
 from ringback.calls.service import CallService, CallSettings, RecordingRoom, StreamRoom
+from ringback.conferences.service import ConferenceService
 from ringback.config import AppSection, Config, TrunkSection
 from ringback.dials.run import Prompt
 from ringback.dials.service import DialService
@@ -246,6 +247,7 @@ class Node:
             rtp_port_high=high,
             worker=WorkerSettings(
                 detached_limit_ms=config.media.detached_limit_s * 1000,
+                machine_detector=config.media.machine_detector,
                 recording_free_min_bytes=config.recording.free_min_mb * 1024**2,
             ),
         )
@@ -358,6 +360,14 @@ class Node:
             wake_outbox=self.outbox.wake,
         )
         self.calls.speech = self.speaker
+        self.conferences = ConferenceService(
+            self.database,
+            self.calls,
+            fetch_audio=self.media_files.fetch,
+            maximum=config.limits.calls or _DEFAULT_CALLS,
+            wake_outbox=self.outbox.wake,
+        )
+        self._stack.push_async_callback(self.conferences.close)
         self.recordings = self._build_recordings()
         self.flows = CallFlows(
             FlowServices(
@@ -368,8 +378,10 @@ class Node:
                 callbacks=_Callbacks(self.database, self.outbox.wake),
                 recordings=self.recordings,
                 dials=self.dials,
+                conferences=self.conferences,
             )
         )
+        self.conferences.start_prompts = self.flows.start_prompts
         self.legs.on_incoming = self.calls.incoming
         self.calls.start_flow = self._start_flow
         self.calls.start_transfer = lambda call, url, method: self.flows.start(
@@ -431,6 +443,7 @@ class Node:
             database=self.database,
             calls=self.calls,
             streams=self.streams,
+            conferences=self.conferences,
             recordings=self.recordings,
             events=self.event_log,
             callbacks=_Callbacks(self.database, self.outbox.wake),
@@ -480,6 +493,8 @@ class Node:
         metrics.calls_active.labels(direction="outbound").set(len(live) - inbound)
         metrics.calls_queued.set(len(self.calls.outbound.queue))
         metrics.stream_active.set(self.streams.live_count)
+        metrics.conferences_active.set(self.conferences.live_count)
+        metrics.conference_members.set(self.conferences.member_count)
         metrics.recording_active.set(self.recordings.live_count)
         metrics.sip_invites_active.set(self.legs.live_count)
         metrics.sip_table_entries.labels(table="calls").set(self.sip.call_count)

@@ -7,6 +7,7 @@ import pytest
 from tests.support.agent_audio import heard_by, say, sounding
 from tests.support.carrier import carrier
 from tests.support.customer import response, stream
+from tests.support.dials import dial, until_tone
 from tests.support.waiting import until
 
 from ringback.phones import tones
@@ -111,3 +112,28 @@ async def test_all_gateways_dead(made):
     customer, call = made
     params = await customer.hangup_params(call_uuid=await call("493012345", ring_timeout=1))
     assert (params["HangupCauseCode"], params["CallStatus"]) == ("6010", "no-answer")
+
+
+async def test_dialled_number_leaves_by_the_trunk_and_a_user_with_its_own_password(customer, platform, phone, ports):
+    """The caller hears itself through the carrier, first by the trunk's password, then by that of the document."""
+    async with carrier(ports[1]) as gateway:
+        user = f'<User sipAuthUsername="acme" sipAuthPassword="another1">sip:7@127.0.0.1:{gateway.port}</User>'
+        number = await customer.number(
+            customer.serve("/dial", response(dial("<Number>+1 444 123 4567</Number>"), dial(user)))
+        )
+        call = await phone.call(platform.uri(number))
+        for path, username in (("sip:+14441234567@", "acme"), ("sip:7@", "acme")):
+            invites = await until(
+                lambda start=path: [each for each in gateway.invites() if each.uri.startswith(start)][1:], "the dial"
+            )
+            assert f'username="{username}"' in invites[-1].first("Proxy-Authorization")
+            before = len(call.heard_samples())
+            call.play(tones.tone(1100, 600))
+            await until_tone(call, 1100, 280, before)
+            (party,) = await customer.sdk(
+                lambda sdk: [uuid for uuid in sdk.live_calls.list_ids().calls if uuid != call.call_uuid]
+            )
+            await customer.sdk(lambda sdk, uuid=party: sdk.calls.delete(uuid))
+            gateway.password = "another1"
+        await call.until_ended()
+        assert gateway.hang_ups == 2

@@ -27,7 +27,15 @@ from ringback.api.listener import HttpListener
 from ringback.api.services import ApiSettings, Services
 from ringback.storage.database import Database
 from ringback.storage.event_log import EventLog, EventLogSettings
-from tests.support.fake_ports import FakeCallbacks, FakeCalls, FakeMetrics, FakeReadiness, FakeRecordings, FakeStreams
+from tests.support.fake_ports import (
+    FakeCallbacks,
+    FakeCalls,
+    FakeConferences,
+    FakeMetrics,
+    FakeReadiness,
+    FakeRecordings,
+    FakeStreams,
+)
 
 AUTH_ID = "MATESTTESTTESTTEST01"
 OTHER_ID = "MATESTTESTTESTTEST02"
@@ -82,6 +90,7 @@ class ApiServer:
     def __init__(self, settings: ApiSettings, gate: GateSettings | None = None) -> None:
         self.calls = FakeCalls()
         self.streams = FakeStreams(self.calls)
+        self.conferences = FakeConferences()
         self.recordings = FakeRecordings(self.calls)
         self.callbacks = FakeCallbacks()
         self.readiness = FakeReadiness()
@@ -126,6 +135,7 @@ class ApiServer:
             database=self.database,
             calls=self.calls,
             streams=self.streams,
+            conferences=self.conferences,
             recordings=self.recordings,
             events=self.events,
             callbacks=self.callbacks,
@@ -163,11 +173,11 @@ class ApiServer:
         """Return the test account."""
         return Account(AUTH_ID, TOKEN)  # type: ignore[arg-type]  # a literal id
 
-    def client(self, token: str = TOKEN) -> plivo.RestClient:
+    def client(self, token: str = TOKEN, auth_id: str = AUTH_ID) -> plivo.RestClient:
         """Return the official SDK pointed at this server."""
         for name in SDK_HOSTS:
             setattr(plivo_client, name, f"{self.url}/v1/Account")
-        return plivo.RestClient(AUTH_ID, token)
+        return plivo.RestClient(auth_id, token)
 
     def request(
         self,

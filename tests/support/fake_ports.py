@@ -20,6 +20,7 @@ from ringback.calls.views import (
     MakeCall,
     Transfer,
 )
+from ringback.conferences.views import ConferenceView, MemberView
 from ringback.errors import InvalidParameter, NotFound
 from ringback.ids import CallUuid, RecordingId, StreamId
 from ringback.media.control.values import RecordingChannels
@@ -41,6 +42,8 @@ class FakeCalls:
     made: list[MakeCall] = field(default_factory=list)
     transfers: list[tuple[CallUuid, Transfer]] = field(default_factory=list)
     asked: list[CdrFilters | LiveCallFilters] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)
+    """Accounts by call; a call without an entry is everybody's."""
     failure: Exception | None = None
     """Raised by `make_calls` after the calls were made."""
     is_queueing: bool = False
@@ -80,35 +83,39 @@ class FakeCalls:
         self.live[call_uuid] = view
         return call_uuid
 
+    def is_of(self, account: Account, call_uuid: CallUuid) -> bool:
+        return self.owners.get(call_uuid, account.auth_id) == account.auth_id
+
     async def live_call_uuids(self, account: Account, filters: LiveCallFilters) -> list[CallUuid]:
         self.asked.append(filters)
         found = [
             view.call_uuid
             for view in reversed(self.live.values())
-            if (view.status is LiveStatus.QUEUED) == filters.queued
+            if self.is_of(account, view.call_uuid)
+            and (view.status is LiveStatus.QUEUED) == filters.queued
             and filters.direction in (None, view.direction)
             and view.from_number.startswith(filters.from_number)
         ]
         return found[filters.offset : filters.offset + filters.limit]
 
     async def live_call(self, account: Account, call_uuid: CallUuid) -> LiveCallView | None:
-        return self.live.get(call_uuid)
+        return self.live.get(call_uuid) if self.is_of(account, call_uuid) else None
+
+    async def owner_of(self, account: Account, call_uuid: CallUuid) -> Account:
+        return account
 
     async def has_call(self, account: Account, call_uuid: CallUuid) -> bool:
-        return call_uuid in self.live or await self.cdr(account, call_uuid) is not None
+        is_live = call_uuid in self.live and self.is_of(account, call_uuid)
+        return is_live or await self.cdr(account, call_uuid) is not None
 
     async def hangup_call(self, account: Account, call_uuid: CallUuid) -> bool:
-        view = self.live.pop(call_uuid, None)
-        if view is None:
+        if not self.is_of(account, call_uuid) or (view := self.live.pop(call_uuid, None)) is None:
             return False
         self.records.insert(0, record_of(view))
         return True
 
     async def hangup_all(self, account: Account) -> int:
-        count = len(self.live)
-        for call_uuid in list(self.live):
-            await self.hangup_call(account, call_uuid)
-        return count
+        return sum([await self.hangup_call(account, call_uuid) for call_uuid in list(self.live)])
 
     async def cancel_request(self, account: Account, request_uuid: CallUuid) -> bool:
         view = self.live.get(request_uuid)
@@ -117,20 +124,22 @@ class FakeCalls:
         return await self.hangup_call(account, request_uuid)
 
     async def transfer(self, account: Account, call_uuid: CallUuid, transfer: Transfer) -> None:
-        if call_uuid not in self.live:
+        if call_uuid not in self.live or not self.is_of(account, call_uuid):
             raise NotFound("no live call of this id")
         if transfer.legs != "aleg":
             raise InvalidParameter("legs parameter is invalid: the call has no B leg")
         self.transfers.append((call_uuid, transfer))
 
     async def cdr(self, account: Account, call_uuid: CallUuid) -> CallRecord | None:
-        return next((record for record in self.records if record.call_uuid == call_uuid), None)
+        mine = (record for record in self.records if self.is_of(account, record.call_uuid))
+        return next((record for record in mine if record.call_uuid == call_uuid), None)
 
     async def cdrs(
         self, account: Account, filters: CdrFilters, limit: int, offset: int
     ) -> tuple[Sequence[CallRecord], int]:
         self.asked.append(filters)
-        return self.records[offset : offset + limit], len(self.records)
+        mine = [record for record in self.records if self.is_of(account, record.call_uuid)]
+        return mine[offset : offset + limit], len(mine)
 
 
 def record_of(view: LiveCallView) -> CallRecord:
@@ -163,7 +172,7 @@ class FakeStreams:
     started: list[StreamSpec] = field(default_factory=list)
 
     async def start(self, account: Account, call_uuid: CallUuid, spec: StreamSpec) -> StreamId:
-        if call_uuid not in self.calls.live:
+        if call_uuid not in self.calls.live or not self.calls.is_of(account, call_uuid):
             raise NotFound("no live call of this id")
         if any(view.service_url == spec.url and view.status is not State.COMPLETED for view in self._of(call_uuid)):
             raise InvalidParameter("service_url parameter is invalid: the call streams to it already")
@@ -184,12 +193,12 @@ class FakeStreams:
 
     async def get(self, account: Account, call_uuid: CallUuid, stream_id: StreamId) -> StreamView | None:
         view = self.streams.get(stream_id)
-        return view if view and view.call_uuid == call_uuid else None
+        return view if view and view.call_uuid == call_uuid and self.calls.is_of(account, call_uuid) else None
 
     async def list(
         self, account: Account, call_uuid: CallUuid, limit: int, offset: int
     ) -> tuple[Sequence[StreamView], int]:
-        if call_uuid not in self.calls.live and not self._of(call_uuid):
+        if not self.calls.is_of(account, call_uuid) or (call_uuid not in self.calls.live and not self._of(call_uuid)):
             raise NotFound("call not found")
         found = self._of(call_uuid)
         return found[offset : offset + limit], len(found)
@@ -209,12 +218,73 @@ class FakeStreams:
         return True
 
     async def stop_all(self, account: Account, call_uuid: CallUuid) -> int:
-        if call_uuid not in self.calls.live:
+        if call_uuid not in self.calls.live or not self.calls.is_of(account, call_uuid):
             raise NotFound("no live call of this id")
         return sum([await self.stop(account, call_uuid, view.stream_id) for view in self._of(call_uuid)])
 
     def _of(self, call_uuid: CallUuid) -> Sequence[StreamView]:
         return [view for view in reversed(self.streams.values()) if view.call_uuid == call_uuid]
+
+
+@dataclass
+class FakeConferences:
+    """Conferences that are changed by nothing but requests; `asked` holds them."""
+
+    live: dict[str, ConferenceView] = field(default_factory=dict)
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+
+    def add(self, name: str, *member_ids: str) -> None:
+        members = tuple(
+            MemberView(member_id, f"call-{member_id}", "14150000001", "14150000002", "", "inbound", False, False, 590)
+            for member_id in member_ids
+        )
+        self.live[name] = ConferenceView(name, 590, members)
+
+    def names(self, account: Account) -> list[str]:
+        return list(self.live)
+
+    def view(self, account: Account, name: str) -> ConferenceView | None:
+        return self.live.get(name)
+
+    async def hang_up(self, account: Account, name: str) -> None:
+        self._members(name, "all")
+        del self.live[name]
+
+    async def hang_up_all(self, account: Account) -> int:
+        count = len(self.live)
+        self.live.clear()
+        return count
+
+    async def hang_up_members(self, account: Account, name: str, members: str) -> list[str]:
+        return self._note("hang_up_members", name, members)
+
+    def kick(self, account: Account, name: str, members: str) -> list[str]:
+        return self._note("kick", name, members)
+
+    def set_audio(
+        self, account: Account, name: str, members: str, *, is_muted: bool | None = None, is_deaf: bool | None = None
+    ) -> list[str]:
+        return self._note("set_audio", name, members, is_muted, is_deaf)
+
+    async def play(self, account: Account, name: str, members: str, url: str) -> list[str]:
+        return self._note("play", name, members, url)
+
+    async def stop_play(self, account: Account, name: str, members: str) -> list[str]:
+        return self._note("stop_play", name, members)
+
+    def _note(self, what: str, name: str, members: str, *more: object) -> list[str]:
+        found = self._members(name, members)
+        self.asked.append((what, name, members, *more))
+        return found
+
+    def _members(self, name: str, members: str) -> list[str]:
+        if name not in self.live:
+            raise NotFound("conference not found")
+        ids = [member.member_id for member in self.live[name].members]
+        found = ids if members == "all" else [member_id for member_id in members.split(",") if member_id in ids]
+        if not found:
+            raise NotFound("member not found")
+        return found
 
 
 @dataclass
@@ -236,7 +306,7 @@ class FakeRecordings:
         api_id: str = "",
         notes: Sequence[str] = (),
     ) -> StartedRecording:
-        if call_uuid not in self.calls.live:
+        if call_uuid not in self.calls.live or not self.calls.is_of(account, call_uuid):
             raise NotFound("not found")
         self.asked.append(spec)
         self.notes += notes
@@ -265,7 +335,7 @@ class FakeRecordings:
         return view
 
     async def stop(self, account: Account, call_uuid: CallUuid, url: str = "") -> None:
-        if call_uuid not in self.calls.live:
+        if call_uuid not in self.calls.live or not self.calls.is_of(account, call_uuid):
             raise NotFound("not found")
         found = [view for view in self.views.values() if view.call_uuid == call_uuid and url in ("", self.url(view))]
         if url and not found:

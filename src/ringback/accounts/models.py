@@ -23,6 +23,11 @@ class AccountRow(Base):
     address: Mapped[str] = mapped_column(Text)
     is_enabled: Mapped[bool]
     created_wall_ms: Mapped[int] = mapped_column(BigInteger)
+    parent_auth_id: Mapped[str | None] = mapped_column(String(20), default=None, index=True)
+    """The main account of a subaccount."""
+    modified_wall_ms: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    deleted_wall_ms: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    """When a subaccount was deleted; its row stays for its call records and for callbacks that are on their way."""
 
 
 class ApplicationRow(Base):

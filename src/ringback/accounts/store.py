@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from ringback import clock
-from ringback.accounts.account import Account
+from ringback.accounts.account import Account, Subaccount
 from ringback.accounts.application import Application
 from ringback.accounts.models import AccountRow, ApplicationRow
-from ringback.errors import NotFound
+from ringback.errors import Conflict, NotFound
 from ringback.ids import AccountId, AppId
 from ringback.storage.database import Session
 
 _APPLICATION_COLUMNS = tuple(f.name for f in fields(Application))
 _CHANGEABLE = frozenset(_APPLICATION_COLUMNS) - {"app_id", "account_id"}
+SUBACCOUNTS_MAX = 1_000
+"""Subaccounts of one account: paces and request limits are kept for each."""
 _ACCOUNT_CHANGEABLE = frozenset({"name", "city", "state", "address", "timezone"})
 
 
@@ -31,9 +33,9 @@ def unsealed(stored: str) -> str:
 
 
 def find_account(session: Session, auth_id: str) -> Account | None:
-    """Return the account of that id, or `None`."""
+    """Return the account of that id, also a deleted subaccount, which is not enabled; or `None`."""
     row = session.get(AccountRow, auth_id)
-    return None if row is None else _account(row)
+    return None if row is None else _account(session, row)
 
 
 def ensure_account(session: Session, auth_id: str, auth_token: str, name: str = "", timezone: str = "UTC") -> Account:
@@ -58,7 +60,7 @@ def ensure_account(session: Session, auth_id: str, auth_token: str, name: str = 
     elif unsealed(row.auth_token) != auth_token:
         row.auth_token = sealed(auth_token)
     session.flush()
-    return _account(row)
+    return _account(session, row)
 
 
 def update_account(session: Session, auth_id: AccountId, changes: Mapping[str, str]) -> Account:
@@ -73,7 +75,93 @@ def update_account(session: Session, auth_id: AccountId, changes: Mapping[str, s
     for column in _ACCOUNT_CHANGEABLE & changes.keys():
         setattr(row, column, changes[column])
     session.flush()
-    return _account(row)
+    return _account(session, row)
+
+
+def create_subaccount(
+    session: Session, parent: Account, auth_id: str, auth_token: str, name: str, enabled: bool
+) -> None:
+    """Add a subaccount to a main account.
+
+    Raises:
+        Conflict: the main account has `SUBACCOUNTS_MAX` of them.
+    """
+    count = session.scalar(select(func.count()).select_from(AccountRow).where(*_children_of(parent.auth_id))) or 0
+    if count >= SUBACCOUNTS_MAX:
+        raise Conflict(f"the account has {count} subaccounts, at most {SUBACCOUNTS_MAX}")
+    session.add(
+        AccountRow(
+            auth_id=auth_id,
+            auth_token=sealed(auth_token),
+            name=name,
+            timezone=parent.timezone,
+            city="",
+            state="",
+            address="",
+            is_enabled=enabled,
+            created_wall_ms=clock.wall_ms(),
+            parent_auth_id=parent.auth_id,
+        )
+    )
+    session.flush()
+
+
+def find_subaccount(session: Session, parent_id: str, auth_id: str) -> Subaccount | None:
+    """Return a main account's subaccount, or `None`."""
+    row = _child_row(session, parent_id, auth_id)
+    return None if row is None else _subaccount(session, row)
+
+
+def list_subaccounts(session: Session, parent_id: str, limit: int, offset: int) -> tuple[Sequence[Subaccount], int]:
+    """Return one page of a main account's subaccounts, newest first, and how many there are."""
+    wanted = _children_of(parent_id)
+    total = session.scalar(select(func.count()).select_from(AccountRow).where(*wanted)) or 0
+    rows = session.scalars(
+        select(AccountRow)
+        .where(*wanted)
+        .order_by(AccountRow.created_wall_ms.desc(), AccountRow.auth_id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [_subaccount(session, row) for row in rows], total
+
+
+def update_subaccount(session: Session, parent_id: str, auth_id: str, name: str, enabled: bool | None) -> None:
+    """Change a subaccount's name unless it is empty, and its switch unless it is `None`.
+
+    Raises:
+        NotFound: the main account has no such subaccount.
+    """
+    row = _child_row(session, parent_id, auth_id)
+    if row is None:
+        raise NotFound("subaccount not found")
+    row.name = name or row.name
+    row.is_enabled = row.is_enabled if enabled is None else enabled
+    row.modified_wall_ms = clock.wall_ms()
+    session.flush()
+
+
+def delete_subaccount(session: Session, parent_id: str, auth_id: str, *, cascade: bool) -> bool:
+    """Close a subaccount for good; `False` when there is none.
+
+    Its applications go with it, or to the main account without `cascade`. The caller sees to what else it has.
+    """
+    row = _child_row(session, parent_id, auth_id)
+    if row is None:
+        return False
+    row.is_enabled = False
+    row.deleted_wall_ms = clock.wall_ms()
+    owned = ApplicationRow.account_id == auth_id
+    if cascade:
+        session.execute(delete(ApplicationRow).where(owned))
+    else:
+        session.execute(
+            update(ApplicationRow)
+            .where(owned)
+            .values(account_id=parent_id, is_default_for_numbers=False, is_default_for_endpoints=False)
+        )
+    session.flush()
+    return True
 
 
 def ensure_application(session: Session, application: Application) -> Application:
@@ -132,13 +220,12 @@ def find_application(session: Session, account_id: AccountId, app_id: str) -> Ap
     return None if row is None else _application(row)
 
 
-def find_default_application(session: Session, account_id: AccountId) -> Application | None:
-    """Return the application that new numbers of the account get, or `None`."""
-    row = session.scalars(
-        select(ApplicationRow).where(
-            ApplicationRow.account_id == account_id, ApplicationRow.is_default_for_numbers.is_(True)
-        )
-    ).first()
+def find_default_application(
+    session: Session, account_id: AccountId, *, for_endpoints: bool = False
+) -> Application | None:
+    """Return the application that new numbers, or new endpoints, of the account get, or `None`."""
+    flag = ApplicationRow.is_default_for_endpoints if for_endpoints else ApplicationRow.is_default_for_numbers
+    row = session.scalars(select(ApplicationRow).where(ApplicationRow.account_id == account_id, flag.is_(True))).first()
     return None if row is None else _application(row)
 
 
@@ -176,7 +263,20 @@ def _application_row(session: Session, account_id: str, app_id: str) -> Applicat
     ).first()
 
 
-def _account(row: AccountRow) -> Account:
+def _children_of(parent_id: str) -> tuple[ColumnElement[bool], ...]:
+    return AccountRow.parent_auth_id == parent_id, AccountRow.deleted_wall_ms.is_(None)
+
+
+def _child_row(session: Session, parent_id: str, auth_id: str) -> AccountRow | None:
+    return session.scalars(select(AccountRow).where(AccountRow.auth_id == auth_id, *_children_of(parent_id))).first()
+
+
+def _subaccount(session: Session, row: AccountRow) -> Subaccount:
+    return Subaccount(_account(session, row), row.is_enabled, row.created_wall_ms, row.modified_wall_ms)
+
+
+def _account(session: Session, row: AccountRow) -> Account:
+    parent = session.get(AccountRow, row.parent_auth_id) if row.parent_auth_id else None
     return Account(
         auth_id=AccountId(row.auth_id),
         auth_token=unsealed(row.auth_token),
@@ -185,7 +285,10 @@ def _account(row: AccountRow) -> Account:
         city=row.city,
         state=row.state,
         address=row.address,
-        is_enabled=row.is_enabled,
+        is_enabled=row.is_enabled and (parent is None or parent.is_enabled),
+        parent_auth_id=AccountId(parent.auth_id) if parent else None,
+        parent_auth_token=unsealed(parent.auth_token) if parent else "",
+        is_deleted=row.deleted_wall_ms is not None,
     )
 
 

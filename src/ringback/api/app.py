@@ -10,7 +10,21 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ringback import clock
-from ringback.api import accounts, applications, call_record, call_streams, calls, errors, numbers, recordings, requests
+from ringback.api import (
+    accounts,
+    applications,
+    call_record,
+    call_streams,
+    calls,
+    conferences,
+    endpoints,
+    errors,
+    numbers,
+    pricing,
+    recordings,
+    requests,
+    subaccounts,
+)
 from ringback.api.admin import events, health, webhooks
 from ringback.api.async_requests import AsyncRequests
 from ringback.api.limits import FailureLimit, RequestLimit
@@ -20,7 +34,20 @@ from ringback.api.services import Context, Services
 
 OPENAPI_PATH = "/ringback/v1/openapi.json"
 ACCOUNT_PATH = "/v1/Account/{auth_id}"
-RESOURCES = (accounts, calls, call_record, call_streams, recordings, requests, applications, numbers)
+RESOURCES = (
+    accounts,
+    subaccounts,
+    calls,
+    call_record,
+    call_streams,
+    recordings,
+    requests,
+    applications,
+    numbers,
+    endpoints,
+    pricing,
+    conferences,
+)
 """Modules with the routes below `ACCOUNT_PATH`, one a resource."""
 
 

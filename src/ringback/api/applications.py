@@ -8,13 +8,15 @@ from fastapi import APIRouter, Request, Response
 
 from ringback import ids
 from ringback.accounts import store
+from ringback.accounts.account import Account
 from ringback.accounts.application import Application
-from ringback.api.auth import CurrentAccount
+from ringback.api.auth import CurrentAccount, account_of_subaccount, owner_of_new, read_owner
 from ringback.api.bodies import read_body, read_query
-from ringback.api.forms import Form, described_body, described_query
+from ringback.api.forms import Form, described_body, described_query, invalid, shown
 from ringback.api.paging import read_page
-from ringback.api.responses import no_content, reply
+from ringback.api.responses import no_content, reply, sub_account
 from ringback.api.services import ServicesOf
+from ringback.endpoints import store as endpoints_store
 from ringback.errors import NotFound
 from ringback.ids import AppId
 from ringback.storage.database import Session
@@ -68,6 +70,7 @@ def read_new(form: Form) -> dict[str, Any]:
         InvalidParameter: `app_name` is missing, or a parameter is wrong.
     """
     form.text("app_name", required=True, max_chars=_NAME_MAX_CHARS)
+    read_owner(form)
     return read_changes(form)
 
 
@@ -79,11 +82,13 @@ _EXAMPLE = {"app_name": "agent", "answer_url": "https://yourserver.com/answer", 
 )
 async def create_application(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
     """Create an application and return its id."""
-    fields = read_new(Form(await read_body(request)))
+    form = Form(await read_body(request))
+    fields = read_new(form)
+    owner = await owner_of_new(request, account, form)
     app_id = AppId(ids.new_digits(APP_ID_DIGITS))
 
     def create(session: Session) -> None:
-        store.create_application(session, Application(app_id=app_id, account_id=account.auth_id, **fields))
+        store.create_application(session, Application(app_id=app_id, account_id=owner.auth_id, **fields))
 
     await services.database.write(create)
     return reply(201, {"app_id": app_id, "message": "created"})
@@ -92,18 +97,19 @@ async def create_application(request: Request, account: CurrentAccount, services
 @router.get(
     "/Application/",
     summary="List applications",
-    openapi_extra=described_query(lambda form: (read_page(form), form.text("app_name"))),
+    openapi_extra=described_query(lambda form: (read_page(form), form.text("app_name"), read_owner(form))),
 )
 async def list_applications(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
     """Return applications, newest first."""
     form = Form(read_query(request))
     page, name = read_page(form), form.text("app_name")
+    owner = await account_of_subaccount(request, account, read_owner(form))
+    if owner is None:
+        return reply(200, {"meta": page.meta(request, 0), "objects": []})
     found, total = await services.database.read(
-        lambda session: store.list_applications(
-            session, account.auth_id, name=name, limit=page.limit, offset=page.offset
-        )
+        lambda session: store.list_applications(session, owner.auth_id, name=name, limit=page.limit, offset=page.offset)
     )
-    objects = [application_object(entry, services.settings.sip_domain) for entry in found]
+    objects = [application_object(entry, owner, services.settings.sip_domain) for entry in found]
     return reply(200, {"meta": page.meta(request, total), "objects": objects})
 
 
@@ -113,7 +119,7 @@ async def retrieve_application(account: CurrentAccount, services: ServicesOf, ap
     found = await services.database.read(lambda session: store.find_application(session, account.auth_id, app_id))
     if found is None:
         raise NotFound("application not found")
-    return reply(200, application_object(found, services.settings.sip_domain))
+    return reply(200, application_object(found, account, services.settings.sip_domain))
 
 
 @router.post(
@@ -131,15 +137,40 @@ async def change_application(request: Request, account: CurrentAccount, services
     return reply(202, {"message": "changed"})
 
 
-@router.delete("/Application/{app_id}/", summary="Delete an application", status_code=204)
-async def delete_application(account: CurrentAccount, services: ServicesOf, app_id: str) -> Response:
-    """Delete an application; its numbers stay, without an application."""
-    if not await services.database.write(lambda session: store.delete_application(session, account.auth_id, app_id)):
+def _read_delete(form: Form) -> tuple[bool, str]:
+    return (
+        form.boolean("cascade", True, about="Whether its endpoints go with it."),
+        form.text("new_endpoint_application", max_chars=40, about="The application that its endpoints get."),
+    )
+
+
+@router.delete(
+    "/Application/{app_id}/",
+    summary="Delete an application",
+    status_code=204,
+    openapi_extra=described_query(_read_delete),
+)
+async def delete_application(request: Request, account: CurrentAccount, services: ServicesOf, app_id: str) -> Response:
+    """Delete an application; its numbers stay, without an application, its endpoints go with it.
+
+    With `cascade=false` the endpoints stay too; `new_endpoint_application` then answers their calls.
+    """
+    cascade, successor = _read_delete(Form({**read_query(request), **await read_body(request)}))
+
+    def delete(session: Session) -> bool:
+        if successor and store.find_application(session, account.auth_id, successor) is None:
+            invalid("new_endpoint_application", f"no application {shown(successor)}")
+        if store.find_application(session, account.auth_id, app_id) is None:
+            return False
+        endpoints_store.leave_application(session, app_id, successor or None, cascade=cascade and not successor)
+        return store.delete_application(session, account.auth_id, app_id)
+
+    if not await services.database.write(delete):
         raise NotFound("application not found")
     return no_content()
 
 
-def application_object(application: Application, sip_domain: str) -> dict[str, object]:
+def application_object(application: Application, account: Account, sip_domain: str) -> dict[str, object]:
     """Return an application as it is spelled on the wire."""
     return {
         "answer_method": application.answer_method,
@@ -158,5 +189,5 @@ def application_object(application: Application, sip_domain: str) -> dict[str, o
         "public_uri": application.has_public_uri,
         "resource_uri": f"/v1/Account/{application.account_id}/Application/{application.app_id}/",
         "sip_uri": f"sip:{application.app_id}@{sip_domain}",
-        "sub_account": None,
+        "sub_account": sub_account(account),
     }

@@ -17,6 +17,7 @@ from ringback.calls.views import (
     CdrFilters,
     Comparison,
     LiveCallFilters,
+    MachineDetection,
     MakeCall,
     Transfer,
 )
@@ -45,7 +46,7 @@ def read_make_calls(form: Form) -> tuple[MakeCall, ...]:
     from_number = _read_caller_id(form)
     destinations = _read_destinations(form)
     answer_url = form.url("answer_url", required=True, about="Returns the XML document that the call runs.")
-    _read_machine_detection(form)
+    machine_detection = _read_machine_detection(form)
     if form.text("call_type"):
         invalid("call_type", "other kinds of calls than phone calls are not supported")
     first = MakeCall(
@@ -68,6 +69,7 @@ def read_make_calls(form: Form) -> tuple[MakeCall, ...]:
         sip_headers=_read_sip_headers(form),
         parent_call_uuid=form.text("parent_call_uuid", max_chars=64),
         error_if_parent_not_found=form.boolean("error_if_parent_not_found"),
+        machine_detection=machine_detection,
     )
     return tuple(replace(first, to=to) for to in destinations)
 
@@ -164,17 +166,24 @@ def _destination(text: str) -> str:
     return text
 
 
-def _read_machine_detection(form: Form) -> None:
-    """Check the parameters of machine detection; official SDKs send some of them with every call."""
-    form.integer("machine_detection_time", 5_000, 2_000, 10_000)
-    form.url("machine_detection_url")
-    form.method("machine_detection_method")
-    form.integer("machine_detection_maximum_speech_length", 5_000, 1_000, 6_000)
-    form.integer("machine_detection_initial_silence", 4_500, 2_000, 10_000)
-    for name in ("machine_detection_maximum_words", "machine_detection_initial_greeting", "machine_detection_silence"):
-        form.optional_integer(name, 0, 60_000)
-    if form.choice("machine_detection", ("true", "hangup", "false"), "false") != "false":
-        invalid("machine_detection", "this server does not detect machines, leave it out")
+def _read_machine_detection(form: Form) -> MachineDetection | None:
+    """Return how machines are detected, `None` when they are not; official SDKs send some of it with every call."""
+    wanted = form.choice("machine_detection", ("true", "hangup", "false"), "false")
+    rules = MachineDetection()
+    found = MachineDetection(
+        hangs_up=wanted == "hangup",
+        url=form.url("machine_detection_url", about="Told of a machine; the document does not wait for the verdict."),
+        method=form.method("machine_detection_method"),
+        total_ms=form.integer("machine_detection_time", rules.total_ms, 2_000, 10_000),
+        initial_silence_ms=form.integer(
+            "machine_detection_initial_silence", rules.initial_silence_ms, 2_000, 10_000, about="Then: unknown."
+        ),
+        speech_ms=form.integer("machine_detection_maximum_speech_length", rules.speech_ms, 1_000, 6_000),
+        words=form.integer("machine_detection_maximum_words", rules.words, 0, 60_000, about="0 counts no words."),
+        greeting_ms=form.integer("machine_detection_initial_greeting", rules.greeting_ms, 0, 60_000),
+        silence_ms=form.integer("machine_detection_silence", rules.silence_ms, 0, 60_000),
+    )
+    return found if wanted != "false" else None
 
 
 def _read_send_digits(form: Form) -> str:

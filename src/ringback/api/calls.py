@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from ringback.accounts.account import Account
-from ringback.api.auth import CurrentAccount
+from ringback.api.auth import CurrentAccount, account_of_subaccount, read_owner
 from ringback.api.bodies import read_body, read_query
 from ringback.api.call_parameters import read_cdr_filters, read_live_filters, read_make_calls, read_transfer
 from ringback.api.forms import Form, described_body, described_query
@@ -52,19 +52,21 @@ async def make_call(request: Request, account: CurrentAccount, services: Service
 @router.get(
     "/Call/",
     summary="List call records, live calls or queued calls",
-    openapi_extra=described_query(lambda form: (read_page(form), read_cdr_filters(form))),
+    openapi_extra=described_query(lambda form: (read_page(form), read_cdr_filters(form), read_owner(form))),
 )
 async def list_calls(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
     """Return call ids with `status=live` or `status=queued`, else records of ended calls."""
     form = Form(read_query(request))
+    owner = await account_of_subaccount(request, account, read_owner(form))
     if form.choice("status", ("live", "queued"), ""):
-        found = await services.calls.live_call_uuids(account, read_live_filters(form))
+        filters = read_live_filters(form)
+        found = [] if owner is None else await services.calls.live_call_uuids(owner, filters)
         return reply(200, {"calls": found})
-    page = read_page(form)
-    if form.text("subaccount") not in ("", account.auth_id):
+    page, wanted = read_page(form), read_cdr_filters(form)
+    if owner is None:
         return reply(200, {"meta": page.meta(request, 0), "objects": []})
-    records, total = await services.calls.cdrs(account, read_cdr_filters(form), page.limit, page.offset)
-    objects = [record_object(record, account) for record in records]
+    records, total = await services.calls.cdrs(owner, wanted, page.limit, page.offset)
+    objects = [record_object(record, owner) for record in records]
     return reply(200, {"meta": page.meta(request, total), "objects": objects})
 
 

@@ -210,13 +210,13 @@ def described_body(read: Callable[[Form], object], example: Mapping[str, object]
     }
 
 
-def described_query(read: Callable[[Form], object]) -> dict[str, Any]:
-    """Return the OpenAPI query parameters that `read` accepts."""
-    form = Form({})
+def described_query(read: Callable[[Form], object], example: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """Return the OpenAPI query parameters that `read` accepts; `example` has those that must be sent."""
+    form = Form(example or {})
     read(form)
     return {
         "parameters": [
-            {"name": name, "in": "query", "required": False, "schema": dict(schema)}
+            {"name": name, "in": "query", "required": name in form.required, "schema": dict(schema)}
             for name, schema in form.schemas.items()
         ]
     }

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request, Response
 
 from ringback.accounts.account import Account
-from ringback.api.auth import CurrentAccount
+from ringback.api.auth import CurrentAccount, account_of_subaccount, owner_of_new, read_owner
 from ringback.api.bodies import read_body, read_query
 from ringback.api.forms import Form, described_body, described_query, invalid, shown
 from ringback.api.paging import read_page
-from ringback.api.responses import date, no_content, reply
+from ringback.api.responses import date, no_content, reply, sub_account
 from ringback.api.services import ServicesOf
 from ringback.errors import NotFound
 from ringback.ids import AppId
@@ -56,6 +56,7 @@ def read_new(form: Form) -> NewNumbers:
             invalid("numbers", f"{shown(text)}, expected digits such as 14151234567")
         found.append(digits)
     app_id = form.text("app_id", max_chars=40)
+    read_owner(form)
     return NewNumbers(
         numbers=tuple(found),
         app_id=AppId(app_id) if app_id else None,
@@ -89,7 +90,9 @@ def read_changes(form: Form) -> dict[str, str | None]:
 )
 async def add_numbers(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
     """Add numbers that reach this server by a trunk of your own: all of them, or none."""
-    wanted = read_new(Form(await read_body(request)))
+    form = Form(await read_body(request))
+    wanted = read_new(form)
+    owner = await owner_of_new(request, account, form)
 
     def add(session: Session) -> None:
         for digits in wanted.numbers:
@@ -97,7 +100,7 @@ async def add_numbers(request: Request, account: CurrentAccount, services: Servi
                 session,
                 PhoneNumber(
                     number=digits,
-                    account_id=account.auth_id,
+                    account_id=owner.auth_id,
                     app_id=wanted.app_id,
                     carrier=wanted.carrier,
                     region=wanted.region,
@@ -120,16 +123,19 @@ def _read_list(form: Form) -> dict[str, str]:
 @router.get(
     "/Number/",
     summary="List numbers",
-    openapi_extra=described_query(lambda form: (read_page(form), _read_list(form))),
+    openapi_extra=described_query(lambda form: (read_page(form), _read_list(form), read_owner(form))),
 )
 async def list_numbers(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
     """Return the account's numbers, newest first."""
     form = Form(read_query(request))
     page, filters = read_page(form), _read_list(form)
+    owner = await account_of_subaccount(request, account, read_owner(form))
+    if owner is None:
+        return reply(200, {"meta": page.meta(request, 0), "objects": []})
     found, total = await services.database.read(
-        lambda session: store.list_numbers(session, account.auth_id, limit=page.limit, offset=page.offset, **filters)
+        lambda session: store.list_numbers(session, owner.auth_id, limit=page.limit, offset=page.offset, **filters)
     )
-    objects = [number_object(number, account) for number in found]
+    objects = [number_object(number, owner) for number in found]
     return reply(200, {"meta": page.meta(request, total), "objects": objects})
 
 
@@ -147,12 +153,20 @@ async def retrieve_number(account: CurrentAccount, services: ServicesOf, number:
     "/Number/{number}/",
     summary="Change a number",
     status_code=202,
-    openapi_extra=described_body(read_changes, {"app_id": "29986316244302815"}),
+    openapi_extra=described_body(lambda form: (read_changes(form), read_owner(form)), {"app_id": "29986316244302815"}),
 )
 async def change_number(request: Request, account: CurrentAccount, services: ServicesOf, number: str) -> Response:
-    """Attach or detach an application, or change the alias."""
-    digits, changes = _digits(number), read_changes(Form(await read_body(request)))
-    await services.database.write(lambda session: store.update_number(session, account.auth_id, digits, changes))
+    """Attach or detach an application, change the alias, or give the number, without application, to a subaccount."""
+    form = Form(await read_body(request))
+    digits, changes = _digits(number), read_changes(form)
+    owner = await owner_of_new(request, account, form)
+
+    def change(session: Session) -> None:
+        if owner.auth_id != account.auth_id:
+            store.move_number(session, account.auth_id, digits, owner.auth_id)
+        store.update_number(session, owner.auth_id, digits, changes)
+
+    await services.database.write(change)
     return reply(202, {"message": "changed"})
 
 
@@ -189,7 +203,7 @@ def number_object(number: PhoneNumber, account: Account) -> dict[str, object]:
         "resource_uri": f"{base}/Number/{number.number}/",
         "sms_enabled": False,
         "sms_rate": "0.00000",
-        "sub_account": None,
+        "sub_account": sub_account(account),
         "tendlc_campaign_id": None,
         "tendlc_registration_status": None,
         "toll_free_sms_verification": None,

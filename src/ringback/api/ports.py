@@ -19,6 +19,7 @@ from ringback.calls.views import (
     MakeCall,
     Transfer,
 )
+from ringback.conferences.views import ConferenceView
 from ringback.ids import CallUuid, StreamId
 from ringback.recordings.files import CompletedFile
 from ringback.recordings.spec import FileFormat, RecordingSpec
@@ -45,6 +46,9 @@ class CallsPort(Protocol):
 
     async def live_call(self, account: Account, call_uuid: CallUuid) -> LiveCallView | None:
         """Return a call that has not ended, queued ones included, or `None`."""
+
+    async def owner_of(self, account: Account, call_uuid: CallUuid) -> Account:
+        """Return whose call it is: a subaccount of `account`, else `account`, which then may or may not have it."""
 
     async def has_call(self, account: Account, call_uuid: CallUuid) -> bool:
         """Return whether the account has or had this call, in any state."""
@@ -109,6 +113,46 @@ class StreamsPort(Protocol):
         Raises:
             NotFound: No such live call.
         """
+
+
+class ConferencesPort(Protocol):
+    """Live conferences of one account; `members` is one id, a list with commas, or `all`.
+
+    Raises (from every method with a `name`, but `view`): `NotFound`, no such conference or none of these members.
+    """
+
+    def names(self, account: Account) -> list[str]:
+        """Return the names of the live conferences, oldest first."""
+
+    def view(self, account: Account, name: str) -> ConferenceView | None:
+        """Return a live conference, or `None`."""
+
+    async def hang_up(self, account: Account, name: str) -> None:
+        """End the calls of a conference's members."""
+
+    async def hang_up_all(self, account: Account) -> int:
+        """End the calls of everyone in a conference; return how many conferences that were."""
+
+    async def hang_up_members(self, account: Account, name: str, members: str) -> list[str]:
+        """End members' calls; return their ids."""
+
+    def kick(self, account: Account, name: str, members: str) -> list[str]:
+        """Send members out; return their ids."""
+
+    def set_audio(
+        self, account: Account, name: str, members: str, *, is_muted: bool | None = None, is_deaf: bool | None = None
+    ) -> list[str]:
+        """Mute or deafen members, or undo it; return their ids."""
+
+    async def play(self, account: Account, name: str, members: str, url: str) -> list[str]:
+        """Play a file to members; return their ids.
+
+        Raises:
+            InvalidParameter: the file cannot be had.
+        """
+
+    async def stop_play(self, account: Account, name: str, members: str) -> list[str]:
+        """Stop what `play` plays to members; return their ids."""
 
 
 class RecordingsPort(Protocol):

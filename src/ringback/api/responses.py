@@ -11,6 +11,7 @@ import msgspec
 from fastapi import Response
 
 from ringback import ids
+from ringback.accounts.account import Account
 
 _encode = msgspec.json.Encoder().encode
 
@@ -24,6 +25,13 @@ def reply(status: int, payload: Mapping[str, object], headers: Mapping[str, str]
 def no_content() -> Response:
     """Return 204 without a body."""
     return Response(status_code=204)
+
+
+def sub_account(account: Account) -> str | None:
+    """Return the `sub_account` of a resource: where its subaccount is found, or `None` for a main account's."""
+    if account.parent_auth_id is None:
+        return None
+    return f"/v1/Account/{account.parent_auth_id}/Subaccount/{account.auth_id}/"
 
 
 def account_time(wall_ms: int | None, timezone: str) -> str | None:

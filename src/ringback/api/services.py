@@ -12,6 +12,7 @@ from ringback.api.methods import KnownMethods
 from ringback.api.ports import (
     CallbacksPort,
     CallsPort,
+    ConferencesPort,
     EventsPort,
     MetricsPort,
     ReadinessPort,
@@ -50,6 +51,7 @@ class Services:
     database: Database
     calls: CallsPort
     streams: StreamsPort
+    conferences: ConferencesPort
     recordings: RecordingsPort
     events: EventsPort
     callbacks: CallbacksPort

@@ -8,6 +8,7 @@ from enum import Enum
 
 from ringback.callflow.events import Timer
 from ringback.calls.hangup import HangupSource
+from ringback.conferences.spec import ConferenceSpec
 from ringback.dials.spec import DialSpec
 from ringback.ids import RecordingId, StreamId
 from ringback.media.control.values import BeepRule, StreamEnd
@@ -104,6 +105,18 @@ class StartDial:
 @dataclass(frozen=True, slots=True)
 class StopDial:
     """End the dial with every party that it still has."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnterConference:
+    """Take the call into a conference; resumed by `ConferenceLeft` once it is out, or by `ConferenceRefused`."""
+
+    spec: ConferenceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveConference:
+    """Take the call out of its conference, if it is in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +287,8 @@ Command = (
     | StopPlay
     | StartStream
     | StopStream
+    | EnterConference
+    | LeaveConference
     | StartRecording
     | StopRecording
     | StartDial

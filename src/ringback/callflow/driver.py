@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +22,8 @@ from ringback.callflow.commands import Command, DocumentKind
 from ringback.callflow.document import InvalidDocument, parse_document
 from ringback.callflow.elements.registry import Program, bind
 from ringback.callflow.events import (
+    ConferenceLeft,
+    ConferenceRefused,
     DialFinished,
     DialRefused,
     DigitPressed,
@@ -109,7 +111,17 @@ class CallFlows:
 
     def start_prompt(self, call: LiveCall, url: str, *, repeats: bool, on_end: Callable[[], None]) -> RunningPrompt:
         """Play the document at `url` to a call beside its own document, and return at once."""
-        services = replace(self._services, documents=Once(self._services.documents))
+        return self._start_prompt(call, url, Once(self._services.documents), repeats=repeats, on_end=on_end)
+
+    def start_prompts(self, calls: Sequence[LiveCall], url: str, *, repeats: bool) -> list[RunningPrompt]:
+        """Play the document at `url`, fetched once, to several calls; return at once."""
+        document = Once(self._services.documents)
+        return [self._start_prompt(call, url, document, repeats=repeats, on_end=_nothing) for call in calls]
+
+    def _start_prompt(
+        self, call: LiveCall, url: str, document: Once, *, repeats: bool, on_end: Callable[[], None]
+    ) -> RunningPrompt:
+        services = replace(self._services, documents=document)
         first = FirstRequest(url, is_prompt=True)
         prompt = RunningPrompt(
             call, lambda flow_call: _Flow(services, flow_call, first), repeats=repeats, on_end=on_end
@@ -128,6 +140,10 @@ class CallFlows:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +403,15 @@ class _Flow:
                 return await self._hearing.begin(command)
             case commands.StopListening(is_heard):
                 await self._quietly(self._hearing.end(is_heard=is_heard))
+            case commands.EnterConference(spec):
+                try:
+                    self._services.conferences.enter(
+                        self._call.call_uuid, spec, lambda params: self._queue(ConferenceLeft(params))
+                    )
+                except RingbackError as error:
+                    return (ConferenceRefused(str(error)),)
+            case commands.LeaveConference():
+                self._services.conferences.leave(self._call.call_uuid)
             case commands.StartRecording(spec):
                 return await self._start_recording(spec)
             case commands.StopRecording(recording_id):

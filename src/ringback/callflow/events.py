@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -142,6 +143,20 @@ class DialRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ConferenceLeft:
+    """The call is out of the conference of the last `EnterConference`; `params` are those of its action URL."""
+
+    params: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ConferenceRefused:
+    """The call did not get into the conference; the document goes on."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingBegan:
     """The recording of the last `StartRecording` exists; its file will be at `url`."""
 
@@ -174,6 +189,8 @@ class TimerFired:
 
 Event = (
     BeepHeard
+    | ConferenceLeft
+    | ConferenceRefused
     | DialFinished
     | DialRefused
     | DigitPressed

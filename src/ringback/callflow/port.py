@@ -5,11 +5,12 @@ The call reports by calling methods with plain values, so that `calls` and `stre
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ringback.calls.hangup import HangupSource
+from ringback.conferences.spec import ConferenceSpec
 from ringback.dials.spec import DialOutcome, DialSpec
 from ringback.errors import NotAllowed
 from ringback.ids import CallUuid, ListenId, PlayId, RecordingId, StreamId
@@ -197,6 +198,33 @@ class NoDials:
         """Find nothing to stop."""
 
 
+class FlowConferences(Protocol):
+    """Conferences as the call flow needs them; `conferences.service.ConferenceService` fulfils it."""
+
+    def enter(self, call_uuid: CallUuid, spec: ConferenceSpec, on_left: Callable[[Mapping[str, str]], None]) -> str:
+        """Take an answered call into a conference and return its member id.
+
+        `on_left` is called once when the call is out, with the parameters of the action URL.
+
+        Raises:
+            RingbackError: the call is gone, or a bound is reached.
+        """
+
+    def leave(self, call_uuid: CallUuid) -> None:
+        """Take a call out that gets another document; does nothing when it is in no conference."""
+
+
+class NoConferences:
+    """A `FlowConferences` that nobody enters."""
+
+    def enter(self, call_uuid: CallUuid, spec: ConferenceSpec, on_left: Callable[[Mapping[str, str]], None]) -> str:
+        """Refuse."""
+        raise NotAllowed("there are no conferences here")
+
+    def leave(self, call_uuid: CallUuid) -> None:
+        """Do nothing."""
+
+
 class FlowRecordings(Protocol):
     """Recordings as the call flow needs them; their end is reported to the call's `FlowListener`."""
 
@@ -352,3 +380,4 @@ class FlowServices:
     recordings: FlowRecordings = field(default_factory=NoRecordings)
     dials: FlowDials = field(default_factory=NoDials)
     speech: SpeechPort = field(default_factory=NoSpeech)
+    conferences: FlowConferences = field(default_factory=NoConferences)

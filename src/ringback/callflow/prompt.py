@@ -1,7 +1,7 @@
-"""Sounds beside a call's document: the music of `<Dial>` for the caller, its challenge for a party that answers.
+"""Sounds beside a call's document: music and challenge of `<Dial>`, music and signals of `<Conference>`.
 
 A prompt is a flow of its own, with the elements that only make sound. It cannot end the call that it plays to.
-Spec: wire spec 6.9 (`dialMusic`, `confirmSound`).
+Spec: wire spec 6.9 (`dialMusic`, `confirmSound`), 6.11 (`waitSound`, `enterSound`, `exitSound`).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PromptCall:
         """Note how the prompt ended."""
         if cause_code != Code.END_OF_XML:
             self.has_failed = True
-            self._call.note("dial", event="prompt failed", code=int(cause_code), detail=detail)
+            self._call.note("prompt", event="failed", code=int(cause_code), detail=detail)
 
     def as_flow_call(self) -> FlowCall:
         """Return this as what flows run on."""
@@ -63,16 +63,18 @@ class PromptCall:
 
 
 class Once:
-    """A document source that asks its origin once and repeats the answer."""
+    """A document source that asks its origin once and repeats the answer, also to those who ask meanwhile."""
 
     def __init__(self, origin: DocumentSource) -> None:
         self._origin = origin
         self._found: FetchedDocument | None = None
+        self._asking = asyncio.Lock()
 
     async def fetch(self, callback: Callback, fallback: Callback | None = None) -> FetchedDocument:
         """Return the document as it was found first."""
-        if self._found is None:
-            self._found = await self._origin.fetch(callback, fallback)
+        async with self._asking:
+            if self._found is None:
+                self._found = await self._origin.fetch(callback, fallback)
         return self._found
 
 

@@ -12,13 +12,13 @@ from functools import cached_property, partial
 from typing import Protocol, assert_never
 
 from ringback import clock, ids
-from ringback.accounts.account import Account
 from ringback.billing.cdr import billed_duration_s, duration_s
 from ringback.calls.hangup import Code, Hangup, HangupSource, hangup, hangup_of_leg
 from ringback.calls.playbacks import CallPlaybacks
 from ringback.calls.spoken import SpeechSource, SpokenClips
 from ringback.calls.state import STATUS, State, Trigger, advance
-from ringback.calls.views import CallDirection
+from ringback.calls.terms import CallTerms as CallTerms
+from ringback.calls.views import CallDirection, MachineDetection
 from ringback.errors import RingbackError
 from ringback.ids import CallUuid, ListenId, PlayId, StreamId
 from ringback.machine import SECOND, Instant
@@ -28,6 +28,7 @@ from ringback.media.control.events import (
     DigitReceived,
     DigitsSent,
     ListenEvent,
+    MachineJudged,
     MediaStarted,
     MediaTimedOut,
     PlayFinished,
@@ -35,6 +36,7 @@ from ringback.media.control.events import (
     RecordingEvent,
     RecordingFinished,
     RemoteSet,
+    RoomEvent,
     SessionClosed,
     SessionOpened,
     SessionStats,
@@ -145,6 +147,9 @@ class CallKeeper(Protocol):
     def forget(self, call: LiveCall) -> None:
         """Let go of a call that is over and stored."""
 
+    def machine_judged(self, call: LiveCall, event: MachineJudged) -> None:
+        """Act on who answered, as the call's terms say."""
+
     def stream_event(self, call: LiveCall, event: StreamEvent) -> None:
         """Hand an event of one of the call's streams to their room."""
 
@@ -153,40 +158,6 @@ class CallKeeper(Protocol):
 
     def streams_gone(self, call: LiveCall) -> None:
         """The media session is closed; a stream or recording that did not report its end never will."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallTerms:
-    """What was agreed when the call was made; absent URLs are empty."""
-
-    account: Account
-    direction: CallDirection
-    from_number: str
-    to_number: str
-    initiated_wall_ms: int
-    answer_url: str
-    answer_method: str = "POST"
-    fallback_url: str = ""
-    fallback_method: str = "POST"
-    ring_url: str = ""
-    ring_method: str = "POST"
-    hangup_url: str = ""
-    hangup_method: str = "POST"
-    caller_name: str = ""
-    parent_call_uuid: str = ""
-    time_limit_s: int = 14_400
-    send_digits: str = ""
-    send_on_preanswer: bool = False
-    hangup_on_ring_s: int | None = None
-    forwarded_from: str = ""
-    source_ip: str = ""
-    trunk: str = ""
-    sip_headers: tuple[tuple[str, str], ...] = ()
-    custom_headers: tuple[tuple[str, str], ...] = ()
-    is_dialled: bool = False
-    """Another call's document dialled it (`parent_call_uuid`): it runs no document until it is transferred."""
-    hops: int = 0
-    """How many calls of this node lead to this one through its own door; bounds documents that dial each other."""
 
 
 _log = get_logger(__name__)
@@ -224,10 +195,14 @@ class LiveCall:
     bridge: CallBridge | None = None
     """What joins this call with another one; set while it does."""
     watchers: list[CallWatcher] = field(default_factory=list)
+    was_machine_found: bool = False
+    """Whether a machine has answered, as far as is known."""
     on_bridged: list[Callable[[LiveCall], None]] = field(default_factory=list)
     """Called with the other call whenever this one is joined with another by `<Dial>`."""
     side_listeners: list[CallListener] = field(default_factory=list)
     """Who plays to the call beside its document: told of playbacks and of the end only."""
+    on_room_event: Callable[[LiveCall, RoomEvent], None] | None = None
+    """Told what happens to the call in a media room."""
     _listener: CallListener | None = None
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -263,7 +238,8 @@ class LiveCall:
     @property
     def signing(self) -> SigningKeys:
         """Return the tokens that sign this call's webhooks."""
-        return SigningKeys(tokens=(self.terms.account.auth_token,))
+        account = self.terms.account
+        return SigningKeys(tokens=(account.auth_token,), main_tokens=account.main_tokens)
 
     @property
     def facts(self) -> CallFacts:
@@ -274,7 +250,7 @@ class LiveCall:
             from_number=terms.from_number,
             to_number=terms.to_number,
             direction=terms.direction.value,
-            parent_auth_id=terms.account.auth_id,
+            parent_auth_id=terms.account.main_auth_id,
             session_start_wall_ms=terms.initiated_wall_ms,
             request_uuid="" if self.is_inbound else self.call_uuid,
             caller_name=terms.caller_name,
@@ -302,7 +278,10 @@ class LiveCall:
 
     def webhook_params(self, **extra: str) -> dict[str, str]:
         """Return the parameters of an answer, redirect or transfer request as the call is now (wire spec 5.2)."""
-        return answer_params(self.facts, STATUS[self.state], extra)
+        detection = self.terms.machine_detection
+        is_told = self.was_machine_found and detection is not None and not detection.url
+        found = {"Machine": "true"} if is_told else {}
+        return answer_params(self.facts, STATUS[self.state], {**found, **extra})
 
     def ring_params(self) -> dict[str, str]:
         """Return the parameters of ring_url."""
@@ -437,6 +416,25 @@ class LiveCall:
             listener.play_ended(play_id, end, detail)
         if self._listener is not None:
             self._listener.play_ended(play_id, end, detail)
+
+    async def detect_machine(self, rules: MachineDetection) -> None:
+        """Begin to judge who answered; `CallKeeper.machine_judged` is told.
+
+        Raises:
+            RingbackError: the call is over, or the media worker refused.
+        """
+        await self.leg.media(
+            commands.DetectMachine(
+                command_id=_command_id(),
+                session_id=self.leg.session_id,
+                total_ms=rules.total_ms,
+                initial_silence_ms=rules.initial_silence_ms,
+                speech_ms=rules.speech_ms,
+                words=rules.words,
+                greeting_ms=rules.greeting_ms,
+                silence_ms=rules.silence_ms,
+            )
+        )
 
     async def send_digits(self, digits: str) -> None:
         """Send telephone events: `0-9*#A-D`, `w` and `W` pauses, `@N` at the end sets the tone length."""
@@ -573,6 +571,9 @@ class LiveCall:
                     self._listener.digit_pressed(event.digit)
             case ListenEvent():
                 self._heard(event)
+            case MachineJudged():
+                self.note("machine", answerer=event.answerer.value, reason=event.reason, after_ms=event.after_ms)
+                self.keeper.machine_judged(self, event)
             case PlayStarted():
                 self.note("media", event="play started", play_id=event.play_id)
             case PlayFinished():
@@ -586,6 +587,9 @@ class LiveCall:
                 )
                 if not self.playbacks.finished(event):
                     self._document_play_ended(event.play_id, event.reason, event.detail)
+            case RoomEvent():
+                if self.on_room_event is not None:
+                    self.on_room_event(self, event)
             case DigitsSent():
                 self.note("digit", sent=event.digits)
                 if self._listener is not None:

@@ -314,6 +314,7 @@ class OutboundCalls:
             hangup_on_ring_s=request.hangup_on_ring_s,
             trunk=trunk,
             custom_headers=request.sip_headers,
+            machine_detection=request.machine_detection,
         )
 
     def _note(self, call_uuid: CallUuid, terms: CallTerms, state: State, **fields: object) -> None:

@@ -15,6 +15,7 @@ from ringback.billing.rating import RateTable, amount, money
 from ringback.calls import store
 from ringback.calls.hangup import Code, HangupSource, hangup
 from ringback.calls.live import CallStarter, CallTerms, LiveCall, TransferStarter
+from ringback.calls.machine_detection import MachineWatch
 from ringback.calls.outbound import NotDialled as NotDialled
 from ringback.calls.outbound import OutboundCalls
 from ringback.calls.queue import QueuedCall
@@ -29,13 +30,14 @@ from ringback.calls.views import (
     LiveCallFilters,
     LiveCallView,
     LiveStatus,
+    MachineDetection,
     MadeCall,
     MakeCall,
     Transfer,
 )
 from ringback.errors import InvalidParameter, NotFound, RingbackError
 from ringback.ids import CallUuid
-from ringback.media.control.events import RecordingEvent, StreamEvent
+from ringback.media.control.events import MachineJudged, RecordingEvent, StreamEvent
 from ringback.numbers.routing import application_for
 from ringback.numbers.trunks import GatewayCredentials, Trunk
 from ringback.signalling.legs import Legs
@@ -43,6 +45,7 @@ from ringback.signalling.sip_leg import SipLeg
 from ringback.storage.database import Database, Session
 from ringback.telemetry.events import EventSink
 from ringback.webhooks.fetcher import CallbackKind
+from ringback.webhooks.payloads import machine_params
 from ringback.webhooks.store import OutboundCallback, enqueue
 
 _LIVE_STATUS = {
@@ -104,6 +107,7 @@ class CallService:
         self._database = database
         self.wake_outbox = wake_outbox
         self.outbound = OutboundCalls(self, database, legs, settings, self.trunks, self.rates)
+        self._machines = MachineWatch(self._start_first_document, self._tell_machine)
         self._live: dict[CallUuid, LiveCall] = {}
         self._arrivals: set[asyncio.Task[None]] = set()
 
@@ -135,6 +139,16 @@ class CallService:
         if call is not None:
             return call.account_id == account.auth_id
         return await self._database.read(lambda session: store.has_call(session, account.auth_id, call_uuid))
+
+    async def owner_of(self, account: Account, call_uuid: CallUuid) -> Account:
+        """Return whose call it is: a subaccount of `account`, else `account`, which then may or may not have it."""
+        if account.parent_auth_id is not None:
+            return account
+        call, waiting = self._live.get(call_uuid), self.outbound.queue.find(call_uuid)
+        if call is not None or waiting is not None:
+            owner = call.terms.account if call is not None else waiting.account  # type: ignore[union-attr]  # one of both
+            return owner if owner.parent_auth_id == account.auth_id else account
+        return await self._database.read(lambda session: store.owner_of(session, account, call_uuid))
 
     async def live_call_uuids(self, account: Account, filters: LiveCallFilters) -> list[CallUuid]:
         """Return one page of calls that have not ended, newest first."""
@@ -391,9 +405,27 @@ class CallService:
     # ── what live calls report ─────────────────────────────────────────────────────────────────────────────────────
 
     def call_answered(self, call: LiveCall) -> None:
-        """Start the document of an outbound call."""
-        if not call.is_inbound and not call.terms.is_dialled and self.start_flow is not None:
+        """Start the document of an outbound call, or first find out who answered."""
+        if call.is_inbound or call.terms.is_dialled:
+            return
+        if call.terms.machine_detection is not None:
+            self._machines.begin(call, call.terms.machine_detection)
+        else:
+            self._start_first_document(call)
+
+    def machine_judged(self, call: LiveCall, event: MachineJudged) -> None:
+        """Act on who answered."""
+        self._machines.judged(call, event)
+
+    def _start_first_document(self, call: LiveCall) -> None:
+        if self.start_flow is not None:
             self.start_flow(call)
+
+    async def _tell_machine(self, call: LiveCall, detection: MachineDetection) -> None:
+        params = machine_params(call.facts, hangs_up=detection.hangs_up)
+        callback = _callback(CallbackKind.MACHINE, call, detection.url, detection.method, params)
+        await self._database.write(lambda session: enqueue(session, callback))
+        self.wake_outbox()
 
     def start_document(self, call: LiveCall, url: str, method: str) -> None:
         """Run the document of a transfer for a dialled call."""

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
+from ringback.accounts.account import Account
+from ringback.accounts.store import find_account
 from ringback.billing.cdr import billed_duration_s, duration_s
 from ringback.calls.hangup import Code, Hangup, HangupSource, hangup
 from ringback.calls.models import CallRow, QueuedCallRow
@@ -103,7 +105,7 @@ def end_undialled(session: Session, call_uuid: str, reason: Hangup, now_wall_ms:
         total_rate="0.00000",
     )
     if row.hangup_url:
-        enqueue(session, _ended_callback(row, reason, reason.status, 0, now_wall_ms))
+        enqueue(session, _ended_callback(session, row, reason, reason.status, 0, now_wall_ms))
     return True
 
 
@@ -148,6 +150,13 @@ def complete_call(
         )
     )
     return bool(getattr(result, "rowcount", 0))
+
+
+def owner_of(session: Session, account: Account, call_uuid: str) -> Account:
+    """Return whose call it is: a subaccount of `account`, else `account`, which then may or may not have it."""
+    owner_id = session.scalar(select(CallRow.account_id).where(CallRow.call_uuid == call_uuid))
+    owner = find_account(session, owner_id) if owner_id not in (None, account.auth_id) else None
+    return owner if owner is not None and owner.parent_auth_id == account.auth_id else account
 
 
 def has_call(session: Session, account_id: str, call_uuid: str) -> bool:
@@ -209,17 +218,20 @@ def close_orphaned_calls(session: Session, now_wall_ms: int) -> list[str]:
             total_rate="0.00000",
         )
         if row.hangup_url:
-            enqueue(session, _ended_callback(row, reason, status, seconds, now_wall_ms))
+            enqueue(session, _ended_callback(session, row, reason, status, seconds, now_wall_ms))
     return [row.call_uuid for row in rows]
 
 
-def _ended_callback(row: CallRow, reason: Hangup, status: str, seconds: int, now_wall_ms: int) -> OutboundCallback:
+def _ended_callback(
+    session: Session, row: CallRow, reason: Hangup, status: str, seconds: int, now_wall_ms: int
+) -> OutboundCallback:
+    owner = find_account(session, row.account_id)
     facts = CallFacts(
         call_uuid=row.call_uuid,
         from_number=row.from_number,
         to_number=row.to_number,
         direction=row.direction,
-        parent_auth_id=row.account_id,
+        parent_auth_id=owner.main_auth_id if owner else row.account_id,
         session_start_wall_ms=row.initiated_wall_ms,
     )
     ended = HangupFacts(

@@ -27,6 +27,26 @@ class LiveStatus(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class MachineDetection:
+    """How an outbound call finds out whether a machine answered; times in milliseconds, 0 leaves a rule out.
+
+    Spec: wire specification 4.5.
+    """
+
+    hangs_up: bool = False
+    """Whether a machine ends the call (9100)."""
+    url: str = ""
+    """Told of a machine while the document runs already; empty: the document waits for the verdict."""
+    method: str = "POST"
+    total_ms: int = 5_000
+    initial_silence_ms: int = 4_500
+    speech_ms: int = 5_000
+    words: int = 0
+    greeting_ms: int = 3_600
+    silence_ms: int = 800
+
+
+@dataclass(frozen=True, slots=True)
 class MakeCall:
     """One outbound call as asked for by `POST /Call/`.
 
@@ -57,6 +77,7 @@ class MakeCall:
     """Names without the `X-PH-` prefix, and values."""
     parent_call_uuid: str = ""
     error_if_parent_not_found: bool = False
+    machine_detection: MachineDetection | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import audioop
 from collections.abc import Callable
 
 from ringback.ids import SessionId
-from ringback.media.codecs.g711 import Law
+from ringback.media.codecs.g711 import FRAME_SAMPLES, Law
 from ringback.media.floor import Floor, follow
 from ringback.media.voice import Ear, Voice, VoiceFrame, fade_in, fade_out
 
@@ -26,6 +26,8 @@ class Member:
         "_law",
         "_room",
         "_was_deaf",
+        "has_ears",
+        "has_voice",
         "is_deaf",
         "is_relay",
         "key",
@@ -46,8 +48,12 @@ class Member:
         relays_digits: bool,
         watches_floor: bool,
         is_relay: bool,
+        has_ears: bool,
+        has_voice: bool,
     ) -> None:
         self.key = key
+        self.has_ears = has_ears
+        self.has_voice = has_voice
         self.is_deaf = is_deaf
         self.is_relay = is_relay
         """Whether this stands for the members of a room on another worker."""
@@ -72,6 +78,11 @@ class Member:
         if self._room.judges_floor:
             rms = audioop.rms(heard.pcm, 2) if heard is not None else 0
             self.voice.level = follow(self.voice.level, rms)
+
+    def push_pcm(self, pcm: bytes, level: float) -> None:
+        """Take 20 ms from another worker: 160 samples of native linear audio or nothing, and how loud it is there."""
+        self.voice.push_pcm(pcm if len(pcm) == 2 * FRAME_SAMPLES else b"")
+        self.voice.level = level
 
     def push_digit(self, digit: str) -> None:
         """Take a key that the far party pressed."""
@@ -122,7 +133,7 @@ class Member:
 class Room:
     """The members of one room in this process.
 
-    State: exists while it has members; `on_floor` is told who takes the floor while a member watches it.
+    State: exists while it has members of this worker; `on_floor` is told who takes the floor while a member watches it.
     """
 
     __slots__ = ("_clock", "_floor", "_members", "judges_floor", "on_floor", "room_id")
@@ -137,7 +148,8 @@ class Room:
         self._clock: Member | None = None
 
     def __len__(self) -> int:
-        return len(self._members)
+        """Return how many members of this worker there are."""
+        return sum(not member.is_relay for member in self._members.values())
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -154,8 +166,13 @@ class Room:
         relays_digits: bool = False,
         watches_floor: bool = False,
         is_relay: bool = False,
+        has_ears: bool = True,
+        has_voice: bool = True,
     ) -> Member:
-        """Add a member; the others hear it from its next frame on, faded in."""
+        """Add a member; the others hear it from its next frame on, faded in.
+
+        Relays stand for members on other workers: they hear, and are heard by, the members of this one alone.
+        """
         member = Member(
             self,
             key,
@@ -165,9 +182,11 @@ class Room:
             relays_digits=relays_digits,
             watches_floor=watches_floor,
             is_relay=is_relay,
+            has_ears=has_ears,
+            has_voice=has_voice,
         )
         self._members[key] = member
-        self._arrange()
+        self.arrange()
         return member
 
     def leave(self, member: Member) -> None:
@@ -177,7 +196,7 @@ class Room:
         member.voice.finish()
         del self._members[member.key]
         self._floor.forget(member.key)
-        self._arrange()
+        self.arrange()
 
     def find(self, key: str) -> Member | None:
         """Return a member, or `None`."""
@@ -197,13 +216,15 @@ class Room:
             if member is not presser and member.on_digit is not None and not (presser.is_relay and member.is_relay):
                 member.on_digit(digit)
 
-    def _arrange(self) -> None:
+    def arrange(self) -> None:
+        """Let everyone follow who is here now, and judge the floor if someone watches it."""
         members = tuple(self._members.values())
         self.judges_floor = any(member.watches_floor for member in members)
-        self._clock = members[0] if members else None
+        self._clock = next((member for member in members if not member.is_relay), None)
+        voices = tuple(member for member in members if member.has_voice)
         for member in members:
-            # A relay carries the local members' voices; voices of other relays reach that worker by their own.
-            others = tuple(
-                other for other in members if other is not member and not (member.is_relay and other.is_relay)
-            )
-            member.follow_voices(others)
+            if member.has_ears:
+                # A relay carries this worker's voices; those of other workers reach its worker by their own.
+                member.follow_voices(
+                    tuple(other for other in voices if other is not member and not (member.is_relay and other.is_relay))
+                )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from ringback import clock
 from ringback.accounts.store import find_application, find_default_application
@@ -90,6 +90,28 @@ def delete_number(session: Session, account_id: AccountId, number: str) -> bool:
         return False
     session.execute(delete(NumberRow).where(NumberRow.id == row.id))
     return True
+
+
+def move_number(session: Session, account_id: AccountId, number: str, owner_id: AccountId) -> None:
+    """Give a number to another account, without its application.
+
+    Raises:
+        NotFound: the account has no such number.
+    """
+    row = _row(session, account_id, number)
+    if row is None:
+        raise NotFound("number not found")
+    row.account_id, row.app_id = owner_id, None
+    session.flush()
+
+
+def leave_subaccount(session: Session, account_id: str, parent_id: str, *, cascade: bool) -> None:
+    """Before a subaccount is deleted: remove its numbers, or give them to the main account."""
+    mine = NumberRow.account_id == account_id
+    if cascade:
+        session.execute(delete(NumberRow).where(mine))
+    else:
+        session.execute(update(NumberRow).where(mine).values(account_id=parent_id))
 
 
 def find_number(session: Session, account_id: AccountId, number: str) -> PhoneNumber | None:

@@ -16,13 +16,14 @@ from sqlalchemy.engine import Connection
 from ringback.errors import ConfigError
 from ringback.storage.session import Base
 
-HEAD = "0006"
+HEAD = "0007"
 """The last migration; a test compares it with the folder."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 MODEL_MODULES = (
     "ringback.storage.models",
     "ringback.accounts.models",
+    "ringback.endpoints.models",
     "ringback.numbers.models",
     "ringback.calls.models",
     "ringback.streams.models",

@@ -554,7 +554,7 @@ def _facts(stream: LiveStream) -> StreamFacts:
         from_number=terms.from_number,
         to_number=terms.to_number,
         direction=terms.direction.value,
-        parent_auth_id=terms.account.auth_id,
+        parent_auth_id=terms.account.main_auth_id,
         service_url=spec.url,
         status_callback_url=spec.status_callback_url,
         status_callback_method=spec.status_callback_method,

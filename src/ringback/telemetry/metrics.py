@@ -46,6 +46,8 @@ class Metrics:
         self.webhook_deliveries_total = counter("webhook_deliveries_total", "Callback attempts.", "event", "outcome")
         self.webhook_outbox_depth = gauge("webhook_outbox_depth", "Callbacks that wait to be delivered.")
         self.stream_active = gauge("stream_active", "Streams that have not ended.")
+        self.conferences_active = gauge("conferences_active", "Conferences that have members.")
+        self.conference_members = gauge("conference_members", "Calls in conferences.")
         self.recording_active = gauge("recording_active", "Recordings that have not ended.")
         self.stream_connect_seconds = histogram("stream_connect_seconds", "Dial to open WebSocket.", _SHORT)
         self.streams_total = counter("streams_total", "Ended streams.", "reason")
@@ -90,6 +92,8 @@ IDLE_GAUGES = (
     "ringback_calls_active",
     "ringback_calls_queued",
     "ringback_stream_active",
+    "ringback_conferences_active",
+    "ringback_conference_members",
     "ringback_recording_active",
     "ringback_webhook_outbox_depth",
     "ringback_media_sessions_active",

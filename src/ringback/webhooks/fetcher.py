@@ -33,11 +33,13 @@ class CallbackKind(Enum):
     RING = "ring"
     HANGUP = "hangup"
     STREAM_STATUS = "stream-status"
+    MACHINE = "machine-detection"
     RECORDING = "recording"
     INTERIM_SPEECH = "interim-speech"
     DIAL = "dial"
     PROMPT = "prompt"
-    """Music and sounds of `<Dial>`."""
+    """Music and sounds of `<Dial>` and `<Conference>`."""
+    CONFERENCE = "conference"
 
 
 @dataclass(frozen=True, slots=True)

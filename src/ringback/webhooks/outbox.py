@@ -291,4 +291,4 @@ class OutboxSender:
 
     async def _keys_of_account(self, account_id: str) -> SigningKeys | None:
         account = await self._database.read(lambda session: find_account(session, account_id))
-        return None if account is None else SigningKeys((account.auth_token,))
+        return None if account is None else SigningKeys((account.auth_token,), account.main_tokens)

@@ -146,6 +146,12 @@ def ring_params(facts: CallFacts) -> dict[str, str]:
     return base_params(facts, "ringing", "Ring")
 
 
+def machine_params(facts: CallFacts, *, hangs_up: bool) -> dict[str, str]:
+    """Return the parameters of machine_detection_url, which is told of machines only (wire spec 5.4)."""
+    found = {"Machine": "true", "IfMachine": "hangup" if hangs_up else "continue"}
+    return {**base_params(facts, "in-progress", "MachineDetection"), **found}
+
+
 def hangup_params(facts: CallFacts, hangup: HangupFacts) -> dict[str, str]:
     """Return the parameters of hangup_url.
 

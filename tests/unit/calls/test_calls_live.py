@@ -326,7 +326,7 @@ async def test_a_transfer_waits_for_the_document_to_begin():
     assert again.heard == []
 
 
-async def test_a_step_that_fails_by_a_fault_of_ours_ends_the_call_and_is_logged(capsys: pytest.CaptureFixture[str]):
+async def test_a_step_that_fails_by_a_fault_of_ours_ends_the_call_and_is_logged(caplog: pytest.CaptureFixture[str]):
     call, _, keeper = make_call()
 
     async def broken() -> None:
@@ -336,7 +336,7 @@ async def test_a_step_that_fails_by_a_fault_of_ours_ends_the_call_and_is_logged(
     await call.wait_over()
     assert call.ending is not None
     assert call.ending.code == Code.INTERNAL_ERROR
-    assert "step of a call failed" in "".join(capsys.readouterr())
+    assert "step of a call failed" in caplog.text
     assert ("call", {"state": "problem", "code": "bug", "detail": "KeyError('no such thing')"}) in keeper.facts
 
 

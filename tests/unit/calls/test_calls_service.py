@@ -10,7 +10,7 @@ from tests.support.fake_leg import FakeLeg
 
 from ringback.accounts.account import Account
 from ringback.accounts.application import Application
-from ringback.accounts.store import ensure_account, ensure_application
+from ringback.accounts.store import create_subaccount, ensure_account, ensure_application, find_account
 from ringback.calls.hangup import HangupSource
 from ringback.calls.live import LiveCall
 from ringback.calls.models import CallRow
@@ -325,3 +325,25 @@ async def test_a_call_that_is_being_taken_in_gets_its_record_before_the_server_e
     assert record is not None
     assert record.hangup_cause_code == 5010
     assert world.calls.live_count == 0
+
+
+async def test_a_main_account_finds_the_calls_of_its_subaccounts_and_nobody_else_does(world: World):
+    await world.database.write(lambda session: create_subaccount(session, ACCOUNT, "SA1", "token", "s", True))
+    sub = await world.database.read(lambda session: find_account(session, "SA1"))
+    assert sub is not None
+    assert (sub.main_auth_id, sub.main_tokens) == (ACCOUNT.auth_id, (ACCOUNT.auth_token,))
+    request = MakeCall("1", "sip:a@127.0.0.1", "http://app/", hangup_url="http://app/h")
+    (uuid,) = (await world.calls.make_call(sub, request)).request_uuids
+    call = world.calls.find(uuid)
+    assert call is not None
+    assert (call.facts.parent_auth_id, call.signing.main_tokens) == (ACCOUNT.auth_id, (ACCOUNT.auth_token,))
+    for _ in ("live", "ended"):
+        assert await world.calls.owner_of(ACCOUNT, uuid) == sub
+        assert await world.calls.owner_of(OTHER, uuid) == OTHER
+        assert await world.calls.owner_of(sub, uuid) == sub
+        await world.calls.hangup_call(sub, uuid)
+    assert await world.calls.cdr(ACCOUNT, uuid) is None
+    assert await world.calls.cdr(sub, uuid) is not None
+    (own,) = (await world.calls.make_call(ACCOUNT, request)).request_uuids
+    assert await world.calls.owner_of(ACCOUNT, own) == ACCOUNT
+    assert await world.calls.owner_of(sub, own) == sub

@@ -14,6 +14,7 @@ from ringback.callflow.commands import Note
 from ringback.callflow.document import Node
 from ringback.callflow.elements.base import Bound as Bound
 from ringback.callflow.elements.base import Element, Reader
+from ringback.callflow.elements.conference import Conference
 from ringback.callflow.elements.dial import Dial
 from ringback.callflow.elements.dtmf import Dtmf
 from ringback.callflow.elements.get_digits import GetDigits
@@ -29,6 +30,7 @@ from ringback.callflow.elements.wait import Wait
 
 _READERS: Mapping[str, Callable[[Reader], Element]] = MappingProxyType(
     {
+        Conference.TAG: Conference.from_xml,
         Dial.TAG: Dial.from_xml,
         Dtmf.TAG: Dtmf.from_xml,
         GetDigits.TAG: GetDigits.from_xml,
@@ -46,7 +48,21 @@ _READERS: Mapping[str, Callable[[Reader], Element]] = MappingProxyType(
 _ATTRIBUTES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         kind.TAG: kind.ATTRIBUTES
-        for kind in (Dial, Dtmf, GetDigits, Hangup, Message, Play, PreAnswer, Record, Redirect, Speak, Stream, Wait)
+        for kind in (
+            Conference,
+            Dial,
+            Dtmf,
+            GetDigits,
+            Hangup,
+            Message,
+            Play,
+            PreAnswer,
+            Record,
+            Redirect,
+            Speak,
+            Stream,
+            Wait,
+        )
     }
 )
 _PROMPTS = frozenset({"Speak", "Play", "Wait"})
@@ -63,7 +79,6 @@ OWN_CHILDREN: frozenset[str] = frozenset({Dial.TAG, Speak.TAG})
 SUPPORTED = frozenset(_READERS)
 NOT_YET_SUPPORTED = frozenset(
     {
-        "Conference",
         "GetInput",
         "MultiPartyCall",
     }

@@ -137,6 +137,21 @@ class ReportDigit(Command, frozen=True, array_like=True, tag=True, kw_only=True)
     duration_ms: int = 0
 
 
+class DetectMachine(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Judge from now on whether a human or a machine has answered; outcomes `MachineJudged`.
+
+    Limits in milliseconds, as `media.detect.answering_machine.MachineRules` has them; 0 leaves a rule out.
+    """
+
+    session_id: SessionId
+    total_ms: int
+    initial_silence_ms: int
+    speech_ms: int
+    words: int
+    greeting_ms: int
+    silence_ms: int
+
+
 class OpenStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     """Dial the agent's WebSocket and start streaming; outcomes `StreamOpened`, later `StreamClosed`.
 
@@ -295,6 +310,7 @@ AnyCommand = (
     | StopPlay
     | SendDigits
     | ReportDigit
+    | DetectMachine
     | OpenStream
     | CloseStream
     | StartRecording
@@ -314,6 +330,7 @@ SessionCommand = (
     | StopPlay
     | SendDigits
     | ReportDigit
+    | DetectMachine
     | OpenStream
     | CloseStream
     | StartRecording

@@ -10,7 +10,16 @@ from __future__ import annotations
 import msgspec
 
 from ringback.ids import CommandId, Epoch, Incarnation, ListenId, PlayId, RecordingId, SessionId, StreamId
-from ringback.media.control.values import Address, PlayEnd, RecordingEnd, RejectCode, RoomEnd, SessionEnd, StreamEnd
+from ringback.media.control.values import (
+    Address,
+    Answerer,
+    PlayEnd,
+    RecordingEnd,
+    RejectCode,
+    RoomEnd,
+    SessionEnd,
+    StreamEnd,
+)
 
 DELAY_CUT = "delay_cut"
 """The `StreamFaulted.reason` of agent audio that was cut out to undo delay."""
@@ -136,6 +145,15 @@ class PlayFinished(SessionEvent, frozen=True, array_like=True, tag=True, kw_only
     reason: PlayEnd
     played_ms: int = 0
     detail: str = ""
+
+
+class MachineJudged(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Who answered, as far as is known; a beep may revise it. `reason` names the rule that fitted."""
+
+    answerer: Answerer
+    reason: str
+    after_ms: int
+    """Audio heard since the detection began."""
 
 
 class StreamEvent(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
@@ -358,6 +376,7 @@ AnyEvent = (
     | MediaStarted
     | MediaTimedOut
     | DigitReceived
+    | MachineJudged
     | DigitsSent
     | PlayStarted
     | PlayFinished
@@ -393,6 +412,7 @@ AnySessionEvent = (
     | MediaStarted
     | MediaTimedOut
     | DigitReceived
+    | MachineJudged
     | DigitsSent
     | PlayStarted
     | PlayFinished

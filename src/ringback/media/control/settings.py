@@ -27,6 +27,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The same for all recordings of the worker."""
     recording_free_min_bytes: int = 1024 * 1024 * 1024
     """Free space below which recordings end, or 5 % of the disk if that is less."""
+    machine_detector: str = ""
+    """`package.module:factory` of an `AnswererDetector`; empty: the rules."""
     listens_max: int = 4
     """Listenings per session; `Listen` beyond is rejected with LIMIT."""
     detached_limit_ms: int = 300_000

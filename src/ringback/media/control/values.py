@@ -80,6 +80,14 @@ class StreamEnd(Enum):
     TRANSFERRED = "transferred"
 
 
+class Answerer(Enum):
+    """Who answered an outbound call."""
+
+    HUMAN = "human"
+    MACHINE = "machine"
+    UNKNOWN = "unknown"
+
+
 class PlayEnd(Enum):
     """Why a playback ended."""
 

@@ -42,12 +42,15 @@ class SpeechDetector:
         "_recent",
         "_silence_frames",
         "has_spoken",
+        "is_loud",
         "is_speaking",
     )
 
     def __init__(self, silence_ms: int) -> None:
         self.is_speaking = False
         self.has_spoken = False
+        self.is_loud = False
+        """Whether the newest frame stood out of the noise."""
         self._silence_frames = max(1, silence_ms // FRAME_MS) if silence_ms else 0
         self._noise = _FIRST_NOISE_MAX
         self._first_frames = _FIRST_FRAMES
@@ -65,7 +68,7 @@ class SpeechDetector:
 
         Silence is reached once each time it has lasted, from the start or from the last sound.
         """
-        is_loud = self._is_loud(audioop.rms(pcm, 2))
+        is_loud = self.is_loud = self._is_loud(audioop.rms(pcm, 2))
         self._recent = (self._recent << 1 | is_loud) & ((1 << _WINDOW) - 1)
         self._loud_run = self._loud_run + 1 if is_loud else 0
         begins = not self.is_speaking and self._recent.bit_count() >= _ONSET_FRAMES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import assert_never
 
 from ringback import clock
@@ -13,6 +14,7 @@ from ringback.machine import Instant
 from ringback.media.control.commands import (
     CloseSession,
     CloseStream,
+    DetectMachine,
     HoldStream,
     JoinRoom,
     LeaveRoom,
@@ -41,6 +43,7 @@ from ringback.media.worker.pacer import SLOT_NS, Pacer
 from ringback.media.worker.ports import PortRange
 from ringback.media.worker.recording_disk import RecordingDisk
 from ringback.media.worker.refusal import Refusal
+from ringback.media.worker.relay import RelayHub
 from ringback.media.worker.rooms import Rooms
 from ringback.media.worker.rtp_socket import RtpPoller, bind_rtp_socket
 from ringback.media.worker.stream_client import CLOSE_GOING_AWAY, CLOSE_NORMAL, StreamClient
@@ -59,7 +62,15 @@ class Engine:
     called. `close_all` ends every session; `is_idle` is true when no socket of any session is left.
     """
 
-    def __init__(self, rtp_ports: tuple[int, int], settings: WorkerSettings, on_news: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        rtp_ports: tuple[int, int],
+        settings: WorkerSettings,
+        on_news: Callable[[], None],
+        *,
+        worker_id: str = "",
+        relay_folder: Path | None = None,
+    ) -> None:
         self.ledger = Ledger(settings.ledger_max_items, settings.ledger_max_bytes)
         self.is_draining = False
         self.on_stats: Callable[[SessionStats], None] | None = None
@@ -74,7 +85,8 @@ class Engine:
         self._pacer = Pacer(self._loop, self._hold.hold, self._poller.collect, self._look_after)
         self._files = PlayFiles(settings, self._loop)
         self._disk = RecordingDisk(settings, self._loop)
-        self._rooms = Rooms(settings, self.report)
+        self._relays = RelayHub(relay_folder, worker_id, self._pacer.add, self._pacer.remove)
+        self._rooms = Rooms(settings, self.report, self._relays)
         self._legs: dict[SessionId, Leg] = {}
         self._round: deque[Leg] = deque()
         self._round_credit = 0
@@ -136,6 +148,7 @@ class Engine:
     def close(self) -> None:
         """Close every session and the decoder pool: the worker ends."""
         self.close_all(SessionEnd.RELEASED, close_code=CLOSE_GOING_AWAY)
+        self._relays.close()
         self._files.close()
         self._disk.close()
         self._poller.close()
@@ -224,6 +237,8 @@ class Engine:
                 return leg.stop_recording(now, command)
             case Listen():
                 return leg.listen(command)
+            case DetectMachine():
+                return leg.detect_machine(command)
             case StopListening():
                 leg.stop_listening(command)
                 return None

@@ -15,6 +15,7 @@ from ringback.machine import Instant
 from ringback.media.codecs.g711 import Law
 from ringback.media.control.commands import (
     CloseStream,
+    DetectMachine,
     HoldStream,
     Listen,
     OpenSession,
@@ -353,6 +354,12 @@ class Leg:
         if self._listening is None:
             self._listening = LegListening(self._session, self._disk, self._settings, self._owner.report)
         return self._listening.start(command)
+
+    def detect_machine(self, command: DetectMachine) -> Refusal | None:
+        """Report who answered."""
+        if self._listening is None:
+            self._listening = LegListening(self._session, self._disk, self._settings, self._owner.report)
+        return self._listening.detect_machine(command)
 
     def stop_listening(self, command: StopListening) -> None:
         """End a listening; one that is over already needs no ending."""

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from ringback.ids import ListenId
 from ringback.media.codecs.l16 import to_native, to_stream
-from ringback.media.control.commands import Listen, StopListening
-from ringback.media.control.events import AnySessionEvent, SpeechCaptured
+from ringback.media.control.commands import DetectMachine, Listen, StopListening
+from ringback.media.control.events import AnySessionEvent, MachineJudged, SpeechCaptured
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import RejectCode
 from ringback.media.detect.listener import Listener
 from ringback.media.session import MediaSession
+from ringback.media.worker.machine_detection import MachineEar, UnusableDetector, load_factory
 from ringback.media.worker.recording_disk import DiskFault, RecordingDisk, RecordingFile
 from ringback.media.worker.refusal import Refusal
 
@@ -37,7 +38,7 @@ class LegListening:
     State: the leg's tap is set while anybody listens. Events go to `report` from within the session's receive and tick.
     """
 
-    __slots__ = ("_disk", "_listenings", "_report", "_session", "_settings")
+    __slots__ = ("_disk", "_listenings", "_machine", "_report", "_session", "_settings")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class LegListening:
         self._settings = settings
         self._report = report
         self._listenings: dict[ListenId, _Listening] = {}
+        self._machine: MachineEar | None = None
 
     def start(self, command: Listen) -> Refusal | None:
         """Begin to listen."""
@@ -63,6 +65,15 @@ class LegListening:
         if command.capture_path and not os.path.isabs(command.capture_path):
             return Refusal(RejectCode.INVALID, found="a relative path", allowed="an absolute one")
         self._listenings[command.listen_id] = _Listening(command, Listener(self._session.session_id, command))
+        self._session.tap = self._take
+        return None
+
+    def detect_machine(self, command: DetectMachine) -> Refusal | None:
+        """Begin to judge who answered; a second detection takes the place of the first."""
+        try:
+            self._machine = MachineEar(command, load_factory(self._settings.machine_detector))
+        except UnusableDetector as error:
+            return Refusal(RejectCode.INVALID, found=str(error)[:200], allowed="package.module:factory")
         self._session.tap = self._take
         return None
 
@@ -79,6 +90,8 @@ class LegListening:
 
     def _take(self, pcm: bytes) -> None:
         frame = to_native(pcm)
+        if self._machine is not None:
+            self._detect(self._machine, frame)
         for listening in tuple(self._listenings.values()):
             listener = listening.listener
             listener.take(frame)
@@ -91,6 +104,25 @@ class LegListening:
             if listener.is_over:
                 self._end(listening)
 
+    def _detect(self, machine: MachineEar, frame: bytes) -> None:
+        verdict = machine.take(frame)
+        if verdict is not None:
+            self._report(
+                MachineJudged(
+                    session_id=self._session.session_id,
+                    answerer=verdict.answerer,
+                    reason=verdict.reason,
+                    after_ms=verdict.after_ms,
+                )
+            )
+        if machine.is_over:
+            self._machine = None
+            self._rest()
+
+    def _rest(self) -> None:
+        if not self._listenings and self._machine is None:
+            self._session.tap = None
+
     def _write(self, listening: _Listening) -> None:
         listener = listening.listener
         if listening.file is None:
@@ -101,8 +133,7 @@ class LegListening:
     def _end(self, listening: _Listening) -> None:
         command, listener = listening.command, listening.listener
         del self._listenings[command.listen_id]
-        if not self._listenings:
-            self._session.tap = None
+        self._rest()
         if listener.captured:
             self._write(listening)
         if listening.file is not None:

@@ -85,7 +85,13 @@ async def run_worker(options: Options) -> None:
         if engine.is_draining:
             changed.set()
 
-    engine = Engine(options.rtp_ports, options.settings, pass_on_news)
+    engine = Engine(
+        options.rtp_ports,
+        options.settings,
+        pass_on_news,
+        worker_id=options.worker_id,
+        relay_folder=options.socket.parent,
+    )
     control = ControlServer(engine, options.settings, Incarnation(new_token()))
     control.on_change = changed.set
     for number in (signal.SIGTERM, signal.SIGINT):

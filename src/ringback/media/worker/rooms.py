@@ -12,6 +12,7 @@ from ringback.media.control.values import RejectCode, RoomEnd
 from ringback.media.room import Member, Room
 from ringback.media.worker.leg import Leg
 from ringback.media.worker.refusal import Refusal
+from ringback.media.worker.relay import RelayHub
 
 _ROOM_ID_MAX = 128
 _NO_CAUSE = CommandId("")
@@ -23,8 +24,9 @@ class Rooms:
     State: `execute` for commands of open legs, `close` before a leg is closed.
     """
 
-    def __init__(self, settings: WorkerSettings, report: Callable[[AnyEvent], None]) -> None:
+    def __init__(self, settings: WorkerSettings, report: Callable[[AnyEvent], None], relays: RelayHub) -> None:
         self._settings = settings
+        self._relays = relays
         self._report = report
         self._rooms: dict[str, Room] = {}
         self._places: dict[Leg, tuple[Room, Member]] = {}
@@ -62,6 +64,7 @@ class Rooms:
         if room is None:
             room = self._rooms[command.room_id] = Room(command.room_id)
             room.on_floor = lambda key: self._floor_taken(command.room_id, key)
+            self._relays.room_opened(room)
         member = room.join(
             leg.session_id,
             leg.law,
@@ -93,6 +96,7 @@ class Rooms:
         room.leave(member)
         if not len(room):
             del self._rooms[room.room_id]
+            self._relays.room_closed(room)
         self._report(RoomLeft(session_id=leg.session_id, room_id=room.room_id, reason=reason, caused_by=caused_by))
 
     def _floor_taken(self, room_id: str, key: str) -> None:

@@ -1,0 +1,59 @@
+"""The parameters of a conference's callbacks.
+
+Spec: wire spec 6.11.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ringback.conferences.machine import Report
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFacts:
+    """A conference's recording; times in ms, -1 while it runs."""
+
+    recording_id: str
+    url: str
+    duration_ms: int = -1
+    start_ms: int = -1
+    end_ms: int = -1
+
+
+def action_params(name: str, conference_uuid: str, member_id: str, recording: RecordingFacts | None) -> dict[str, str]:
+    """Return the parameters of an action request besides the base set."""
+    params = {"ConferenceName": name, "ConferenceUUID": conference_uuid, "ConferenceMemberID": member_id}
+    if recording is not None:
+        params["RecordUrl"] = recording.url
+        params["RecordingID"] = recording.recording_id
+    return params
+
+
+def callback_params(
+    report: Report,
+    name: str,
+    conference_uuid: str,
+    member_id: str,
+    call_uuid: str,
+    digits: str = "",
+    recording: RecordingFacts | None = None,
+) -> dict[str, str]:
+    """Return the parameters of a request to the callback URL."""
+    params = {
+        "ConferenceAction": report.value,
+        "ConferenceName": name,
+        "ConferenceUUID": conference_uuid,
+        "ConferenceMemberID": member_id,
+        "CallUUID": call_uuid,
+    }
+    if report is Report.DIGITS:
+        params["ConferenceDigitsMatch"] = digits
+    if recording is not None:
+        params["RecordUrl"] = recording.url
+        params["RecordingID"] = recording.recording_id
+        params["RecordingDuration"] = str(max(recording.duration_ms // 1000, -1))
+        params["RecordingDurationMs"] = str(recording.duration_ms)
+        params["RecordingStartMs"] = str(recording.start_ms)
+        params["RecordingEndMs"] = str(recording.end_ms)
+    return params

@@ -1,0 +1,82 @@
+"""Every call that the official Python SDK makes about conferences."""
+
+from __future__ import annotations
+
+import plivo
+import pytest
+from plivo.exceptions import ResourceNotFoundError, ValidationError
+from tests.support.api_server import ApiServer
+
+NAME = "My Room"
+
+
+@pytest.fixture(autouse=True)
+def live(api: ApiServer) -> None:
+    api.conferences.add(NAME, "10", "11", "17")
+    api.conferences.add("Ünïcode/slash?", "20")
+
+
+def test_list(client: plivo.RestClient) -> None:
+    assert client.conferences.list()["conferences"] == [NAME, "Ünïcode/slash?"]
+
+
+def test_get(client: plivo.RestClient) -> None:
+    found = client.conferences.get(NAME)
+    assert (found.conference_name, found.conference_run_time, found.conference_member_count) == (NAME, "590", "3")
+    expected = {
+        "muted": False,
+        "member_id": "10",
+        "deaf": False,
+        "from": "14150000001",
+        "to": "14150000002",
+        "caller_name": "",
+        "direction": "inbound",
+        "call_uuid": "call-10",
+        "join_time": "590",
+    }
+    member = found.members[0]
+    assert {name: member[name] for name in expected} == expected
+    with pytest.raises(ResourceNotFoundError):
+        client.conferences.get("Nobody")
+
+
+def test_delete(api: ApiServer, client: plivo.RestClient) -> None:
+    client.conferences.delete(NAME)
+    assert list(api.conferences.live) == ["Ünïcode/slash?"]
+    with pytest.raises(ResourceNotFoundError):
+        client.conferences.hangup(NAME)
+    client.conferences.delete_all()
+    assert api.conferences.live == {}
+    client.conferences.hangup_all()
+
+
+def test_members(api: ApiServer, client: plivo.RestClient) -> None:
+    kicked = client.conferences.member_kick(NAME, "10")
+    assert (kicked["message"], kicked["member_id"]) == ("kicked", "10")
+    muted = client.conferences.member_mute(NAME, "10,11")
+    assert (muted["message"], muted["member_id"]) == ("muted", ["10", "11"])
+    client.conferences.member_mute_stop(NAME, "all")
+    assert client.conferences.member_deaf(NAME, "17")["message"] == "deaf"
+    client.conferences.member_deaf_stop(NAME, "17")
+    client.conferences.member_hangup(NAME, "11")
+    assert api.conferences.asked == [
+        ("kick", NAME, "10"),
+        ("set_audio", NAME, "10,11", True, None),
+        ("set_audio", NAME, "all", False, None),
+        ("set_audio", NAME, "17", None, True),
+        ("set_audio", NAME, "17", None, False),
+        ("hang_up_members", NAME, "11"),
+    ]
+    with pytest.raises(ResourceNotFoundError):
+        client.conferences.member_kick(NAME, "99")
+    with pytest.raises(ResourceNotFoundError):
+        client.conferences.member_mute("Nobody", "10")
+
+
+def test_play(api: ApiServer, client: plivo.RestClient) -> None:
+    queued = client.conferences.member_play(NAME, "all", "https://h.example/a.mp3")
+    assert (queued["message"], queued["member_id"]) == ("play queued into conference", ["10", "11", "17"])
+    client.conferences.member_play_stop(NAME, "10")
+    assert api.conferences.asked == [("play", NAME, "all", "https://h.example/a.mp3"), ("stop_play", NAME, "10")]
+    with pytest.raises(ValidationError, match="url parameter is invalid"):
+        client.conferences.member_play(NAME, "10", "nonsense")

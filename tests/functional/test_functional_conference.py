@@ -1,0 +1,160 @@
+"""Conferences of real phones: who hears whom by tones, moderation by the API, ends and callbacks."""
+
+import asyncio
+
+import pytest
+from tests.support.conference import all_hear_each_other, conference, enter, pitches
+from tests.support.customer import response
+from tests.support.live_calls import hung_up
+from tests.support.sounds import wav_reply
+from tests.support.waiting import until
+
+from ringback.testing.platform import Platform
+
+pytestmark = pytest.mark.functional
+
+
+@pytest.fixture(scope="module")
+def running():
+    """Two workers: members meet although their calls were placed before anyone knew that they would."""
+    with Platform.start(workers=2, settings={"RINGBACK_LIMITS__API_PER_5S": "0"}) as platform:
+        yield platform
+
+
+@pytest.fixture
+async def join(customer, new_phone, platform):
+    """Puts a fresh phone with this tone into a conference."""
+
+    async def dial(pitch_hz, name, *more, **attributes):
+        phone = await new_phone(user=f"1555{int(pitch_hz):07d}")
+        attributes.setdefault("callbackUrl", customer.url("/conference"))
+        return await enter(customer, phone, platform, pitch_hz, conference(name, **attributes), *more)
+
+    return dial
+
+
+async def leave_all(members):
+    for member in members:
+        await hung_up(member.call)
+
+
+async def test_ten_phones_hear_the_other_nine_and_not_themselves(customer, join):
+    members = await asyncio.gather(*(join(pitch, "Ten") for pitch in pitches(10)))
+    await all_hear_each_other(members)
+
+    found = await customer.sdk(lambda sdk: sdk.conferences.get("Ten"))
+    assert found.conference_member_count == "10"
+    ids = {member["call_uuid"]: member["member_id"] for member in found.members}
+    a, b, c, *rest = members
+
+    await customer.sdk(lambda sdk: sdk.conferences.member_mute("Ten", ids[a.uuid]))
+    await asyncio.gather(*(other.hears_nothing_of(a) for other in (b, c, *rest)))
+    await a.hears(b, c)
+    await customer.sdk(lambda sdk: sdk.conferences.member_mute_stop("Ten", ids[a.uuid]))
+    await b.hears(a)
+
+    await customer.sdk(lambda sdk: sdk.conferences.member_deaf("Ten", f"{ids[a.uuid]},{ids[b.uuid]}"))
+    await a.hears_nothing_of(b, c, *rest)
+    await b.hears_nothing_of(a, c, *rest)
+    await c.hears(a, b)
+    await customer.sdk(lambda sdk: sdk.conferences.member_deaf_stop("Ten", "all"))
+    await a.hears(b, c)
+
+    # Kicked: the document goes on, here to its end.
+    await customer.sdk(lambda sdk: sdk.conferences.member_kick("Ten", ids[c.uuid]))
+    assert (await c.call.until_ended()).by == "them"
+    await a.hears_nothing_of(c)
+    await customer.until("/conference", ConferenceAction="exit", CallUUID=c.uuid)
+
+    await customer.sdk(lambda sdk: sdk.conferences.member_hangup("Ten", ids[b.uuid]))
+    assert (await b.call.until_ended()).by == "them"
+    assert (await customer.hangup_params(call_uuid=b.uuid))["HangupCauseCode"] == "4000"
+    await customer.sdk(lambda sdk: sdk.conferences.delete("Ten"))
+    for member in (a, *rest):
+        assert (await member.call.until_ended()).by == "them"
+    assert (await customer.sdk(lambda sdk: sdk.conferences.list()))["conferences"] == []
+
+
+async def test_members_on_different_workers_meet(join, platform):
+    members = await asyncio.gather(*(join(pitch, "Apart") for pitch in pitches(4)))
+    await all_hear_each_other(members)
+    sessions = [
+        value for name, value in platform.metrics().items() if name.startswith("ringback_media_sessions_active")
+    ]
+    assert sorted(sessions) == [2, 2]
+    await leave_all(members)
+
+
+async def test_a_moderator_starts_and_ends_the_conference(customer, join):
+    music = customer.serve("/music", response(f"<Play>{customer.serve('/music.wav', wav_reply(3000, 2000))}</Play>"))
+    first, second, third = pitches(3)
+    a = await join(first, "Moderated", startConferenceOnEnter="false", waitSound=music)
+    b = await join(second, "Moderated", startConferenceOnEnter="false", muted="true")
+    await until(lambda: a.level_of(3000) > -32, "the music")
+    await b.hears_nothing_of(a)
+    moderator = await join(third, "Moderated", endConferenceOnExit="true", enterSound="beep:2")
+    await until(lambda: moderator.level_of(880) > -40 or a.level_of(880) > -40, "the beeps of entering")
+    await asyncio.gather(a.hears(moderator), b.hears(a, moderator), moderator.hears(a))
+    await until(lambda: a.level_of(3000) < -50, "no music")
+    await moderator.hears_nothing_of(b)
+    await hung_up(moderator.call)
+    for member in (a, b):
+        assert (await member.call.until_ended()).by == "them"
+    exits = await customer.until("/conference", 3, ConferenceName="Moderated", ConferenceAction="exit")
+    assert {request.params["CallUUID"] for request in exits} == {a.uuid, b.uuid, moderator.uuid}
+    assert len({request.params["ConferenceUUID"] for request in exits}) == 1
+
+
+async def test_star_alone_and_the_action_url(customer, join):
+    first, second, third = pitches(3)
+    action = customer.serve("/action", response(f"<Play>{customer.serve('/thanks.wav', wav_reply(1900, 800))}</Play>"))
+    a = await join(first, "Star", hangupOnStar="true", action=action)
+    b = await join(second, "Star", stayAlone="false")
+    c = await join(third, "Star", digitsMatch="12,99", floorEvent="true")
+    await all_hear_each_other([a, b, c])
+    c.call.send_digits("12")
+    (match,) = await customer.until("/conference", ConferenceAction="digits")
+    assert (match.params["ConferenceDigitsMatch"], match.params["CallUUID"]) == ("12", c.uuid)
+    a.call.send_digits("*")
+    (asked,) = await customer.until("/action")
+    assert asked.params["ConferenceName"] == "Star"
+    assert asked.params["ConferenceMemberID"]
+    assert asked.params["CallUUID"] == a.uuid
+    await until(lambda: a.level_of(1900) > -32, "what the action URL's document plays")
+    assert (await a.call.until_ended()).by == "them"
+    await asyncio.gather(b.hears(c), c.hears(b))
+    await hung_up(c.call)
+    # Alone, it does not stay.
+    assert (await b.call.until_ended()).by == "them"
+
+
+async def test_limits_of_members_and_time(customer, join):
+    first, second, third = pitches(3)
+    a, b = await join(first, "Small", maxMembers="2"), await join(second, "Small", maxMembers="2", timeLimit="60")
+    await all_hear_each_other([a, b])
+    c = await join(third, "Small", '<Wait length="60"/>', maxMembers="2")
+    await customer.until_event(c.uuid, "element", phase="note", name="Conference")
+    await c.hears_nothing_of(a, b)
+    await leave_all([a, b, c])
+    d = await join(first, "Short", timeLimit="1")
+    assert (await d.call.until_ended()).by == "them"
+
+
+async def test_the_api_plays_to_members_and_transfers_leave(customer, join):
+    first, second = pitches(2)
+    a, b = await join(first, "Played"), await join(second, "Played")
+    await all_hear_each_other([a, b])
+    found = await customer.sdk(lambda sdk: sdk.conferences.get("Played"))
+    ids = {member["call_uuid"]: member["member_id"] for member in found.members}
+    url = customer.serve("/long.wav", wav_reply(2500, 20_000))
+    await customer.sdk(lambda sdk: sdk.conferences.member_play("Played", ids[a.uuid], url))
+    await until(lambda: a.level_of(2500) > -32, "the file over the room")
+    await a.hears(b)
+    assert b.level_of(2500) < -50
+    await customer.sdk(lambda sdk: sdk.conferences.member_play_stop("Played", "all"))
+    await until(lambda: a.level_of(2500) < -50, "the file's end")
+    elsewhere = customer.serve("/elsewhere", response('<Wait length="60"/>'))
+    await customer.sdk(lambda sdk: sdk.calls.transfer(a.uuid, legs="aleg", aleg_url=elsewhere))
+    await customer.until("/conference", ConferenceAction="exit", CallUUID=a.uuid)
+    await a.hears_nothing_of(b)
+    await leave_all([a, b])
