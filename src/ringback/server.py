@@ -262,7 +262,7 @@ class Node:
         """Return when what the rooms wrote about the workers' events so far is durable."""
         # Rooms hand their writes to tasks; those tasks must have queued them before the barrier is.
         await asyncio.sleep(0)
-        await self.database.write(_nothing)
+        await self.database.settle()
 
     def _build_signalling(self, trunks: Sequence[Trunk]) -> None:
         config = self.config
@@ -591,10 +591,6 @@ async def _start_pool(pool: MediaPool, runtime_dir: str) -> None:
             f"media.runtime_dir {runtime_dir} cannot be used: {error.strerror or error}",
             hint="name a folder that this user may write",
         ) from error
-
-
-def _nothing(_session: Session) -> None:
-    """Write nothing: works are committed in order, so an empty one is a barrier."""
 
 
 def _runtime_dir(config: Config) -> str:

@@ -453,7 +453,8 @@ class CallService:
                 )
 
         await self._database.write(work)
-        self.wake_outbox()
+        if call.terms.ring_url:
+            self.wake_outbox()
 
     async def store_end(self, call: LiveCall) -> None:
         """Write the CDR and the hang-up callback in one transaction."""
@@ -482,7 +483,8 @@ class CallService:
                 )
 
         await self._database.write(work)
-        self.wake_outbox()
+        if call.terms.hangup_url:
+            self.wake_outbox()
 
     def forget(self, call: LiveCall) -> None:
         """Let go of a call that is over and stored."""

@@ -8,7 +8,7 @@ from operator import eq, ge, gt, le, lt
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select, update
 
 from ringback.accounts.account import Account
 from ringback.accounts.store import find_account
@@ -19,6 +19,7 @@ from ringback.calls.state import State
 from ringback.calls.views import Bound, CallDirection, CallRecord, CdrFilters, Comparison, MakeCall
 from ringback.ids import CallUuid
 from ringback.storage.database import Session
+from ringback.storage.statements import insert_row, table_of
 from ringback.webhooks.payloads import CallFacts, HangupFacts, hangup_params
 from ringback.webhooks.store import OutboundCallback, enqueue
 
@@ -31,10 +32,14 @@ _COMPARE = {
 }
 
 
+_CALLS = table_of(CallRow)
+_UPDATE_LIVE = update(_CALLS).where(_CALLS.c.call_uuid == bindparam("of_call"), _CALLS.c.ended_wall_ms.is_(None))
+"""Sets the columns that it is given; a call that is over stays as it is."""
+
+
 def insert_call(session: Session, row: CallRow) -> None:
     """Store a call before its first effect."""
-    session.add(row)
-    session.flush()
+    insert_row(session, row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +116,7 @@ def end_undialled(session: Session, call_uuid: str, reason: Hangup, now_wall_ms:
 
 def update_call(session: Session, call_uuid: str, **columns: object) -> None:
     """Set columns of one call, unless it is over."""
-    session.execute(
-        update(CallRow).where(CallRow.call_uuid == call_uuid, CallRow.ended_wall_ms.is_(None)).values(**columns)
-    )
+    session.execute(_UPDATE_LIVE, {"of_call": call_uuid, **columns})
 
 
 def complete_call(
@@ -130,24 +133,24 @@ def complete_call(
 ) -> bool:
     """Turn the row into a CDR; `False` when it was one already, so that a call has exactly one."""
     result = session.execute(
-        update(CallRow)
-        .where(CallRow.call_uuid == call_uuid, CallRow.ended_wall_ms.is_(None))
-        .values(
-            state=State.ENDED.value,
-            answered_wall_ms=answered_wall_ms,
-            ended_wall_ms=ended_wall_ms,
-            call_duration_s=call_duration_s,
-            bill_duration_s=call_duration_s,
-            billed_duration_s=billed_duration_s(call_duration_s),
-            call_status=call_status,
-            hangup_code=int(reason.code),
-            hangup_cause=reason.cause,
-            hangup_name=reason.name,
-            hangup_source=reason.source.value,
-            hangup_detail=reason.detail[:1000],
-            total_amount=total_amount,
-            total_rate=total_rate,
-        )
+        _UPDATE_LIVE,
+        {
+            "of_call": call_uuid,
+            "state": State.ENDED.value,
+            "answered_wall_ms": answered_wall_ms,
+            "ended_wall_ms": ended_wall_ms,
+            "call_duration_s": call_duration_s,
+            "bill_duration_s": call_duration_s,
+            "billed_duration_s": billed_duration_s(call_duration_s),
+            "call_status": call_status,
+            "hangup_code": int(reason.code),
+            "hangup_cause": reason.cause,
+            "hangup_name": reason.name,
+            "hangup_source": reason.source.value,
+            "hangup_detail": reason.detail[:1000],
+            "total_amount": total_amount,
+            "total_rate": total_rate,
+        },
     )
     return bool(getattr(result, "rowcount", 0))
 

@@ -12,13 +12,13 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from ringback.errors import ConfigError, RingbackError
-from ringback.storage.group import Backend
+from ringback.storage.group import Backend, Outcome
 from ringback.storage.group import DatabaseSettings as DatabaseSettings
 from ringback.storage.session import Base as Base
 from ringback.storage.session import Session as Session
@@ -46,11 +46,11 @@ class DatabaseCounters:
 
 
 class _Pending:
-    """A work and the future of its caller."""
+    """A work, or `None` for none, and the future of its caller."""
 
     __slots__ = ("done", "work")
 
-    def __init__(self, work: Callable[[Session], Any], done: asyncio.Future[Any]) -> None:
+    def __init__(self, work: Callable[[Session], Any] | None, done: asyncio.Future[Any]) -> None:
         self.work = work
         self.done = done
 
@@ -109,23 +109,34 @@ class Database:
     async def write(self, work: Callable[[Session], T]) -> T:
         """Run `work` in the writer and return its result once it is durably committed.
 
-        `work` runs in a savepoint of its own inside a group: when it raises, only its own changes are undone and its
-        exception is raised here. Works run one at a time in the order of the calls. `work` may run on another thread:
-        it touches the session and its arguments, nothing else, and returns plain values, not rows. A cancelled caller
-        does not undo the work.
+        When `work` raises, only its own changes are undone and its exception is raised here; it may have been run twice
+        before. Works run one at a time in the order of the calls. `work` may run on another thread: it touches the
+        session and its arguments, nothing else, and returns plain values, not rows. A cancelled caller does not undo
+        the work.
 
         Raises:
             StorageUnavailable: too many works wait, the commit failed, or the database is closed.
         """
+        return cast(T, await self._queued(work))
+
+    async def settle(self) -> None:
+        """Return when every write that was asked for earlier is over.
+
+        Raises:
+            StorageUnavailable: the last of them could not be committed, or as `write`.
+        """
+        await self._queued(None)
+
+    def _queued(self, work: Callable[[Session], Any] | None) -> asyncio.Future[Any]:
         if self._closing:
             raise StorageUnavailable("database is closed")
         if len(self._queue) >= self._settings.queue_max:
             self.counters.refused_works += 1
             raise StorageUnavailable(f"{len(self._queue)} writes wait, expected at most {self._settings.queue_max}")
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._queue.append(_Pending(work, done))
         self._wake.set()
-        return await done
+        return done
 
     async def read(self, work: Callable[[Session], T]) -> T:
         """Return the result of `work` on a consistent snapshot; an attempt to change something fails.
@@ -165,7 +176,8 @@ class Database:
 
     async def _commit(self, group: list[_Pending]) -> None:
         try:
-            outcomes = await self._backend.run_group([pending.work for pending in group])
+            works = [pending.work for pending in group if pending.work is not None]
+            outcomes = await self._backend.run_group(works) if works else []
         except Exception as error:
             # Whatever failed, the group's transaction is rolled back and every caller learns it.
             self.counters.failed_groups += 1
@@ -176,9 +188,11 @@ class Database:
                     failure.__cause__ = error
                     pending.done.set_exception(failure)
             return
-        self.counters.groups += 1
-        self.counters.works += len(group)
-        for pending, outcome in zip(group, outcomes, strict=True):
+        self.counters.groups += 1 if works else 0
+        self.counters.works += len(works)
+        each = iter(outcomes)
+        for pending in group:
+            outcome = Outcome() if pending.work is None else next(each)
             if outcome.error is not None:
                 self.counters.failed_works += 1
             if pending.done.done():

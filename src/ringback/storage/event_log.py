@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from ringback import clock
 from ringback.errors import RingbackError
@@ -18,6 +18,7 @@ from ringback.machine import MS, Instant
 from ringback.storage.database import Database
 from ringback.storage.models import EventRow
 from ringback.storage.session import Session
+from ringback.storage.statements import insert_into
 
 _logger = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
@@ -236,7 +237,7 @@ def _insert(
         }
         for call_uuid, wall_ms, at_ms, kind, fields in batch
     ]
-    session.execute(insert(EventRow), rows)
+    session.execute(insert_into(EventRow), rows)
 
 
 def _encoded(fields: Mapping[str, object], max_bytes: int) -> str:

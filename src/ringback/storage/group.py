@@ -53,6 +53,22 @@ class TransactionLost(RingbackError):
     default_code = "transaction-lost"
 
 
+def run_alone(session: Session, works: list[Callable[[Session], Any]]) -> Outcome | None:
+    """Run and commit a lone work without a savepoint, as it has nobody to protect; `None` for several.
+
+    `None` also when it failed: nothing is changed then, and `run_works` runs it again and says what became of it.
+    """
+    if len(works) != 1:
+        return None
+    try:
+        result = works[0](session)
+        session.commit()
+    except Exception:
+        session.rollback()
+        return None
+    return Outcome(result)
+
+
 def run_works(session: Session, works: list[Callable[[Session], Any]], is_alive: Callable[[], bool]) -> list[Outcome]:
     """Run works in savepoints of `session`'s transaction and commit.
 

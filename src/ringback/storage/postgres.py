@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 from ringback.errors import ConfigError
 from ringback.storage import schema
-from ringback.storage.group import DatabaseSettings, Outcome, run_works
+from ringback.storage.group import DatabaseSettings, Outcome, run_alone, run_works
 from ringback.storage.session import Session
 
 T = TypeVar("T")
@@ -74,6 +74,8 @@ class PostgresBackend:
 
 
 def _run_group(session: Session, works: list[Callable[[Session], Any]]) -> list[Outcome]:
+    if (outcome := run_alone(session, works)) is not None:
+        return [outcome]
     connection = session.connection()
     return run_works(session, works, lambda: not connection.invalidated)
 

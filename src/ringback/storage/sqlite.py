@@ -21,7 +21,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from ringback.errors import ConfigError
 from ringback.storage import schema
-from ringback.storage.group import DatabaseSettings, Outcome, run_works
+from ringback.storage.group import DatabaseSettings, Outcome, run_alone, run_works
 from ringback.storage.session import Session
 
 T = TypeVar("T")
@@ -129,6 +129,8 @@ class SqliteBackend:
 
     def _run_group(self, works: list[Callable[[Session], Any]]) -> list[Outcome]:
         with Session(self._write_engine, expire_on_commit=False) as session:
+            if (outcome := run_alone(session, works)) is not None:
+                return [outcome]
             driver: Any = session.connection().connection.driver_connection
             return run_works(session, works, lambda: bool(driver.in_transaction))
 

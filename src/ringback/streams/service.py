@@ -531,7 +531,8 @@ class StreamService:
             finally:
                 if is_over:
                     stream.over.set()
-            self._wake_outbox()
+            if message is not None:
+                self._wake_outbox()
 
         stream.call.store(written)
 

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from ringback.billing.cdr import billed_duration_s, duration_s
 from ringback.ids import CallUuid, StreamId
 from ringback.media.control.values import Track
 from ringback.storage.database import Session
+from ringback.storage.statements import insert_row, table_of
 from ringback.streams.models import StreamRow
 from ringback.streams.state import State
 from ringback.streams.views import StreamView
 
+_STREAMS = table_of(StreamRow)
+_UPDATE_LIVE = update(_STREAMS).where(
+    _STREAMS.c.stream_id == bindparam("of_stream"), _STREAMS.c.ended_wall_ms.is_(None)
+)
+"""Sets the columns that it is given; a stream that is over stays as it is."""
+
 
 def insert_stream(session: Session, account_id: str, view: StreamView) -> None:
     """Store a stream that is about to be opened."""
-    session.add(
+    insert_row(
+        session,
         StreamRow(
             stream_id=view.stream_id,
             call_uuid=view.call_uuid,
@@ -29,16 +37,13 @@ def insert_stream(session: Session, account_id: str, view: StreamView) -> None:
             status_callback_url=view.status_callback_url,
             status=view.status.value,
             created_wall_ms=view.created_wall_ms,
-        )
+        ),
     )
-    session.flush()
 
 
 def update_stream(session: Session, stream_id: str, **columns: object) -> None:
     """Set columns of one stream, unless it is over."""
-    session.execute(
-        update(StreamRow).where(StreamRow.stream_id == stream_id, StreamRow.ended_wall_ms.is_(None)).values(**columns)
-    )
+    session.execute(_UPDATE_LIVE, {"of_stream": stream_id, **columns})
 
 
 def find_stream(session: Session, account_id: str, call_uuid: str, stream_id: str) -> StreamView | None:

@@ -107,6 +107,8 @@ class OutboxSender:
         self._targets: dict[str, _Target] = {}
         self._deliveries: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
+        self._is_drained = False
+        """Whether nothing waits besides what is being sent."""
         self._main: asyncio.Task[None] | None = None
 
     @property
@@ -120,6 +122,7 @@ class OutboxSender:
 
     def wake(self) -> None:
         """Hint that a callback was enqueued and committed."""
+        self._is_drained = False
         self._wake.set()
 
     async def close(self) -> None:
@@ -142,6 +145,7 @@ class OutboxSender:
                 wait_ms = await self._send_due()
             except Exception as error:
                 # Whatever the database says, the rows wait there; a sender that dies would lose every later callback.
+                self._is_drained = False
                 _logger.warning("outbox cannot be read", extra={"error": repr(error)})
             try:
                 async with asyncio.timeout(wait_ms / 1000):
@@ -161,12 +165,17 @@ class OutboxSender:
 
         def look(session: Session) -> tuple[list[StoredCallback], int | None]:
             found = store.due(session, wall_ms, room, busy_rows, busy)
-            return found, store.next_due_wall_ms(session, busy_rows)
+            return found, store.next_due_wall_ms(session, [*busy_rows, *(callback.row_id for callback in found)])
 
+        # Set before looking: a wake-up meanwhile takes it back.
+        self._is_drained = True
         found, next_ms = await self._database.read(look)
+        if next_ms is not None:
+            self._is_drained = False
         for callback in found:
             target = self._targets.setdefault(callback.target, _Target())
             if not self._is_open(target):
+                self._is_drained = False
                 continue
             target.in_flight += 1
             task = asyncio.create_task(self._deliver(callback, target), name=f"callback {callback.event_id}")
@@ -185,13 +194,16 @@ class OutboxSender:
 
     def _done(self, row_id: int, task: asyncio.Task[None]) -> None:
         self._deliveries.pop(row_id, None)
-        self._wake.set()
+        # Its end makes room for another one; there is none to look for when nothing waits.
+        if not self._is_drained:
+            self._wake.set()
 
     async def _deliver(self, callback: StoredCallback, target: _Target) -> None:
         try:
             await self._deliver_once(callback, target)
         except Exception as error:
             # The outcome could not be stored: the row is still there and is sent again, with the same event id.
+            self._is_drained = False
             _logger.warning("callback outcome not stored", extra={"error": repr(error), "kind": callback.kind})
             target.failures = max(target.failures, self._settings.breaker_failures)
             target.closed_until = after_ms(clock.now(), self._settings.poll_ms)
@@ -218,6 +230,7 @@ class OutboxSender:
                 self._note_target(target, status)
                 await self._set_aside(callback, outcome)
             case Delivery.RETRY:
+                self._is_drained = False
                 self._note_target(target, status)
                 delay_ms = next_delay_ms(self._settings.delivery, callback.attempts + 1, self._chance)
                 next_ms = clock.wall_ms() + delay_ms

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from sqlalchemy import delete, func, or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import Row, Select, bindparam, delete, func, or_, select, update
 
 from ringback import clock, ids
 from ringback.storage.database import Session
+from ringback.storage.statements import insert_row, table_of
 from ringback.webhooks.models import OutboxRow
 
 _BODY_MAX_BYTES = 65_536
@@ -77,16 +78,55 @@ class OutboxCounts:
     oldest_pending_wall_ms: int | None
 
 
+def _due_statement() -> Select[Any]:
+    earlier = _OUTBOX.alias()
+    is_first = ~(
+        select(earlier.c.id)
+        .where(
+            earlier.c.call_uuid == _OUTBOX.c.call_uuid,
+            earlier.c.target == _OUTBOX.c.target,
+            earlier.c.state == _PENDING,
+            earlier.c.id < _OUTBOX.c.id,
+            or_(earlier.c.attempts < _HOLDING_ATTEMPTS, ~earlier.c.outcome.startswith("status ")),
+        )
+        .exists()
+    )
+    return (
+        select(_OUTBOX)
+        .where(
+            _OUTBOX.c.state == _PENDING,
+            _OUTBOX.c.next_wall_ms <= bindparam("now"),
+            _OUTBOX.c.id.not_in(bindparam("busy_rows", expanding=True)),
+            _OUTBOX.c.target.not_in(bindparam("busy_targets", expanding=True)),
+            is_first,
+        )
+        # One that fails again and again must not take every turn of a target that gets one request at a time.
+        .order_by(_OUTBOX.c.attempts, _OUTBOX.c.id)
+        .limit(bindparam("most"))
+    )
+
+
+_OUTBOX = table_of(OutboxRow)
+_ID_OF_EVENT = select(_OUTBOX.c.id).where(_OUTBOX.c.event_id == bindparam("of_event"))
+_FINISH = update(_OUTBOX).where(_OUTBOX.c.id == bindparam("of_row")).values(attempts=_OUTBOX.c.attempts + 1)
+"""Counts the attempt and sets the other columns that it is given."""
+_DUE = _due_statement()
+_NEXT_DUE = select(func.min(_OUTBOX.c.next_wall_ms)).where(
+    _OUTBOX.c.state == _PENDING, _OUTBOX.c.id.not_in(bindparam("busy_rows", expanding=True))
+)
+
+
 def enqueue(session: Session, callback: OutboundCallback) -> str:
     """Write a callback into the caller's transaction and return its event id.
 
     A body of more than 64 KiB has its long values cut and carries `Truncated=true`. Wake the sender after the commit.
     """
     event_id = callback.event_id or ids.new_uuid()
-    if callback.event_id and session.scalar(select(OutboxRow.id).where(OutboxRow.event_id == event_id)) is not None:
+    if callback.event_id and session.scalar(_ID_OF_EVENT, {"of_event": event_id}) is not None:
         return event_id
     now = clock.wall_ms()
-    session.add(
+    insert_row(
+        session,
         OutboxRow(
             event_id=event_id,
             account_id=callback.account_id,
@@ -101,9 +141,8 @@ def enqueue(session: Session, callback: OutboundCallback) -> str:
             attempts=0,
             state=_PENDING,
             outcome="",
-        )
+        ),
     )
-    session.flush()
     return event_id
 
 
@@ -128,40 +167,17 @@ def due(
         busy_rows: Rows that are being sent.
         busy_targets: Targets that must not get another request now.
     """
-    earlier = aliased(OutboxRow)
-    is_first = ~(
-        select(earlier.id)
-        .where(
-            earlier.call_uuid == OutboxRow.call_uuid,
-            earlier.target == OutboxRow.target,
-            earlier.state == _PENDING,
-            earlier.id < OutboxRow.id,
-            or_(earlier.attempts < _HOLDING_ATTEMPTS, ~earlier.outcome.startswith("status ")),
-        )
-        .exists()
-    )
-    rows = session.scalars(
-        select(OutboxRow)
-        .where(
-            OutboxRow.state == _PENDING,
-            OutboxRow.next_wall_ms <= now_wall_ms,
-            OutboxRow.id.not_in(list(busy_rows)),
-            OutboxRow.target.not_in(list(busy_targets)),
-            is_first,
-        )
-        # One that fails again and again must not take every turn of a target that gets one request at a time.
-        .order_by(OutboxRow.attempts, OutboxRow.id)
-        .limit(limit)
+    rows = session.execute(
+        _DUE,
+        {"now": now_wall_ms, "busy_rows": list(busy_rows), "busy_targets": list(busy_targets), "most": limit},
     )
     return [_stored(row) for row in rows]
 
 
 def next_due_wall_ms(session: Session, busy_rows: Collection[int] = ()) -> int | None:
     """Return when the next waiting callback is due, or `None` when none waits."""
-    query = select(func.min(OutboxRow.next_wall_ms)).where(
-        OutboxRow.state == _PENDING, OutboxRow.id.not_in(list(busy_rows))
-    )
-    return session.scalar(query)
+    next_ms: int | None = session.scalar(_NEXT_DUE, {"busy_rows": list(busy_rows)})
+    return next_ms
 
 
 def waiting_callbacks(session: Session) -> int:
@@ -269,14 +285,13 @@ def tidy(session: Session, now_wall_ms: int, keep_ms: int, account_max: int, lon
 
 def _finish(session: Session, row_id: int, state: str, outcome: str, now_wall_ms: int) -> None:
     session.execute(
-        update(OutboxRow)
-        .where(OutboxRow.id == row_id)
-        .values(
-            state=state,
-            attempts=OutboxRow.attempts + 1,
-            outcome=outcome[:_OUTCOME_MAX_CHARS],
-            finished_wall_ms=now_wall_ms,
-        )
+        _FINISH,
+        {
+            "of_row": row_id,
+            "state": state,
+            "outcome": outcome[:_OUTCOME_MAX_CHARS],
+            "finished_wall_ms": now_wall_ms,
+        },
     )
 
 
@@ -291,7 +306,7 @@ def _rendered(params: Mapping[str, str]) -> str:
     return text
 
 
-def _stored(row: OutboxRow) -> StoredCallback:
+def _stored(row: OutboxRow | Row[Any]) -> StoredCallback:
     return StoredCallback(
         row_id=row.id,
         event_id=row.event_id,

@@ -15,6 +15,8 @@ from tests.support.databases import opened
 from ringback.errors import ConfigError, InvalidParameter
 from ringback.storage.database import Database, DatabaseSettings, Session, StorageUnavailable
 from ringback.storage.models import EventRow
+from ringback.storage.statements import insert_row
+from ringback.streams.models import StreamRow
 
 
 def add(session: Session, call_uuid: str) -> str:
@@ -69,6 +71,69 @@ async def test_failing_statement_fails_alone(database: Database) -> None:
     )
     assert isinstance(results[1], IntegrityError)
     assert await database.read(call_uuids) == ["first", "last"]
+
+
+async def test_a_lone_work_that_fails_changes_nothing(database: Database) -> None:
+    def fail(session: Session) -> None:
+        add(session, "undone")
+        raise InvalidParameter("no")
+
+    def violate(session: Session) -> None:
+        session.add(EventRow(call_uuid="undone", wall_ms=1, at_ms=0, kind="call"))
+
+    with pytest.raises(InvalidParameter):
+        await database.write(fail)
+    with pytest.raises(IntegrityError):
+        await database.write(violate)
+    assert await database.write(lambda session: add(session, "next")) == "next"
+    assert await database.read(call_uuids) == ["next"]
+
+
+async def test_a_row_that_could_not_be_added_is_added_when_the_work_is_run_again(database: Database) -> None:
+    row = EventRow(call_uuid="kept", wall_ms=1, at_ms=0, kind="call", fields="{}")
+    runs = 0
+
+    def fail_once(session: Session) -> None:
+        nonlocal runs
+        runs += 1
+        session.add(row)
+        session.flush()
+        if runs == 1:
+            raise InvalidParameter("no")
+
+    await database.write(fail_once)
+    assert (runs, await database.read(call_uuids)) == (2, ["kept"])
+
+
+async def test_settling_waits_for_earlier_writes_and_writes_nothing(database: Database) -> None:
+    writing = asyncio.create_task(database.write(lambda session: add(session, "a")))
+    await asyncio.sleep(0)
+    await database.settle()
+    assert writing.done()
+    before = database.counters.groups
+    await database.settle()
+    assert (database.counters.groups, database.counters.works) == (before, 1)
+
+
+async def test_rows_are_inserted_with_their_defaults(database: Database) -> None:
+    row = StreamRow(
+        stream_id="s1",
+        call_uuid="c1",
+        account_id="a",
+        service_url="wss://h/",
+        bidirectional=True,
+        audio_track="inbound",
+        content_type="audio/x-mulaw;rate=8000",
+        status="initiated",
+        created_wall_ms=5,
+    )
+    await database.write(lambda session: insert_row(session, row))
+
+    def of_stored(session: Session) -> tuple[str, int, str, int | None]:
+        found = session.scalars(select(StreamRow)).one()
+        return found.status_callback_url, found.bill_duration_s, found.service_url, found.ended_wall_ms
+
+    assert await database.read(of_stored) == ("", 0, "wss://h/", None)
 
 
 async def test_work_sees_what_earlier_works_of_its_group_did(database: Database) -> None:
