@@ -20,6 +20,7 @@ from ringback.accounts.application import Application
 from ringback.accounts.store import ensure_account, ensure_application
 from ringback.callflow.driver import CallFlows
 from ringback.callflow.port import FirstRequest, FlowServices
+from ringback.calls.in_call import InCallActions
 from ringback.calls.live import LiveCall
 from ringback.calls.service import CallService, CallSettings, RecordingRoom, StreamRoom
 from ringback.conferences.service import ConferenceService
@@ -445,6 +446,7 @@ class Node:
             streams=self.streams,
             conferences=self.conferences,
             recordings=self.recordings,
+            in_call=InCallActions(self.calls, self.media_files.fetch, self.speaker),
             events=self.event_log,
             callbacks=_Callbacks(self.database, self.outbox.wake),
             readiness=_Readiness(self),

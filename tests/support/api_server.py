@@ -31,6 +31,7 @@ from tests.support.fake_ports import (
     FakeCallbacks,
     FakeCalls,
     FakeConferences,
+    FakeInCall,
     FakeMetrics,
     FakeReadiness,
     FakeRecordings,
@@ -89,6 +90,7 @@ class ApiServer:
 
     def __init__(self, settings: ApiSettings, gate: GateSettings | None = None) -> None:
         self.calls = FakeCalls()
+        self.in_call = FakeInCall(self.calls)
         self.streams = FakeStreams(self.calls)
         self.conferences = FakeConferences()
         self.recordings = FakeRecordings(self.calls)
@@ -137,6 +139,7 @@ class ApiServer:
             streams=self.streams,
             conferences=self.conferences,
             recordings=self.recordings,
+            in_call=self.in_call,
             events=self.events,
             callbacks=self.callbacks,
             readiness=self.readiness,

@@ -9,6 +9,7 @@ from typing import Any
 
 from ringback import clock, ids
 from ringback.accounts.account import Account
+from ringback.calls.in_call import DigitsRequest, PlayRequest, SpeakRequest
 from ringback.calls.views import (
     CallDirection,
     CallRecord,
@@ -367,6 +368,37 @@ class FakeRecordings:
         return (
             f"https://ringback.test/v1/Account/{view.account_id}/Recording/{view.recording_id}.{view.file_format.value}"
         )
+
+
+@dataclass
+class FakeInCall:
+    """Actions on live calls; `asked` holds them in order."""
+
+    calls: FakeCalls
+    asked: list[tuple[str, object]] = field(default_factory=list)
+    failure: Exception | None = None
+
+    async def play(self, account: Account, call_uuid: CallUuid, request: PlayRequest) -> None:
+        self._ask(call_uuid, "play", request)
+
+    async def stop_plays(self, account: Account, call_uuid: CallUuid) -> None:
+        self._ask(call_uuid, "stop plays", None)
+
+    async def speak(self, account: Account, call_uuid: CallUuid, request: SpeakRequest) -> None:
+        self._ask(call_uuid, "speak", request)
+
+    async def stop_speech(self, account: Account, call_uuid: CallUuid) -> None:
+        self._ask(call_uuid, "stop speech", None)
+
+    async def send_digits(self, account: Account, call_uuid: CallUuid, request: DigitsRequest) -> None:
+        self._ask(call_uuid, "digits", request)
+
+    def _ask(self, call_uuid: CallUuid, action: str, request: object) -> None:
+        if call_uuid not in self.calls.live:
+            raise NotFound("not found")
+        if self.failure:
+            raise self.failure
+        self.asked.append((action, request))
 
 
 @dataclass

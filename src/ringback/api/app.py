@@ -13,6 +13,7 @@ from ringback import clock
 from ringback.api import (
     accounts,
     applications,
+    call_actions,
     call_record,
     call_streams,
     calls,
@@ -38,6 +39,7 @@ RESOURCES = (
     accounts,
     subaccounts,
     calls,
+    call_actions,
     call_record,
     call_streams,
     recordings,

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ringback.accounts.account import Account
+from ringback.calls.in_call import DigitsRequest, PlayRequest, SpeakRequest
 from ringback.calls.views import (
     CallRecord,
     CdrFilters,
@@ -198,6 +199,37 @@ class RecordingsPort(Protocol):
 
     def url(self, view: RecordingView) -> str:
         """Return where a recording's file can be had."""
+
+
+class InCallPort(Protocol):
+    """Sounds, speech and keys on live calls; `calls.in_call.InCallActions` fulfils it.
+
+    Every method raises `NotFound` when there is no such answered call. Those that take legs raise `InvalidParameter`
+    when the call has no B leg.
+    """
+
+    async def play(self, account: Account, call_uuid: CallUuid, request: PlayRequest) -> None:
+        """Play sounds, behind what the API plays already.
+
+        Raises:
+            LimitReached: too many requests of the call wait.
+        """
+
+    async def stop_plays(self, account: Account, call_uuid: CallUuid) -> None:
+        """Stop all that the API plays on a call."""
+
+    async def speak(self, account: Account, call_uuid: CallUuid, request: SpeakRequest) -> None:
+        """Say something, behind what the API says already.
+
+        Raises:
+            LimitReached: too many requests of the call wait.
+        """
+
+    async def stop_speech(self, account: Account, call_uuid: CallUuid) -> None:
+        """Stop all that the API says on a call."""
+
+    async def send_digits(self, account: Account, call_uuid: CallUuid, request: DigitsRequest) -> None:
+        """Send keys to the far party."""
 
 
 class EventsPort(Protocol):

@@ -14,6 +14,7 @@ from ringback.api.ports import (
     CallsPort,
     ConferencesPort,
     EventsPort,
+    InCallPort,
     MetricsPort,
     ReadinessPort,
     RecordingsPort,
@@ -53,6 +54,7 @@ class Services:
     streams: StreamsPort
     conferences: ConferencesPort
     recordings: RecordingsPort
+    in_call: InCallPort
     events: EventsPort
     callbacks: CallbacksPort
     readiness: ReadinessPort
