@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import audioop
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,12 +15,14 @@ import pytest
 from tests.support.media_pool import TestLeg, pool_settings, running_pool, until
 from tests.support.rtp_caller import RtpCaller, rtp_caller
 
-from ringback.media.control.commands import JoinRoom, LeaveRoom, SetMember
+from ringback.ids import Epoch
+from ringback.media.control.commands import JoinRoom, LeaveRoom, ReportDigit, SetMember
 from ringback.media.control.events import FloorChanged, RoomJoined, RoomLeft, SessionClosed
-from ringback.media.control.port import CommandRejected
+from ringback.media.control.port import CommandRejected, WorkerGone
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import RejectCode, RoomEnd
 from ringback.media.pool.pool import MediaPool
+from ringback.media.pool.supervisor import SlotState
 from ringback.testing.tones import goertzel_dbov, tone
 
 HEARD_DBOV = -32.0
@@ -138,6 +142,101 @@ async def test_a_session_finds_the_worker_of_another(pool: MediaPool) -> None:
         others = await parties(pool, stack, 3, affinity=a.leg.session_id)
         assert len({pool.worker_of(party.leg.session_id) for party in (a, *others)}) == 1
         await gone(pool, [a, *others])
+
+
+async def apart(pool: MediaPool, stack: AsyncExitStack, count: int, room_id: str = "room", **how: bool) -> list[Party]:
+    """Return members of one room, by turns on one worker and the other."""
+    made = await parties(pool, stack, count, affinity="")
+    assert len({pool.worker_of(party.leg.session_id) for party in made}) == 2
+    for party in made:
+        await party.join(room_id, **how)
+    return made
+
+
+async def test_members_on_two_workers_hear_each_other_and_not_themselves(pool: MediaPool) -> None:
+    async with AsyncExitStack() as stack:
+        made = await apart(pool, stack, 4)
+        for party in made:
+            await party.hears(*(other for other in made if other is not party))
+            await party.hears_nothing_of(party)
+        a, b, c, d = made
+        await b.set(is_muted=True)
+        await asyncio.gather(*(party.hears_nothing_of(b) for party in (a, c, d)))
+        await b.leave()
+        await d.leave()
+        await asyncio.gather(a.hears(c), c.hears(a))
+        await a.hears_nothing_of(b, d)
+        await gone(pool, made)
+
+
+async def test_rooms_of_two_workers_do_not_mix(pool: MediaPool) -> None:
+    async with AsyncExitStack() as stack:
+        a, b, c, d = made = await parties(pool, stack, 4, affinity="")
+        for party, room_id in zip(made, ("one", "one", "two", "two"), strict=True):
+            await party.join(room_id)
+        await asyncio.gather(a.hears(b), b.hears(a), c.hears(d), d.hears(c))
+        await a.hears_nothing_of(a, c, d)
+        await d.hears_nothing_of(a, b, d)
+        await gone(pool, made)
+
+
+async def test_the_floor_is_judged_across_workers(pool: MediaPool) -> None:
+    async with AsyncExitStack() as stack:
+        a, b = made = await parties(pool, stack, 2, affinity="")
+        await a.join(watches_floor=True)
+        await a.leg.one(FloorChanged)
+        await b.join()
+        await a.set(is_muted=True)
+        await b.leg.one(FloorChanged)
+        await gone(pool, made)
+
+
+async def test_keys_are_passed_across_workers(pool: MediaPool) -> None:
+    async with AsyncExitStack() as stack:
+        a, b = made = await parties(pool, stack, 2, affinity="")
+        await a.join(relays_digits=True)
+        await b.join(relays_digits=True)
+        await b.hears(a)
+        await pool.send(
+            ReportDigit(command_id=pool.new_command_id(), session_id=a.leg.session_id, digit="7", duration_ms=100)
+        )
+        await until(lambda: any(packet.payload_type == 101 for packet in b.caller.packets), "the key")
+        assert not any(packet.payload_type == 101 for packet in a.caller.packets)
+        await gone(pool, made)
+
+
+async def test_a_worker_that_dies_is_silent_to_the_others_and_its_successor_is_heard(pool: MediaPool) -> None:
+    async with AsyncExitStack() as stack:
+        a, b, c = made = await apart(pool, stack, 3)
+        await asyncio.gather(a.hears(b, c), b.hears(a, c))
+        lost = pool.worker_of(b.leg.session_id)
+        (pid,) = [view.pid for view in pool.workers() if view.worker_id == lost]
+        os.kill(pid, signal.SIGKILL)
+        await b.leg.one(WorkerGone)
+        await asyncio.gather(a.hears_nothing_of(b), c.hears_nothing_of(b))
+        await a.hears(c)
+        await until(lambda: all(view.state is SlotState.RUNNING for view in pool.workers()), "the new worker", 10)
+        (d,) = await parties(pool, stack, 1, affinity="")
+        d.pitch_hz, d._audio = b.pitch_hz, b._audio
+        assert pool.worker_of(d.leg.session_id) == lost
+        await d.join()
+        await asyncio.gather(a.hears(d), d.hears(a, c))
+        await gone(pool, [a, c, d])
+
+
+async def test_a_room_goes_on_without_a_server(tmp_path: Path) -> None:
+    settings = pool_settings(tmp_path / "run")
+    pool = MediaPool(settings, Epoch(1))
+    await pool.start()
+    async with AsyncExitStack() as stack:
+        a, b = await apart(pool, stack, 2)
+        await asyncio.gather(a.hears(b), b.hears(a))
+        await pool.close(keep_workers=True)
+        count = len(a.caller.packets)
+        await until(lambda: len(a.caller.packets) > count + 50, "a second without a server")
+        await asyncio.gather(a.hears(b), b.hears(a))
+        async with running_pool(settings, epoch=2):
+            pass
 
 
 async def test_members_are_muted_and_deafened(pool: MediaPool) -> None:
