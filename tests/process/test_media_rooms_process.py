@@ -207,7 +207,7 @@ async def test_keys_are_passed_across_workers(pool: MediaPool) -> None:
 
 async def test_a_worker_that_dies_is_silent_to_the_others_and_its_successor_is_heard(pool: MediaPool) -> None:
     async with AsyncExitStack() as stack:
-        a, b, c = made = await apart(pool, stack, 3)
+        a, b, c = await apart(pool, stack, 3)
         await asyncio.gather(a.hears(b, c), b.hears(a, c))
         lost = pool.worker_of(b.leg.session_id)
         (pid,) = [view.pid for view in pool.workers() if view.worker_id == lost]
