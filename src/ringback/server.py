@@ -494,6 +494,7 @@ class Node:
         metrics.calls_active.labels(direction="inbound").set(inbound)
         metrics.calls_active.labels(direction="outbound").set(len(live) - inbound)
         metrics.calls_queued.set(len(self.calls.outbound.queue))
+        metrics.dials_active.set(self.dials.live_count)
         metrics.stream_active.set(self.streams.live_count)
         metrics.conferences_active.set(self.conferences.live_count)
         metrics.conference_members.set(self.conferences.member_count)

@@ -281,6 +281,30 @@ def test_transfer(api: ApiServer, client: plivo.RestClient) -> None:
         client.calls.update("unknown", legs="aleg", aleg_url="https://h.example/new")
 
 
+@pytest.mark.parametrize(
+    ("legs", "urls"),
+    [
+        ("bleg", {"bleg_url": "https://h.example/b", "bleg_method": "GET"}),
+        (
+            "both",
+            {
+                "aleg_url": "https://h.example/a",
+                "aleg_method": "GET",
+                "bleg_url": "https://h.example/b",
+                "bleg_method": "POST",
+            },
+        ),
+    ],
+)
+def test_transfer_of_a_bridge(api: ApiServer, client: plivo.RestClient, legs: str, urls: dict[str, str]) -> None:
+    call_uuid = api.calls.add()
+    api.calls.bridged.add(call_uuid)
+    assert client.calls.transfer(call_uuid, legs=legs, **urls).message == "call transfered"
+    ((found, transfer),) = api.calls.transfers
+    assert (found, transfer.legs) == (call_uuid, legs)
+    assert {name: getattr(transfer, name) for name in urls} == urls
+
+
 def test_cancel(api: ApiServer, client: plivo.RestClient) -> None:
     ringing, answered = api.calls.add(status=LiveStatus.RINGING), api.calls.add()
     client.calls.cancel(ringing)

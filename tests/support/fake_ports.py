@@ -42,6 +42,8 @@ class FakeCalls:
     records: list[CallRecord] = field(default_factory=list)
     made: list[MakeCall] = field(default_factory=list)
     transfers: list[tuple[CallUuid, Transfer]] = field(default_factory=list)
+    bridged: set[CallUuid] = field(default_factory=set)
+    """Calls that have a B leg."""
     asked: list[CdrFilters | LiveCallFilters] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
     """Accounts by call; a call without an entry is everybody's."""
@@ -127,7 +129,7 @@ class FakeCalls:
     async def transfer(self, account: Account, call_uuid: CallUuid, transfer: Transfer) -> None:
         if call_uuid not in self.live or not self.is_of(account, call_uuid):
             raise NotFound("no live call of this id")
-        if transfer.legs != "aleg":
+        if transfer.legs != "aleg" and call_uuid not in self.bridged:
             raise InvalidParameter("legs parameter is invalid: the call has no B leg")
         self.transfers.append((call_uuid, transfer))
 

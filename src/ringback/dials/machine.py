@@ -66,6 +66,11 @@ class SoundEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class MusicEnded:
+    """The document of the music cannot be had or played (any more)."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPressed:
     """A key of a party, or of the caller when `party` is `None`."""
 
@@ -85,7 +90,17 @@ class DocumentGone:
     """The document that dials was replaced: the dial ends and nobody asks for its outcome."""
 
 
-Input = PartyRang | PartyAnswered | PartyEnded | PartyDetached | SoundEnded | KeyPressed | CallerGone | DocumentGone
+Input = (
+    PartyRang
+    | PartyAnswered
+    | PartyEnded
+    | PartyDetached
+    | SoundEnded
+    | MusicEnded
+    | KeyPressed
+    | CallerGone
+    | DocumentGone
+)
 
 # ── what a dial asks for ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -243,6 +258,9 @@ class DialMachine:
                 self._detached(party)
             case SoundEnded(party):
                 self._sound_ended(now, party)
+            case MusicEnded():
+                if self._is_ringing:
+                    self._start_ringing(Ringing.TONE)
             case KeyPressed(digit, party):
                 if party is None:
                     self._caller_pressed(now, digit)

@@ -312,9 +312,9 @@ class DialRun:
             return
         if kind is Ringing.DOCUMENT:
             self._music = self._tools.start_prompt(
-                self.a_leg, self._spec.music, repeats=True, on_end=lambda: self.a_leg.note("dial", event="music ended")
+                self.a_leg, self._spec.music, repeats=True, on_end=lambda: self._tell(machine.MusicEnded())
             )
-        else:
+        elif self._tone is None:
             self._tone = await self.a_leg.play(await self._tools.ring_tone_path(), 0)
 
     async def _stop_ringing(self) -> None:

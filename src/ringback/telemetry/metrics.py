@@ -45,6 +45,7 @@ class Metrics:
         self.answer_url_seconds = histogram("answer_url_seconds", "Fetches of call documents.", _SHORT, "outcome")
         self.webhook_deliveries_total = counter("webhook_deliveries_total", "Callback attempts.", "event", "outcome")
         self.webhook_outbox_depth = gauge("webhook_outbox_depth", "Callbacks that wait to be delivered.")
+        self.dials_active = gauge("dials_active", "Dials of documents with parties that are not gone.")
         self.stream_active = gauge("stream_active", "Streams that have not ended.")
         self.conferences_active = gauge("conferences_active", "Conferences that have members.")
         self.conference_members = gauge("conference_members", "Calls in conferences.")
@@ -91,6 +92,7 @@ class Metrics:
 IDLE_GAUGES = (
     "ringback_calls_active",
     "ringback_calls_queued",
+    "ringback_dials_active",
     "ringback_stream_active",
     "ringback_conferences_active",
     "ringback_conference_members",

@@ -115,7 +115,7 @@ async def test_repeated_prompt_fetches_once_and_takes_its_time(stage: Stage, mon
 async def test_prompt_that_cannot_be_had_is_over_and_not_repeated(stage: Stage, document: str) -> None:
     stage.start(document, repeats=True)
     await asyncio.wait_for(stage.ended.wait(), 5)
-    assert stage.call.notes[0]["event"] == "prompt failed"
+    assert stage.call.notes[0]["event"] == "failed"
 
 
 async def test_end_of_the_call_ends_the_prompt(stage: Stage) -> None:
