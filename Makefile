@@ -93,9 +93,12 @@ functional: setup-dev ## The whole server, judged by audio
 bench: setup-dev ## Measure calls, round trips and memory; writes into benchmarks/
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+soak: setup-dev ## Hold calls behind a bad network in real time; ARGS="--minutes 60 --calls 10"
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
+
 clean: ## Remove what make and tests have made, the development data too
 	rm -rf $(VENV) .ringback .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help dev setup setup-dev constraints system test ci lint format types gates unit sim process contract interop \
-	functional bench clean
+	functional bench soak clean

@@ -145,6 +145,8 @@ class Stream(Section):
     fallback_url: str = ""
     """Where the document comes from that takes over when the agent of a two-way stream cannot be reached (again)."""
     fallback_method: Method = "POST"
+    delay_policy: Literal["drop-oldest", "shorten-silence", "keep"] = "drop-oldest"
+    """What is done with audio of a real-time agent that came late and would delay the rest of the call."""
     truth: bool = False
     """Whether every agent is told what was heard and dropped, not only those that ask with `ringback.truth=1`."""
 

@@ -35,6 +35,7 @@ from ringback.egress.resolve import Resolver, resolve_url
 from ringback.errors import ConfigError, EgressError, RingbackError
 from ringback.ids import AccountId, AppId
 from ringback.media.control.settings import PoolSettings, WorkerSettings
+from ringback.media.control.values import DelayPolicy
 from ringback.media.pool.pool import MediaPool
 from ringback.numbers.store import ensure_number
 from ringback.numbers.trunks import Gateway, GatewayCredentials, NatMode, Trunk, TrunkDirection
@@ -340,6 +341,7 @@ class Node:
                 uplink_max_ms=config.stream.uplink_max_ms,
                 verify_tls=config.stream.verify_tls,
                 dead_after_ms=config.stream.dead_after_ms,
+                delay_policy=DelayPolicy(config.stream.delay_policy),
                 away=AwayRules(
                     hold=config.stream.hold,
                     hold_after_ms=config.stream.hold_after_ms,

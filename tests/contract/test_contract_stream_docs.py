@@ -19,7 +19,7 @@ from ringback.media import checkpoint
 from ringback.media.codecs.convert import AGENT_RATES_HZ, STREAM_FORMATS, ULAW_8K
 from ringback.media.control.commands import OpenStream
 from ringback.media.control.settings import WorkerSettings
-from ringback.media.control.values import Address, Track
+from ringback.media.control.values import Address, DelayPolicy, Track
 from ringback.media.settings import MediaSettings
 from ringback.media.stream import messages
 from ringback.media.stream import session as stream_session
@@ -263,6 +263,10 @@ def test_connection_times_are_those_of_the_settings() -> None:
     assert f"sends one every {worker.stream_ping_ms // 1000} s" in PAGE
     assert f"is heard for {worker.stream_pong_timeout_ms // 1000} s after a" in PAGE
     assert f"{service.one_way_max} one-way streams and {service.two_way_max} two-way stream" in PAGE
+
+
+def test_delay_policies_are_those_of_the_code() -> None:
+    assert [re.findall(r"`([\w-]+)`", cells[0])[0] for cells in rows("Delay")] == [each.value for each in DelayPolicy]
 
 
 def test_close_codes_are_those_that_are_sent() -> None:

@@ -8,15 +8,17 @@ chunk came. It is kept between a reserve (2.5 ms, more after gaps) and 5 ms more
 (`on_move`). An agent that sends in real time with jitter runs dry now and then:
 
 - the start of its next utterance then waits for 20 ms more (at most 60), less again after utterances without a gap;
-- silence that was played in a gap of up to 1 s would delay an agent that never pauses for the rest of the call. When
-  chunks are small and come at the pace of real time, the surplus is cut out again, cross-faded, within about 0.8 s.
-  Faster senders (synthesised speech) are never cut. `benchmarks/media_session.py` counts the cost.
+- silence that was played in a gap of up to 1 s, or in a longer one that the agent makes up for, would delay an agent
+  that never pauses for the rest of the call. When chunks are small and come at the pace of real time, the surplus is
+  cut out again, cross-faded, within about 0.8 s: as it is, or in pauses first, or not at all (`delay_policy`). Faster
+  senders (synthesised speech) are never cut. `benchmarks/media_session.py` counts the cost.
 
 Abrupt ends (queue empty, audio cleared) lead to silence within 2 ms.
 """
 
 from __future__ import annotations
 
+import audioop
 from collections import deque
 from collections.abc import Callable
 
@@ -25,7 +27,7 @@ from ringback.media.codecs.concealment import CROSSFADE_SAMPLES, ramp_down, shor
 from ringback.media.codecs.convert import ULAW_8K, Downlink, unit_bytes
 from ringback.media.codecs.g711 import FRAME_SAMPLES, PCMU, Law
 from ringback.media.codecs.l16 import samples_of
-from ringback.media.control.values import AudioFormat
+from ringback.media.control.values import AudioFormat, DelayPolicy
 
 SAMPLES_PER_MS = 8
 _CONVERT_SAMPLES = 10 * FRAME_SAMPLES
@@ -34,6 +36,9 @@ _GAP_SLOTS = 10
 _DEBT_SLOTS = 50
 """Silence of gaps longer than 1 s is no delay: the agent had nothing to say."""
 _DEBT_MAX = 5 * 8000
+_STALL_MAX_SLOTS = 250
+"""After up to 5 s an agent that sent in real time and now sends just as much as it missed has stalled."""
+_STALL_TOLERANCE_SLOTS = 3
 _START_STEP = FRAME_SAMPLES
 _START_MAX = 3 * FRAME_SAMPLES
 _PACE_SLOTS = 20
@@ -51,6 +56,10 @@ _RESERVE_MAX_NS = _RESERVE_MIN_NS + 2 * _STEP_NS
 """What a chunk's arrival may vary by before the queue runs dry."""
 _CALM_WINDOWS = 25
 """Judged windows without a gap (10 s) before the reserve shrinks by a step."""
+_SEARCH_SLOTS = 20
+"""How long a pause is waited for before audio is cut out of speech: 0.4 s."""
+_PAUSE_RMS = 260
+"""About -42 dBov."""
 _GRACE_NS = 1000 * MS
 """Gaps this soon after slots in which the queue stood still say nothing about the agent."""
 _EARLIER_AFTER = 2
@@ -106,8 +115,14 @@ class Playout:
         "_pace_slots",
         "_pieces",
         "_reserve",
+        "_run_of_last",
+        "_search_count",
+        "_search_slots",
+        "_stall_level",
+        "_stall_slots",
         "_start_level",
         "_start_wait",
+        "delay_policy",
         "gaps",
         "incomplete_samples",
         "level",
@@ -125,6 +140,7 @@ class Playout:
         self.position = 0
         """Samples that left the queue since the start: played, cleared or cut out."""
         self.max_samples = max_ms * SAMPLES_PER_MS
+        self.delay_policy = DelayPolicy.DROP_OLDEST
         self.gaps = 0
         """How often an utterance ran dry and went on within 200 ms."""
         self.incomplete_samples = 0
@@ -150,6 +166,11 @@ class Playout:
         self._pace_slots = _PACE_SLOTS
         self._pace_received = 0
         self._pace_run = 0
+        self._run_of_last = 0
+        self._stall_slots = 0
+        self._stall_level = 0
+        self._search_count = 0
+        self._search_slots = 0
         self._chunk_max = 0
         self._least_margin = _FAR_NS
         self._lowest_margin = _FAR_NS
@@ -300,6 +321,8 @@ class Playout:
             return None
         if self._gap_slots < _DEBT_SLOTS:
             self._owe(self._gap_slots * FRAME_SAMPLES + self._start_wait)
+        elif self._run_of_last > 1 and self._gap_slots <= _STALL_MAX_SLOTS:
+            self._stall_slots, self._stall_level = self._gap_slots, self.level
         self._start_wait = 0
         self._is_playing = True
         self._gap_slots = 0
@@ -317,6 +340,8 @@ class Playout:
     def _run_dry(self) -> bytes | None:
         """Play what is left, fade out and wait for more."""
         self._is_playing = False
+        self._run_of_last = self._pace_run
+        self._stall_slots = 0
         self._gap_slots = 0 if self.level else 1
         count = self.level
         self.level = 0
@@ -337,12 +362,18 @@ class Playout:
 
     def _reset_pace(self) -> None:
         self._pace_slots = _PACE_SLOTS
+        self._search_slots = 0
         self._pace_received = 0
         self._chunk_max = 0
         self._least_margin = _FAR_NS
 
     def _judge_pace(self) -> None:
         """Bring the margin of an agent that sends in real time to its reserve: cut surplus out, ask for a move."""
+        if self._search_slots:
+            self._search_pause()
+            return
+        if self._stall_slots:
+            self._judge_stall()
         is_paced = _PACE_MIN <= self._pace_received <= _PACE_MAX and self._chunk_max <= _PACED_CHUNK_MAX
         margin = self._least_margin
         self._reset_pace()
@@ -363,8 +394,11 @@ class Playout:
             surplus = max(surplus, growth - _FRAME_NS)
         surplus = min(surplus, (self.level - FRAME_SAMPLES) * _SAMPLE_NS)
         self._earlier_in -= 1
-        if surplus >= _FRAME_NS:
+        if surplus >= _FRAME_NS and self.delay_policy is not DelayPolicy.KEEP:
             count = surplus // _FRAME_NS * FRAME_SAMPLES
+            if self.delay_policy is DelayPolicy.SHORTEN_SILENCE:
+                self._search_count, self._search_slots, self._pace_slots = count, _SEARCH_SLOTS, 1
+                return
             self._cut_out(count)
             margin -= count * _SAMPLE_NS
             self._lowest_margin = _FAR_NS
@@ -379,6 +413,42 @@ class Playout:
                 steps = min(self._debt * _SAMPLE_NS // _STEP_NS, _STEPS_MAX)
             self._wait_before_earlier(_EARLIER_AFTER)
             self._move(-steps)
+
+    def _judge_stall(self) -> None:
+        """Own up to a long gap if the agent sent in one go what it would have sent in the gap: it did not pause."""
+        missed = self._stall_slots * FRAME_SAMPLES
+        surplus = self._stall_level + self._pace_received - _PACE_SLOTS * FRAME_SAMPLES
+        if abs(surplus - missed) <= missed // 10 + _STALL_TOLERANCE_SLOTS * FRAME_SAMPLES:
+            self._owe(missed)
+        self._stall_slots = 0
+
+    def _search_pause(self) -> None:
+        """Cut quiet frames out as they come; when no more time is left, cut the rest of the surplus as it is."""
+        self._search_slots -= 1
+        self._search_count = min(self._search_count, (self.level // FRAME_SAMPLES - 1) * FRAME_SAMPLES)
+        while self._search_count > 0 and self._is_front_quiet():
+            self._cut_out(FRAME_SAMPLES)
+            self._search_count -= FRAME_SAMPLES
+        if self._search_count > 0 and not self._search_slots:
+            self._cut_out(self._search_count)
+            self._search_count = 0
+        if self._search_count > 0:
+            self._pace_slots = 1
+        else:
+            self._search_slots = 0
+            self._lowest_margin = _FAR_NS
+            self._reset_pace()
+
+    def _is_front_quiet(self) -> bool:
+        """Return whether the next frame is a part of a pause; it goes back to the front of the queue."""
+        front = self._cut(FRAME_SAMPLES)
+        first = self._pieces[0] if self._offset else b""
+        if self._offset:
+            assert type(first) is bytes
+            self._pieces[0] = first[self._offset :]
+            self._offset = 0
+        self._pieces.appendleft(front)
+        return audioop.rms(self._law.decode(front), 2) < _PAUSE_RMS
 
     def _wait_before_earlier(self, windows: int) -> None:
         self._earlier_in = max(self._earlier_in, windows)

@@ -46,6 +46,9 @@ _DRIFT_WINDOW = 50
 _DRIFT_NS = 25 * MS
 _AHEAD_MAX_NS = 200 * MS
 """Frames further ahead of the grid than this are a flood and dropped."""
+_AHEAD_AFTER_GAP_NS = 40 * MS
+"""The same in the first second after a gap that was filled: what the path held back comes at once, is old, and would
+stay in the queue of an agent that answers frame by frame."""
 _FILL_PER_TICK = 2
 _FAR_NS = 10 * SECOND
 _RESYNC_NS = 400 * MS
@@ -64,6 +67,7 @@ class Receiver:
     """
 
     __slots__ = (
+        "_ahead_max",
         "_calm_since",
         "_concealer",
         "_drift_left",
@@ -138,6 +142,7 @@ class Receiver:
         self._next_ts = 0
         self._fast_ts = _NO_TIMESTAMP
         self._pending = b""
+        self._ahead_max = _AHEAD_MAX_NS
         self._front = now + FRAME_NS
         self._is_flowing = False
         self._made_up_run = 0
@@ -218,7 +223,7 @@ class Receiver:
         if late < self._least_late:
             self._least_late = late
         self._drift_left -= 1
-        if self._drift_left <= 0 or late < -_AHEAD_MAX_NS:
+        if self._drift_left <= 0 or late < -self._ahead_max:
             self._give(now, data[12:])
             return
         self._front = front = self._front + FRAME_NS
@@ -392,6 +397,8 @@ class Receiver:
             self._append(now, self._make_up(FRAME_SAMPLES - len(self._pending), is_loss=True))
         while now - self._front >= FRAME_NS:
             self._fill_frame()
+        if self._made_up_run >= _IDLE_FRAMES:
+            self._ahead_max = _AHEAD_AFTER_GAP_NS
         self._is_flowing = True
         self._is_warming = True
         self._drift_left = _DRIFT_WINDOW
@@ -419,7 +426,7 @@ class Receiver:
     def _give(self, now: Instant, frame: bytes) -> None:
         """Give out one frame of real audio, with the grid kept: skipped, doubled or dropped if need be."""
         late = now - self._front
-        if late < -_AHEAD_MAX_NS:
+        if late < -self._ahead_max:
             self.flooded += 1
             return
         if late < self._least_late:
@@ -459,6 +466,7 @@ class Receiver:
         if self._is_warming:
             # The first packet of a time base may have been late itself: the earliest of the first second is the base.
             self._is_warming = False
+            self._ahead_max = _AHEAD_MAX_NS
             self._phase += min(least_late, 0)
             least_late = 0
         self._wait = self._phase + self._window

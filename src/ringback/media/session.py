@@ -565,6 +565,7 @@ class MediaSession:
             if self._agent is not None:
                 return False
             self._agent = stream
+            self._playout.delay_policy = stream.settings.delay_policy
             self._playout.max_samples = stream.settings.playout_max_ms * SAMPLES_PER_MS
             self._played = PlayedAudio(self._playout.position, self._playout.trimmed_samples, is_audible=False)
             self._note_audible()

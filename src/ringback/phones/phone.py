@@ -61,16 +61,26 @@ def _ignore(_line: Line) -> None:
     """Take a line of nobody's interest."""
 
 
+MakeAudio = Callable[[Pacer, Callable[[AnySessionEvent], None]], PhoneAudio]
+"""Makes the audio of each call; a test may put a bad network before it."""
+
+
 class Phone:
     """One phone; its calls share its SIP port and its pacer.
 
     State: usable between `start` and `close`. `close` ends no call politely: hang up first.
     """
 
-    def __init__(self, settings: PhoneSettings | None = None, on_line: Callable[[Line], None] = _ignore) -> None:
+    def __init__(
+        self,
+        settings: PhoneSettings | None = None,
+        on_line: Callable[[Line], None] = _ignore,
+        make_audio: MakeAudio = PhoneAudio,
+    ) -> None:
         self.settings = settings or PhoneSettings()
         self.pacer = Pacer()
         self._on_line = on_line
+        self._make_audio = make_audio
         here = (self.settings.host, self.settings.port)
         self._sip = SipDriver(
             SipSettings(udp_listeners=(here,), tcp_listeners=(here,), user_agent=self.settings.user_agent),
@@ -187,7 +197,7 @@ class Phone:
             if call is not None:
                 call.handle_audio_event(event)
 
-        audio = PhoneAudio(self.pacer, deliver)
+        audio = self._make_audio(self.pacer, deliver)
         await audio.open(self.settings.host)
         host, port = audio.local
         local = LocalAudio(host, port, codecs=self.settings.codecs, ptime_ms=self.settings.ptime_ms)

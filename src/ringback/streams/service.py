@@ -32,7 +32,7 @@ from ringback.media.control.events import (
     StreamFirstAudio,
     StreamOpened,
 )
-from ringback.media.control.values import Address, StreamEnd
+from ringback.media.control.values import Address, DelayPolicy, StreamEnd
 from ringback.signalling.errors import LegOver
 from ringback.storage.database import Database, Session
 from ringback.streams import store
@@ -72,6 +72,7 @@ class StreamSettings:
     send_stop: bool = True
     verify_tls: bool = True
     dead_after_ms: int = 5_000
+    delay_policy: DelayPolicy = DelayPolicy.DROP_OLDEST
     away: AwayRules = field(default_factory=AwayRules)
 
 
@@ -326,6 +327,7 @@ class StreamService:
             redial_max_ms=stream.away.redial_max_ms,
             hold=stream.away.has_hold and spec.bidirectional,
             hold_after_ms=stream.away.hold_after_ms,
+            delay_policy=self.settings.delay_policy,
             dead_after_ms=self.settings.dead_after_ms,
             truth=stream.away.truth,
         )

@@ -14,6 +14,7 @@ from ringback.media.control.values import (
     AudioFormat,
     BeepRule,
     Codec,
+    DelayPolicy,
     LatchPolicy,
     MediaDirection,
     PlayLane,
@@ -192,6 +193,7 @@ class OpenStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     """How long the agent is away before the hold sound begins."""
     dead_after_ms: int = 5_000
     """How long an agent may take nothing that was sent to it before its connection counts as lost; 0 is for ever."""
+    delay_policy: DelayPolicy = DelayPolicy.DROP_OLDEST
     truth: bool = False
     """Whether the agent is told what was heard and what was dropped, as if its extra headers asked for it."""
 

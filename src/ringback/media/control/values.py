@@ -88,6 +88,15 @@ class Answerer(Enum):
     UNKNOWN = "unknown"
 
 
+class DelayPolicy(Enum):
+    """What is done with agent audio that came late and would delay the rest of a call (docs: stream.md#delay)."""
+
+    DROP_OLDEST = "drop-oldest"
+    SHORTEN_SILENCE = "shorten-silence"
+    """Pauses first; what is left after 0.4 s goes as by `DROP_OLDEST`."""
+    KEEP = "keep"
+
+
 class PlayEnd(Enum):
     """Why a playback ended."""
 

@@ -28,7 +28,7 @@ from ringback.media.codecs.convert import ULAW_8K, Convert, canonical, unit_byte
 from ringback.media.codecs.g711 import PCMU, Law
 from ringback.media.control.commands import OpenStream
 from ringback.media.control.events import DELAY_CUT, StreamClosed
-from ringback.media.control.values import AudioFormat, StreamEnd, Track
+from ringback.media.control.values import AudioFormat, DelayPolicy, StreamEnd, Track
 from ringback.media.stream import messages
 from ringback.media.stream.faults import REPORT_NS, FaultCounts, FaultReport
 from ringback.media.stream.player import Nobody, StreamPlayer
@@ -68,6 +68,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the agent is told what was heard and dropped even if its extra headers do not ask."""
     send_stop: bool = True
     playout_max_ms: int = 60_000
+    delay_policy: DelayPolicy = DelayPolicy.DROP_OLDEST
     uplink_max_ms: int = 2_000
     """Media frames kept in the outbox while the socket is not writable."""
     message_max_bytes: int = 1_048_576
@@ -89,6 +90,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
             truth=command.truth,
             send_stop=command.send_stop,
             playout_max_ms=command.playout_max_ms,
+            delay_policy=command.delay_policy,
             uplink_max_ms=command.uplink_max_ms,
         )
 
