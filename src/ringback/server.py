@@ -363,15 +363,17 @@ class Node:
             wake_outbox=self.outbox.wake,
         )
         self.calls.speech = self.speaker
+        self.recordings = self._build_recordings()
         self.conferences = ConferenceService(
             self.database,
             self.calls,
+            media=self.pool,
+            recordings=self.recordings,
             fetch_audio=self.media_files.fetch,
             maximum=config.limits.calls or _DEFAULT_CALLS,
             wake_outbox=self.outbox.wake,
         )
         self._stack.push_async_callback(self.conferences.close)
-        self.recordings = self._build_recordings()
         self.flows = CallFlows(
             FlowServices(
                 documents=self.documents,

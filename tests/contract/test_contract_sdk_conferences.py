@@ -7,6 +7,8 @@ import pytest
 from plivo.exceptions import ResourceNotFoundError, ValidationError
 from tests.support.api_server import ApiServer
 
+from ringback.recordings.spec import FileFormat
+
 NAME = "My Room"
 
 
@@ -80,3 +82,40 @@ def test_play(api: ApiServer, client: plivo.RestClient) -> None:
     assert api.conferences.asked == [("play", NAME, "all", "https://h.example/a.mp3"), ("stop_play", NAME, "10")]
     with pytest.raises(ValidationError, match="url parameter is invalid"):
         client.conferences.member_play(NAME, "10", "nonsense")
+
+
+def test_speak(api: ApiServer, client: plivo.RestClient) -> None:
+    queued = client.conferences.member_speak(NAME, "10", "Five minutes are left", voice="MAN", language="en-GB")
+    assert (queued["message"], queued["member_id"]) == ("speak queued into conference", "10")
+    client.conferences.member_speak_stop(NAME, "all")
+    (what, name, members, text, voice), stopped = api.conferences.asked
+    assert (what, name, members, voice) == ("speak", NAME, "10", "MAN")
+    assert "Five minutes are left" in str(text)
+    assert stopped == ("stop_speech", NAME, "all")
+    with pytest.raises(ValidationError, match="text parameter is missing"):
+        client.conferences.member_speak(NAME, "10", "  ")
+
+
+def test_record(api: ApiServer, client: plivo.RestClient) -> None:
+    started = client.conferences.record(
+        NAME,
+        file_format="wav",
+        transcription_type="auto",
+        callback_url="https://h.example/recorded",
+        callback_method="GET",
+    )
+    assert (started["message"], started["recording_id"]) == ("conference recording started", "r1")
+    assert started["url"] == "https://h.example/r1.mp3"
+    assert started["api_id"]
+    client.conferences.record_stop(NAME)
+    (what, _, _, spec), stopped = api.conferences.asked
+    assert what == "record"
+    assert (spec.file_format, spec.callback_url, spec.callback_method) == (
+        FileFormat.WAV,
+        "https://h.example/recorded",
+        "GET",
+    )
+    assert spec.api_id == started["api_id"]
+    assert stopped == ("stop_record", NAME, "all")
+    with pytest.raises(ValidationError, match="file_format"):
+        client.conferences.record(NAME, file_format="ogg")

@@ -1,7 +1,11 @@
 """Conferences of real phones: who hears whom by tones, moderation by the API, ends and callbacks."""
 
 import asyncio
+import io
+import urllib.request
+import wave
 
+import numpy as np
 import pytest
 from tests.support.conference import all_hear_each_other, conference, enter, pitches
 from tests.support.customer import response
@@ -9,6 +13,7 @@ from tests.support.live_calls import hung_up
 from tests.support.sounds import wav_reply
 from tests.support.waiting import until
 
+from ringback.testing import tones
 from ringback.testing.platform import Platform
 
 pytestmark = pytest.mark.functional
@@ -31,6 +36,13 @@ async def join(customer, new_phone, platform):
         return await enter(customer, phone, platform, pitch_hz, conference(name, **attributes), *more)
 
     return dial
+
+
+def fetch_wav(url):
+    """Return a mono wav file's samples."""
+    with urllib.request.urlopen(url, timeout=10) as reply, wave.open(io.BytesIO(reply.read())) as file:
+        assert (file.getnchannels(), file.getframerate()) == (1, 8000)
+        return np.frombuffer(file.readframes(file.getnframes()), dtype=np.int16)
 
 
 async def leave_all(members):
@@ -73,6 +85,49 @@ async def test_ten_phones_hear_the_other_nine_and_not_themselves(customer, join)
     for member in (a, *rest):
         assert (await member.call.until_ended()).by == "them"
     assert (await customer.sdk(lambda sdk: sdk.conferences.list()))["conferences"] == []
+
+
+async def test_a_recording_has_all_ten(customer, join, platform):
+    recorded = customer.url("/recorded")
+    members = await asyncio.gather(
+        *(join(pitch, "Kept", record="true", recordFileFormat="wav", callbackUrl=recorded) for pitch in pitches(10))
+    )
+    await all_hear_each_other(members)
+    first = members[0]
+    await hung_up(first.call)
+    await asyncio.gather(*(member.hears_nothing_of(first) for member in members[1:]))
+    await leave_all(members[1:])
+    (done,) = await customer.until("/recorded", ConferenceAction="record")
+    assert done.params["ConferenceName"] == "Kept"
+    assert int(done.params["RecordingDurationMs"]) > 500
+    audio = await asyncio.to_thread(fetch_wav, done.params["RecordUrl"])
+    assert abs(len(audio) / 8 - int(done.params["RecordingDurationMs"])) < 100
+    # While everyone was there all ten are in it at once; the one who left first is not at the end.
+    windows = [audio[at : at + 2_400] for at in range(0, len(audio) - 2_400, 800)]
+    assert any(all(tones.goertzel_dbov(window, member.pitch_hz) > -34 for member in members) for window in windows)
+    kept = await customer.sdk(lambda sdk: sdk.recordings.list(conference_name="Kept"))
+    (row,) = kept.objects
+    assert (row.recording_id, row.recording_type) == (done.params["RecordingID"], "conference")
+
+
+async def test_the_api_records_and_speaks(customer, join):
+    first, second = pitches(2)
+    a, b = await join(first, "Spoken"), await join(second, "Spoken")
+    await all_hear_each_other([a, b])
+    started = await customer.sdk(
+        lambda sdk: sdk.conferences.record("Spoken", file_format="wav", callback_url=customer.url("/kept"))
+    )
+    await customer.until_event(a.uuid, "media", event="recording started")
+    await customer.sdk(lambda sdk: sdk.conferences.member_speak("Spoken", "all", "You are being recorded"))
+    await customer.until_event(b.uuid, "media", event="api speak over")
+    await customer.sdk(lambda sdk: sdk.conferences.record_stop("Spoken"))
+    (done,) = await customer.until("/kept", recording_id=started["recording_id"])
+    assert done.params["record_url"] == started["url"]
+    assert "ConferenceAction" not in done.params
+    await all_hear_each_other([a, b])
+    await leave_all([a, b])
+    exits = await customer.until("/conference", 2, ConferenceName="Spoken", ConferenceAction="exit")
+    assert {request.params["RecordingID"] for request in exits} == {started["recording_id"]}
 
 
 async def test_members_on_different_workers_meet(join, platform):

@@ -29,6 +29,7 @@ from ringback.recordings.files import CompletedFile
 from ringback.recordings.spec import FileFormat, RecordingSpec
 from ringback.recordings.views import RecordingFilters, RecordingView, StartedRecording
 from ringback.recordings.views import State as RecordingState
+from ringback.speech.passage import Speech
 from ringback.streams.spec import StreamSpec
 from ringback.streams.state import State
 from ringback.streams.views import StreamView
@@ -274,6 +275,20 @@ class FakeConferences:
 
     async def stop_play(self, account: Account, name: str, members: str) -> list[str]:
         return self._note("stop_play", name, members)
+
+    async def speak(self, account: Account, name: str, members: str, speech: Speech) -> list[str]:
+        said = " ".join(str(getattr(passage, "text", passage)) for passage in speech.passages)
+        return self._note("speak", name, members, said, speech.voice)
+
+    async def stop_speech(self, account: Account, name: str, members: str) -> list[str]:
+        return self._note("stop_speech", name, members)
+
+    async def record(self, account: Account, name: str, spec: RecordingSpec) -> StartedRecording:
+        self._note("record", name, "all", spec)
+        return StartedRecording(RecordingId("r1"), "https://h.example/r1.mp3", spec.file_format)
+
+    async def stop_record(self, account: Account, name: str) -> None:
+        self._note("stop_record", name, "all")
 
     def _note(self, what: str, name: str, members: str, *more: object) -> list[str]:
         found = self._members(name, members)

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import unquote
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ringback import ids
 from ringback.api.auth import CurrentAccount
 from ringback.api.bodies import read_body
-from ringback.api.forms import Form, described_body
+from ringback.api.forms import Form, described_body, invalid
 from ringback.api.responses import no_content, reply
 from ringback.api.services import ServicesOf
 from ringback.conferences.views import ConferenceView, MemberView
 from ringback.errors import NotFound
+from ringback.recordings.spec import MAX_LENGTH_S, CallbackStyle, FileFormat, RecordingSpec
+from ringback.speech.markup import TEXT_MAX_CHARS, read_speech
+from ringback.speech.passage import Speech
+from ringback.speech.ssml import looks_like_ssml, parse_ssml
 
 router = APIRouter(tags=["Conferences"])
 
+_FORMATS = tuple(file_format.value for file_format in FileFormat)
 _MEMBER = "/Conference/{conference_name}/Member/{member_id}"
 
 
@@ -127,6 +134,89 @@ async def stop_play_to_member(
 ) -> Response:
     """Stop the files that the API plays to members."""
     await services.conferences.stop_play(account, unquote(conference_name), unquote(member_id))
+    return no_content()
+
+
+def read_speak(form: Form) -> Speech:
+    """Return what a request wants to be said.
+
+    Raises:
+        InvalidParameter: there is nothing to say, or too much.
+    """
+    text = form.text("text", required=True, max_chars=TEXT_MAX_CHARS, about="Plain text, or SSML with a Polly voice.")
+    voice = form.text("voice", about="`WOMAN`, `MAN` or `Polly.<Name>`.")
+    language = form.text("language", max_chars=20, about="A BCP 47 tag; `en-US` unless the voice has its own.")
+    is_ssml = voice.lower().startswith("polly.") and looks_like_ssml(text)
+    speech = read_speech(parse_ssml(text) if is_ssml else [text], voice, language)
+    if not speech.passages:
+        invalid("text", "there is nothing to say")
+    return speech
+
+
+@router.post(
+    f"{_MEMBER}/Speak/",
+    summary="Say something to members",
+    status_code=202,
+    openapi_extra=described_body(read_speak, {"text": "Five minutes are left.", "voice": "WOMAN"}),
+)
+async def speak_to_member(
+    request: Request, account: CurrentAccount, services: ServicesOf, conference_name: str, member_id: str
+) -> Response:
+    """Say something to members, over what they hear."""
+    speech = read_speak(Form(await read_body(request)))
+    told = await services.conferences.speak(account, unquote(conference_name), unquote(member_id), speech)
+    return _done("speak queued into conference", member_id, told)
+
+
+@router.delete(f"{_MEMBER}/Speak/", summary="Stop speaking to members", status_code=204)
+async def stop_speak_to_member(
+    account: CurrentAccount, services: ServicesOf, conference_name: str, member_id: str
+) -> Response:
+    """Stop what the API says to members."""
+    await services.conferences.stop_speech(account, unquote(conference_name), unquote(member_id))
+    return no_content()
+
+
+def read_record(form: Form) -> RecordingSpec:
+    """Return the recording that a request asks for; wishes for transcription are accepted and have no effect.
+
+    Raises:
+        InvalidParameter: a parameter is wrong.
+    """
+    for name in ("transcription_type", "transcription_url", "transcription_method"):
+        form.text(name, about="Accepted, but nothing is transcribed.")
+    return RecordingSpec(
+        file_format=FileFormat(form.choice("file_format", _FORMATS, FileFormat.MP3.value)),
+        max_length_s=MAX_LENGTH_S,
+        callback_url=form.url("callback_url", about="Told when the file can be had."),
+        callback_method=form.method("callback_method"),
+        style=CallbackStyle.REST,
+    )
+
+
+@router.post(
+    "/Conference/{conference_name}/Record/",
+    summary="Record a conference",
+    status_code=202,
+    openapi_extra=described_body(
+        read_record, {"file_format": "mp3", "callback_url": "https://yourserver.com/recorded"}
+    ),
+)
+async def record_conference(
+    request: Request, account: CurrentAccount, services: ServicesOf, conference_name: str
+) -> Response:
+    """Record everyone until it is stopped or the conference is over."""
+    api_id = ids.new_uuid()
+    spec = replace(read_record(Form(await read_body(request))), api_id=api_id)
+    started = await services.conferences.record(account, unquote(conference_name), spec)
+    message = "conference recording started"
+    return reply(202, {"api_id": api_id, "message": message, "recording_id": started.recording_id, "url": started.url})
+
+
+@router.delete("/Conference/{conference_name}/Record/", summary="Stop recording a conference", status_code=204)
+async def stop_recording_conference(account: CurrentAccount, services: ServicesOf, conference_name: str) -> Response:
+    """Stop the recording of a conference."""
+    await services.conferences.stop_record(account, unquote(conference_name))
     return no_content()
 
 

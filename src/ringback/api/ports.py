@@ -25,6 +25,7 @@ from ringback.ids import CallUuid, StreamId
 from ringback.recordings.files import CompletedFile
 from ringback.recordings.spec import FileFormat, RecordingSpec
 from ringback.recordings.views import RecordingFilters, RecordingView, StartedRecording
+from ringback.speech.passage import Speech
 from ringback.storage.event_log import LoggedEvent
 from ringback.streams.spec import StreamSpec
 from ringback.streams.views import StreamView
@@ -154,6 +155,27 @@ class ConferencesPort(Protocol):
 
     async def stop_play(self, account: Account, name: str, members: str) -> list[str]:
         """Stop what `play` plays to members; return their ids."""
+
+    async def speak(self, account: Account, name: str, members: str, speech: Speech) -> list[str]:
+        """Say something to members; return their ids.
+
+        Raises:
+            LimitReached: Too much waits to be said to one of them.
+        """
+
+    async def stop_speech(self, account: Account, name: str, members: str) -> list[str]:
+        """Stop what `speak` says to members; return their ids."""
+
+    async def record(self, account: Account, name: str, spec: RecordingSpec) -> StartedRecording:
+        """Record everyone in a conference.
+
+        Raises:
+            InvalidParameter: It is recorded already.
+            Conflict: There is no room on the disk, or no media worker takes it.
+        """
+
+    async def stop_record(self, account: Account, name: str) -> None:
+        """Stop the recording of a conference."""
 
 
 class RecordingsPort(Protocol):

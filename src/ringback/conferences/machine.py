@@ -126,9 +126,9 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class StartRecording:
-    """Record everyone from now on."""
+    """Record everyone from now on, as this member's document wants it, unless it is recorded already."""
 
-    file_format: str
+    member: Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +173,12 @@ class ConferenceMachine:
         if member.spec.starts_on_enter and self._advance(Trigger.STARTER_ENTERED):
             for other in self._members.values():
                 self._join(other)
+                self._record(other)
         elif self.state is State.RUNNING:
             self._join(member)
+            self._record(member)
         self._arrange_waiting()
         if self.state is State.RUNNING:
-            if member.spec.is_recorded:
-                self._give(StartRecording(member.spec.record_format))
             self._announce(member.spec.enter_sound)
 
     def leave(self, member_id: str, why: Exit) -> None:
@@ -238,6 +238,10 @@ class ConferenceMachine:
     def _join(self, member: Member) -> None:
         member.is_in_room = True
         self._give(JoinAudio(member))
+
+    def _record(self, member: Member) -> None:
+        if member.spec.is_recorded:
+            self._give(StartRecording(member))
 
     def _let_go(self, member: Member, why: Exit) -> None:
         del self._members[member.member_id]

@@ -7,6 +7,7 @@ The rules are `conferences.machine`; this shell carries out what it says. Fulfil
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,10 @@ from ringback import clock, ids
 from ringback.accounts.account import Account
 from ringback.calls.hangup import Code, HangupSource
 from ringback.calls.live import LiveCall
+from ringback.calls.playbacks import ApiPlay
 from ringback.calls.service import CallService
+from ringback.calls.spoken import SpokenClips
+from ringback.conferences.listener import RoomListener
 from ringback.conferences.machine import (
     Announce,
     Close,
@@ -37,14 +41,20 @@ from ringback.conferences.machine import (
 from ringback.conferences.payloads import RecordingFacts, action_params, callback_params
 from ringback.conferences.ports import Prompt, PromptStarter
 from ringback.conferences.spec import BEEPS, ConferenceSpec
+from ringback.conferences.state import State
 from ringback.conferences.views import ConferenceView, MemberView
-from ringback.errors import EgressError, InvalidParameter, LimitReached, NotFound, RingbackError
-from ringback.ids import AccountId, CallUuid, CommandId, PlayId
+from ringback.errors import Conflict, EgressError, InvalidParameter, LimitReached, MediaError, NotFound, RingbackError
+from ringback.ids import AccountId, CallUuid, CommandId
 from ringback.machine import SECOND
-from ringback.media.control.commands import JoinRoom, LeaveRoom, Play, SessionCommand, SetMember
+from ringback.media.control.commands import JoinRoom, LeaveRoom, SessionCommand, SetMember
 from ringback.media.control.events import FloorChanged, RoomEvent
+from ringback.media.control.port import MediaPort
 from ringback.media.control.values import PlayLane
+from ringback.recordings.service import RecordingService
+from ringback.recordings.spec import MAX_LENGTH_S, CallbackStyle, FileFormat, RecordingSpec
+from ringback.recordings.views import StartedRecording
 from ringback.signalling.errors import LegOver
+from ringback.speech.passage import Speech
 from ringback.storage.database import Database
 from ringback.webhooks.fetcher import CallbackKind
 from ringback.webhooks.store import OutboundCallback, enqueue
@@ -57,8 +67,6 @@ EVERYONE = "all"
 _BEEP = str(Path(__file__).parent / "sounds" / "beep.wav")
 """A beep of 0.16 s with a pause behind it, so that two follow each other well."""
 _SIGNALS_KEPT = 3
-_PLAYS_KEPT = 63
-"""As many playbacks as a session takes."""
 
 
 OnLeft = Callable[[Mapping[str, str]], None]
@@ -76,8 +84,6 @@ class _Seat:
     music: Prompt | None = None
     signals: list[Prompt] = field(default_factory=list)
     """Enter and exit sounds; the last few may still play."""
-    plays: list[PlayId] = field(default_factory=list)
-    """What the API plays."""
     reports: int = 0
 
 
@@ -93,6 +99,9 @@ class _Conference:
     seats: dict[str, _Seat] = field(default_factory=dict)
     time_limit: asyncio.TimerHandle | None = None
     recording: RecordingFacts | None = None
+    """The last one."""
+    listener: RoomListener | None = None
+    """Who hears it for the recording that runs."""
 
 
 class ConferenceService:
@@ -103,6 +112,8 @@ class ConferenceService:
         database: Database,
         calls: CallService,
         *,
+        media: MediaPort,
+        recordings: RecordingService,
         fetch_audio: FetchAudio,
         maximum: int = 1_000,
         wake_outbox: Callable[[], None] = lambda: None,
@@ -110,6 +121,8 @@ class ConferenceService:
         self.start_prompts: PromptStarter | None = None
         self._database = database
         self._calls = calls
+        self._media = media
+        self._recordings = recordings
         self._fetch_audio = fetch_audio
         self._maximum = maximum
         self._wake_outbox = wake_outbox
@@ -238,37 +251,110 @@ class ConferenceService:
             path = await self._fetch_audio(url)
         except EgressError as error:
             raise InvalidParameter(f"url parameter is invalid: {error}", field="url") from error
-        return await self._play_file(self._named(account, name, members), path, PlayLane.PLAY)
+        seats = self._named(account, name, members)
+        for seat in seats:
+            seat.call.playbacks.add(PlayLane.PLAY, ApiPlay(_File(path)))
+        return _ids(seats)
 
     async def stop_play(self, account: Account, name: str, members: str) -> list[str]:
         """Stop what the API plays to members; return their ids."""
+        return await self._clear(account, name, members, PlayLane.PLAY)
+
+    async def speak(self, account: Account, name: str, members: str, speech: Speech) -> list[str]:
+        """Say something to members, over what they hear; return their ids.
+
+        Raises:
+            NotFound: no such conference, or none of these members is in it.
+            LimitReached: too much waits to be said to one of them.
+        """
         seats = self._named(account, name, members)
         for seat in seats:
-            plays, seat.plays = seat.plays, []
-            for play_id in plays:
-                await seat.call.stop_play(play_id)
+            clips = SpokenClips(seat.call.keeper.speech, speech, seat.call.note)
+            seat.call.playbacks.add(PlayLane.SPEAK, ApiPlay(clips))
         return _ids(seats)
 
-    async def _play_file(self, seats: Sequence[_Seat], path: str, lane: PlayLane) -> list[str]:
-        """Play a file to members; one whose call is ending, or has all it may play, is left out."""
-        played = []
+    async def stop_speech(self, account: Account, name: str, members: str) -> list[str]:
+        """Stop what the API says to members; return their ids."""
+        return await self._clear(account, name, members, PlayLane.SPEAK)
+
+    async def _clear(self, account: Account, name: str, members: str, lane: PlayLane) -> list[str]:
+        seats = self._named(account, name, members)
         for seat in seats:
-            play_id = PlayId(ids.new_uuid())
-            command = Play(
-                command_id=CommandId(ids.new_token()),
-                session_id=seat.call.leg.session_id,
-                play_id=play_id,
-                path=path,
-                lane=lane,
-            )
-            try:
-                await seat.call.leg.media(command)
-            except RingbackError as error:
-                seat.call.note("conference", event="problem", name=seat.conference.name, detail=str(error))
-                continue
-            seat.plays = [*seat.plays[-_PLAYS_KEPT:], play_id]
-            played.append(seat)
-        return _ids(played)
+            await seat.call.playbacks.clear(lane)
+        return _ids(seats)
+
+    async def record(self, account: Account, name: str, spec: RecordingSpec) -> StartedRecording:
+        """Record everyone in a conference until it is stopped or the conference is over.
+
+        Raises:
+            NotFound: no such conference.
+            InvalidParameter: it is recorded already.
+            Conflict: no room on the disk, or no media worker takes it.
+        """
+        conference = self._find(account, name)
+        if conference.listener is not None:
+            raise InvalidParameter("the conference is recorded already", hint="stop that first")
+        try:
+            return await self._record(conference, next(iter(conference.seats.values())), spec)
+        except MediaError as error:
+            raise Conflict(f"the conference cannot be recorded: {error}") from error
+
+    async def stop_record(self, account: Account, name: str) -> None:
+        """Stop the recording of a conference.
+
+        Raises:
+            NotFound: no such conference, or it is not recorded.
+        """
+        conference = self._find(account, name)
+        listener, conference.listener = conference.listener, None
+        if listener is None:
+            raise NotFound("the conference is not recorded")
+        await self._close(listener)
+
+    async def _record_quietly(self, conference: _Conference, seat: _Seat) -> None:
+        """Record as a member's document wants it; what is in the way is told in its event log."""
+        wanted = seat.member.spec
+        spec = RecordingSpec(
+            file_format=FileFormat(wanted.record_format),
+            max_length_s=MAX_LENGTH_S,
+            callback_url=wanted.callback_url,
+            callback_method=wanted.callback_method,
+            style=CallbackStyle.XML,
+        )
+        try:
+            await self._record(conference, seat, spec)
+        except RingbackError as error:
+            seat.call.note("conference", event="problem", name=conference.name, detail=f"not recorded: {error}")
+
+    async def _record(self, conference: _Conference, seat: _Seat, spec: RecordingSpec) -> StartedRecording:
+        if conference.listener is not None:
+            raise InvalidParameter("the conference is recorded already")
+        listener = RoomListener(
+            self._media,
+            self._recordings,
+            seat.call,
+            conference.name,
+            conference.conference_uuid,
+            seat.member.member_id,
+        )
+        conference.listener = listener
+        try:
+            await listener.open()
+            started = await self._recordings.record_room(listener, spec, conference.name, conference.conference_uuid)
+        except BaseException:
+            if conference.listener is listener:
+                conference.listener = None
+            await self._close(listener)
+            raise
+        conference.recording = RecordingFacts(started.recording_id, started.url)
+        if conference.listener is not listener or conference.machine.state is State.ENDED:
+            # It was stopped, or everyone left, before it had begun.
+            await self._close(listener)
+        return started
+
+    async def _close(self, listener: RoomListener) -> None:
+        with contextlib.suppress(MediaError):
+            await listener.close()
 
     def _find(self, account: Account, name: str) -> _Conference:
         conference = self._live.get((account.auth_id, name))
@@ -346,15 +432,16 @@ class ConferenceService:
                 self._announce([conference.seats[member.member_id] for member in members], sound)
             case Tell(member, report, digits):
                 self._tell(conference.seats[member.member_id], report, digits)
-            case StartRecording():
-                # Recording is not built yet; the note says so to the customer.
-                for seat in conference.seats.values():
-                    seat.call.note("conference", event="recording unavailable", name=conference.name)
+            case StartRecording(member):
+                if conference.listener is None:
+                    self._spawn(self._record_quietly(conference, conference.seats[member.member_id]))
             case Release(member, why):
                 self._release(conference, conference.seats.pop(member.member_id), why)
             case Close():
                 if conference.time_limit is not None:
                     conference.time_limit.cancel()
+                if conference.listener is not None:
+                    self._spawn(self._close(conference.listener))
                 del self._live[conference.account_id, conference.name]
             case _:
                 assert_never(output)
@@ -509,3 +596,16 @@ def _view(seat: _Seat, now: int) -> MemberView:
 
 def _ids(seats: Sequence[_Seat]) -> list[str]:
     return [seat.member.member_id for seat in seats]
+
+
+class _File:
+    """One file as clips."""
+
+    count = 1
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    async def clip(self, index: int) -> str:
+        """Return its path."""
+        return self._path

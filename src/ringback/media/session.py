@@ -22,7 +22,6 @@ Example:
 
 from __future__ import annotations
 
-import audioop
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
@@ -32,8 +31,8 @@ from ringback.ids import PlayId, SessionId, StreamId
 from ringback.machine import MS, Instant
 from ringback.media.checkpoint import Checkpoints
 from ringback.media.codecs.convert import unit_bytes
-from ringback.media.codecs.g711 import FRAME_SAMPLES, PCMU, Law, law_named
-from ringback.media.codecs.l16 import to_native, to_stream
+from ringback.media.codecs.g711 import PCMU, Law, law_named
+from ringback.media.codecs.l16 import to_stream
 from ringback.media.control.commands import SetRemote
 from ringback.media.control.events import (
     AnySessionEvent,
@@ -68,6 +67,7 @@ from ringback.media.errors import RemoteRefused as RemoteRefused
 from ringback.media.figures import quality_of, stats_of, totals_of
 from ringback.media.hold import HoldSound
 from ringback.media.losses import Losses
+from ringback.media.mix import mixed
 from ringback.media.playback import PcmSource as PcmSource  # part of this module's interface
 from ringback.media.playback import Playback, Playbacks
 from ringback.media.played import PlayedAudio
@@ -441,7 +441,7 @@ class MediaSession:
                 self._note_first_audio(now)
             if self._hold.is_on:
                 pcm = self._hold.under(pcm, is_free=agent is None and self._room is None)
-            frame = self._mixed(pcm, agent)
+            frame = mixed(self._law, pcm, agent, self._room, is_alone=self._plays.is_alone)
             self._sender.send_frame(frame, out)
         self._sender.advance()
         for stream in self._outbound:
@@ -536,25 +536,6 @@ class MediaSession:
             )
         )
 
-    def _mixed(self, pcm: bytes, agent: bytes | None) -> bytes:
-        """Return the slot's frame: agent audio, what playbacks gave and the room, unless playbacks are heard alone."""
-        room = self._room
-        if not pcm:
-            if room is None:
-                return self._law.silence if agent is None else agent
-            if agent is None:
-                # Alone, the room's only voice passes untouched.
-                return room.hear_frame() or self._law.silence
-        heard = room.hear() if room is not None else None
-        mix = to_native(pcm) + bytes(2 * FRAME_SAMPLES - len(pcm)) if pcm else b""
-        if mix and self._plays.is_alone:
-            return self._law.encode(mix)
-        if agent is not None:
-            mix = audioop.add(mix, self._law.decode(agent), 2) if mix else self._law.decode(agent)
-        if heard is not None:
-            mix = audioop.add(mix, heard, 2) if mix else heard
-        return self._law.encode(mix) if mix else self._law.silence
-
     # -- streams -------------------------------------------------------------------------------------------------
 
     def attach(self, now: Instant, stream: StreamSession) -> bool:
@@ -599,7 +580,7 @@ class MediaSession:
     def attach_recorder(self, recorder: Recorder) -> None:
         """Let a recorder hear the leg until it is over; `poll_event` then gives its `RecorderOver`."""
         recorder.set_law(self._law)
-        recorder.is_audible = self._sender.is_audible
+        recorder.is_audible = self._is_heard
         recorder.on_over = self._recorder_over
         self._recorders = (*self._recorders, recorder)
         self._sort_streams()
@@ -614,7 +595,12 @@ class MediaSession:
         self._settle()
         self._played.is_audible = self._sender.is_audible and not self._plays.is_alone
         for recorder in self._recorders:
-            recorder.is_audible = self._sender.is_audible
+            recorder.is_audible = self._is_heard
+
+    @property
+    def _is_heard(self) -> bool:
+        """Return whether what is made reaches someone; a session that has no far party at all is there to be heard."""
+        return self._sender.is_audible or self._latch.destination is None
 
     def _settle(self) -> None:
         self._played.settle(self._playout.position, self._playout.trimmed_samples)

@@ -14,7 +14,6 @@ from functools import partial
 
 from ringback import clock, ids
 from ringback.accounts.account import Account
-from ringback.calls.live import LiveCall
 from ringback.calls.service import CallService
 from ringback.errors import Conflict, InvalidParameter, NotFound, RingbackError
 from ringback.ids import CallUuid, CommandId, RecordingId
@@ -25,8 +24,9 @@ from ringback.media.control.values import RecordingEnd
 from ringback.recordings import store
 from ringback.recordings.files import CompletedFile, NoAudio, RecordingFiles
 from ringback.recordings.mp3 import can_encode
+from ringback.recordings.party import RecordedParty
 from ringback.recordings.payloads import finished_params, rest_params
-from ringback.recordings.spec import CallbackStyle, FileFormat, RecordingSpec
+from ringback.recordings.spec import CallbackStyle, FileFormat, RecordingKind, RecordingSpec
 from ringback.recordings.views import (
     DAY_MS,
     RecordingFilters,
@@ -74,7 +74,7 @@ class LiveRecording:
 
     view: RecordingView
     spec: RecordingSpec
-    call: LiveCall
+    call: RecordedParty
     is_armed: bool = False
     """It waits for a `<Dial>` to be answered; the worker knows nothing of it."""
     completed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -240,12 +240,38 @@ class RecordingService:
         if live is not None and live.call.call_uuid == call_uuid:
             await self._stop(live)
 
+    # ── conferences ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def record_room(
+        self, listener: RecordedParty, spec: RecordingSpec, conference_name: str, conference_uuid: str
+    ) -> StartedRecording:
+        """Record what a conference's listener hears.
+
+        Raises:
+            RingbackError: the conference is over, a bound is reached, or the worker refused.
+        """
+        return await self._begin(
+            listener,
+            spec,
+            kind=RecordingKind.CONFERENCE,
+            conference_name=conference_name,
+            conference_uuid=conference_uuid,
+        )
+
     # ── starting and stopping ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _of(self, call: LiveCall) -> Sequence[LiveRecording]:
+    def _of(self, call: RecordedParty) -> Sequence[LiveRecording]:
         return [live for live in self._live.values() if live.call is call]
 
-    async def _begin(self, call: LiveCall, spec: RecordingSpec) -> StartedRecording:
+    async def _begin(
+        self,
+        call: RecordedParty,
+        spec: RecordingSpec,
+        *,
+        kind: RecordingKind = RecordingKind.CALL,
+        conference_name: str = "",
+        conference_uuid: str = "",
+    ) -> StartedRecording:
         if call.is_over:
             raise NotFound("not found", hint="the call has ended")
         found = len(self._of(call))
@@ -267,6 +293,9 @@ class RecordingService:
             channels=spec.channels,
             state=State.RECORDING,
             created_wall_ms=clock.wall_ms(),
+            kind=kind,
+            conference_name=conference_name,
+            conference_uuid=conference_uuid,
             from_number=terms.from_number,
             to_number=terms.to_number,
             callback_url=spec.callback_url,
@@ -382,7 +411,7 @@ class RecordingService:
 
     # ── what the worker reports ────────────────────────────────────────────────────────────────────────────────────
 
-    def handle(self, call: LiveCall, event: RecordingEvent) -> None:
+    def handle(self, call: RecordedParty, event: RecordingEvent) -> None:
         """Take one event of a recording of `call`."""
         match event:
             case RecordingStarted():
@@ -398,7 +427,7 @@ class RecordingService:
             case RecordingFinished():
                 self._finished(call, event)
 
-    def call_gone(self, call: LiveCall) -> None:
+    def call_gone(self, call: RecordedParty) -> None:
         """End the recordings of a call whose media session is closed and that did not report their end."""
         for live in self._of(call):
             if live.is_armed:
@@ -412,7 +441,7 @@ class RecordingService:
             )
             self._finished(call, event, is_worker_gone=True)
 
-    def _finished(self, call: LiveCall, event: RecordingFinished, *, is_worker_gone: bool = False) -> None:
+    def _finished(self, call: RecordedParty, event: RecordingFinished, *, is_worker_gone: bool = False) -> None:
         live = self._live.pop(event.recording_id, None)
         call.note(
             "media",

@@ -72,8 +72,8 @@ def _short(output: Output) -> str:
             return f"tell {member.member_id} {report.value} {digits}".strip()
         case Release(member, why):
             return f"release {member.member_id} {why.value}"
-        case StartRecording(file_format):
-            return f"record {file_format}"
+        case StartRecording(member):
+            return f"record {member.member_id}"
         case Close():
             return "close"
 
@@ -211,10 +211,12 @@ def test_mute_and_deaf_wait_for_the_start() -> None:
     assert run.take() == ["set a False True", "set b False True"]
 
 
-def test_recording_starts_with_the_first_who_wants_it() -> None:
+def test_recording_waits_for_the_start_and_for_someone_who_wants_it() -> None:
     run = Run()
-    assert "record" not in " ".join(run.enter("a"))
-    assert "record wav" in run.enter("b", is_recorded=True, record_format="wav")
+    assert "record" not in " ".join(run.enter("a", starts_on_enter=False, is_recorded=True))
+    assert "record a" in run.enter("b")
+    assert "record" not in " ".join(run.enter("c"))
+    assert "record d" in run.enter("d", is_recorded=True)
 
 
 def test_whoever_is_unknown_changes_nothing() -> None:

@@ -70,7 +70,7 @@ class Conference:
             raise InvalidDocument(
                 f"<Conference> names a room of {len(name)} characters, expected 1 to {NAME_MAX_CHARS}", read.node.line
             )
-        for unsupported in ("transcriptionType", "transcriptionUrl", "sendDigits"):
+        for unsupported in ("transcriptionType", "transcriptionUrl", "sendDigits", "recordWhenAlone"):
             if read.text(unsupported):
                 read.note(f"{unsupported} is not supported by this version and has no effect")
         spec = ConferenceSpec(
