@@ -134,17 +134,19 @@ def test_a_barred_destination_is_a_geo_permission_error(api: ApiServer, client: 
         make(client)
 
 
-def test_create_refuses_machine_detection_by_name(api: ApiServer, client: plivo.RestClient) -> None:
-    with pytest.raises(ValidationError, match="machine_detection parameter is invalid"):
-        make(client, machine_detection="hangup")
-    assert api.calls.made == []
-
-
 def test_failure_after_a_side_effect_is_not_repeated_by_the_sdk(api: ApiServer, client: plivo.RestClient) -> None:
     api.calls.failure = ValueError("the database vanished")
     with pytest.raises(InvalidRequestError, match="may have taken effect"):
         make(client)
     assert len(api.calls.made) == 1
+
+
+def test_machine_detection_reaches_the_port(api: ApiServer, client: plivo.RestClient) -> None:
+    make(client, machine_detection="hangup", machine_detection_time=3000)
+    make(client)
+    detected, plain = (request.machine_detection for request in api.calls.made)
+    assert detected is not None
+    assert plain is None
 
 
 def test_live_and_queued_lists(api: ApiServer, client: plivo.RestClient) -> None:

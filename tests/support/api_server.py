@@ -37,6 +37,7 @@ from tests.support.fake_ports import (
     FakeRecordings,
     FakeStreams,
 )
+from tests.support.openapi_judge import OpenapiJudge
 
 AUTH_ID = "MATESTTESTTESTTEST01"
 OTHER_ID = "MATESTTESTTESTTEST02"
@@ -147,7 +148,8 @@ class ApiServer:
             settings=self._settings,
         )
         self.app = build_api(services)
-        listener = HttpListener(self.app, "127.0.0.1", 0, self._gate_settings)
+        self.judge = OpenapiJudge(self.app, self.app.openapi())
+        listener = HttpListener(self.judge, "127.0.0.1", 0, self._gate_settings)
         self.gate = listener.gate
         await listener.start()
         self.url = f"http://127.0.0.1:{listener.port}"
@@ -218,3 +220,5 @@ def running(settings: ApiSettings | None = None, gate: GateSettings | None = Non
         # The SDK keeps its hosts in globals, which `client` redirects: the next test must find them as they were.
         for name, host in hosts.items():
             setattr(plivo_client, name, host)
+    # After the end, because an answer is judged when it is on its way.
+    assert not server.judge.faults, "\n".join(server.judge.faults[:5])

@@ -21,6 +21,7 @@ from ringback.api import (
     endpoints,
     errors,
     numbers,
+    openapi,
     pricing,
     recordings,
     requests,
@@ -85,13 +86,14 @@ def build_api(services: Services) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     app.state.context = context
-    account = APIRouter(prefix=ACCOUNT_PATH, responses=_ERRORS)
+    account = APIRouter(prefix=ACCOUNT_PATH)
     for resource in RESOURCES:
         account.include_router(resource.router)
     app.include_router(account)
     for _, router in own_routers:
         app.include_router(router)
     errors.install(app)
+    openapi.install(app)
     app.add_middleware(AsyncRequests)
     app.add_middleware(OneSpelling)
     return app
@@ -118,12 +120,3 @@ class OneSpelling:
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
-
-
-_ERROR = {"application/json": {"example": {"api_id": "97ceeb52-58b6-11e1-86da-77300b68f8bb", "error": "not found"}}}
-_ERRORS: dict[int | str, dict[str, object]] = {
-    400: {"description": "A parameter is missing or wrong", "content": _ERROR},
-    401: {"description": "Credentials are missing or wrong", "content": {"text/plain": {}}},
-    404: {"description": "No such resource in this account", "content": _ERROR},
-    429: {"description": "Too many requests; see Retry-After", "content": _ERROR},
-}

@@ -48,7 +48,7 @@ async def get_webhook(account: CallingAccount, services: ServicesOf, event_id: s
     return reply(200, _shown(found))
 
 
-@router.post("/ringback/v1/webhooks/{event_id}/replay", summary="Send a callback again")
+@router.post("/ringback/v1/webhooks/{event_id}/replay", summary="Send a callback again", status_code=202)
 async def replay_webhook(account: CallingAccount, services: ServicesOf, event_id: str) -> Response:
     """Send a callback that was delivered or set aside again: same id, same bytes, same signatures."""
     found = await services.database.read(lambda session: store.find_callback(session, account.auth_id, event_id))
