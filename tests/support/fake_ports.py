@@ -337,6 +337,7 @@ class FakeRecordings:
             "state": RecordingState.READY,
             "from_number": "14150000001",
             "to_number": "14150000002",
+            "created_wall_ms": 1_649_759_933_523,
             "start_wall_ms": 1_649_759_933_523,
             "end_wall_ms": 1_649_759_941_083,
             "duration_ms": 7_560,
@@ -346,7 +347,6 @@ class FakeRecordings:
             account_id="MATESTTESTTESTTEST01",
             file_format=file_format,
             channels=RecordingChannels.MONO,
-            created_wall_ms=1_649_759_933_523,
             **{**known, **fields},
         )
         self.views[view.recording_id] = view

@@ -49,7 +49,8 @@ _READY_PATIENCE_S = 10.0
 _CLOSE_PATIENCE_S = 5.0
 _STORE_PAUSE_S = 0.2
 _STORE_PATIENCE_S = 600
-_HOUSEKEEPING_S = 60.0
+_SWEEP_S = 15.0
+_SWEEPS_PER_HOUR = 240
 _ABANDONED_MS = 15_000
 """A recording of an earlier server is completed once nobody has written to its file for so long."""
 _STRAY_MS = 3_600_000
@@ -415,6 +416,9 @@ class RecordingService:
         """Take one event of a recording of `call`."""
         match event:
             case RecordingStarted():
+                live = self._live.get(event.recording_id)
+                if live is not None:
+                    live.view = replace(live.view, start_wall_ms=event.wall_ms or clock.wall_ms())
                 call.note("media", event="recording started", recording_id=event.recording_id)
             case RecordingFaulted():
                 call.note(
@@ -464,7 +468,7 @@ class RecordingService:
             live.view,
             state=State.PROCESSING,
             duration_ms=event.duration_ms,
-            start_wall_ms=event.start_wall_ms,
+            start_wall_ms=event.start_wall_ms or live.view.start_wall_ms,
             end_wall_ms=event.end_wall_ms,
         )
         hung_up = self._hangup_callback(live, view, event)
@@ -575,6 +579,8 @@ class RecordingService:
                     digit=digit,
                 )
             )
+            # It reports; it asks for no document.
+            params.pop("Event", None)
         return OutboundCallback(
             kind=CallbackKind.RECORDING.value,
             account_id=view.account_id,
@@ -588,16 +594,20 @@ class RecordingService:
     # ── housekeeping ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _keep_house(self) -> None:
+        turn = 0
         while True:
             try:
-                await self.sweep()
+                await self.complete_abandoned()
+                if turn % _SWEEPS_PER_HOUR == 0:
+                    await self.clean_up()
             except Exception as error:
                 # The next turn comes; a task that dies here would leave recordings incomplete for ever.
                 _log.warning("recordings not looked after", error=repr(error))
-            await asyncio.sleep(_HOUSEKEEPING_S)
+            turn += 1
+            await asyncio.sleep(_SWEEP_S)
 
-    async def sweep(self) -> None:
-        """Complete what an earlier server left, delete what is too old, and files that no row knows."""
+    async def complete_abandoned(self) -> None:
+        """Complete what an earlier server left, once no worker writes to it any more."""
         now_wall_ms = clock.wall_ms()
         mine = {*self._live, *self._completing}
         left = await self._database.read(
@@ -606,8 +616,11 @@ class RecordingService:
         for view in left:
             if await self._files.is_idle(view.account_id, view.recording_id, _ABANDONED_MS):
                 await self._complete(view, _params_of(view), is_worker_gone=True)
+
+    async def clean_up(self) -> None:
+        """Delete recordings that are too old, and files that no row knows."""
         if self.settings.retention_days:
-            before = now_wall_ms - self.settings.retention_days * DAY_MS
+            before = clock.wall_ms() - self.settings.retention_days * DAY_MS
             for view in await self._database.read(lambda session: store.expired_recordings(session, before)):
                 await self._forget(view)
         await self._remove_strays()

@@ -1,0 +1,431 @@
+"""`recordings.service`: from the wish to the file, its callbacks, its bounds, and what earlier servers left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import wave
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from tests.support.fake_leg import FakeLeg
+from tests.support.waiting import until
+
+from ringback import clock
+from ringback.accounts.account import Account
+from ringback.accounts.store import ensure_account
+from ringback.calls.live import CallTerms, LiveCall
+from ringback.calls.state import State as CallState
+from ringback.calls.views import Bound, CallDirection, Comparison
+from ringback.errors import Conflict, InvalidParameter, NotFound
+from ringback.ids import AccountId, CallUuid, RecordingId
+from ringback.media.control.commands import StartRecording, StopRecording
+from ringback.media.control.events import RecordingFaulted, RecordingFinished, RecordingStarted
+from ringback.media.control.port import CommandRejected
+from ringback.media.control.values import RecordingChannels, RecordingEnd, RejectCode
+from ringback.recordings import service as service_module
+from ringback.recordings import store
+from ringback.recordings.files import FileSettings, RecordingFiles
+from ringback.recordings.service import NO_ENCODER, RecordingService, RecordingSettings
+from ringback.recordings.spec import CallbackStyle, FileFormat, RecordingSpec
+from ringback.recordings.views import DAY_MS, RecordingFilters, RecordingView, State
+from ringback.signalling.errors import LegOver
+from ringback.storage.database import Database, Session
+from ringback.webhooks.models import OutboxRow
+
+ACCOUNT = Account(AccountId("MADEVDEVDEVDEVDEVDEV"), "token-of-the-account")
+OTHER = Account(AccountId("MA000000000000000001"), "another")
+CALL = CallUuid("call-1")
+WAV = RecordingSpec(file_format=FileFormat.WAV)
+
+
+@dataclass
+class World:
+    service: RecordingService
+    call: LiveCall
+    leg: FakeLeg
+    database: Database
+    files: RecordingFiles
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    ended: list[RecordingFinished] = field(default_factory=list)
+
+    async def settle(self) -> None:
+        while self.service._tasks:
+            await asyncio.gather(*self.service._tasks, return_exceptions=True)
+
+    async def callbacks(self) -> list[tuple[str, str, dict[str, str]]]:
+        def work(session: Session) -> list[tuple[str, str, dict[str, str]]]:
+            rows = session.query(OutboxRow).order_by(OutboxRow.id)
+            return [(row.kind, row.url, dict(parse_qsl(row.params, keep_blank_values=True))) for row in rows]
+
+        return await self.database.read(work)
+
+    def write(self, recording_id: str, seconds: float = 1.0, *, suffix: str = "wav") -> None:
+        with wave.open(str(self.files.folder / ACCOUNT.auth_id / f"{recording_id}.{suffix}"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(8_000)
+            file.writeframes(b"\1\2" * int(8_000 * seconds))
+
+    async def finish(self, recording_id: RecordingId, reason: RecordingEnd = RecordingEnd.STOPPED, **more: Any) -> None:
+        self.write(recording_id)
+        self.service.handle(
+            self.call,
+            RecordingFinished(
+                session_id=self.leg.session_id,
+                recording_id=recording_id,
+                reason=reason,
+                duration_ms=1_000,
+                start_wall_ms=1_700_000_000_000,
+                end_wall_ms=1_700_000_001_000,
+                **more,
+            ),
+        )
+        await self.settle()
+
+    async def row(self, recording_id: str) -> RecordingView | None:
+        return await self.database.read(lambda session: store.find_recording(session, ACCOUNT.auth_id, recording_id))
+
+    async def insert(self, recording_id: str, **fields: Any) -> RecordingView:
+        known: dict[str, Any] = {"state": State.READY, "created_wall_ms": clock.wall_ms(), "size_bytes": 0}
+        known |= fields
+        size = known.pop("size_bytes")
+        view = RecordingView(
+            recording_id=RecordingId(recording_id),
+            account_id=ACCOUNT.auth_id,
+            call_uuid=CALL,
+            file_format=FileFormat.WAV,
+            channels=RecordingChannels.MONO,
+            **known,
+        )
+
+        def work(session: Session) -> None:
+            store.insert_recording(session, view)
+            store.update_recording(session, recording_id, size_bytes=size)
+
+        await self.database.write(work)
+        return view
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    database = await Database.open("sqlite+aiosqlite:///:memory:")
+    await database.write(lambda session: ensure_account(session, ACCOUNT.auth_id, ACCOUNT.auth_token))
+    notes: list[dict[str, Any]] = []
+    keeper = SimpleNamespace(timeline=SimpleNamespace(record=lambda _call, _kind, fields: notes.append(fields)))
+    leg = FakeLeg(CALL)
+    terms = CallTerms(
+        account=ACCOUNT,
+        direction=CallDirection.INBOUND,
+        from_number="15550001111",
+        to_number="15550002222",
+        initiated_wall_ms=0,
+        answer_url="",
+    )
+    call = LiveCall(CALL, terms, leg, keeper, CallState.IN_PROGRESS)  # type: ignore[arg-type]  # fakes
+    calls = SimpleNamespace(
+        find_of=lambda account, uuid: call if (account.auth_id, uuid) == (ACCOUNT.auth_id, CALL) else None,
+        find=lambda uuid: call if uuid == CALL else None,
+    )
+    files = RecordingFiles(tmp_path / "recordings", FileSettings(free_min_bytes=0, worker_patience_ms=50))
+    service = RecordingService(
+        database,
+        calls,  # type: ignore[arg-type]  # a fake
+        files,
+        RecordingSettings(per_call_max=2, account_max_bytes=100_000, retention_days=7),
+        base_url=lambda: "http://api.example/",
+    )
+    made = World(service, call, leg, database, files, notes)
+    call.listen(SimpleNamespace(recording_ended=made.ended.append))  # type: ignore[arg-type]  # only this is told
+    yield made
+    await service.close()
+    await database.close()
+
+
+async def test_rest_recording_becomes_a_file_and_a_callback(world: World) -> None:
+    spec = RecordingSpec(
+        file_format=FileFormat.WAV,
+        channels=RecordingChannels.STEREO,
+        max_length_s=7,
+        callback_url="http://app/ready",
+        callback_method="GET",
+        style=CallbackStyle.REST,
+    )
+    started = await world.service.record(ACCOUNT, CALL, spec, api_id="api-1", notes=("no transcription",))
+    recording_id = started.recording_id
+    assert started.url == f"http://api.example/v1/Account/{ACCOUNT.auth_id}/Recording/{recording_id}.wav"
+    (command,) = world.leg.commands
+    assert isinstance(command, StartRecording)
+    assert (command.channels, command.max_ms, command.silence_timeout_ms) == (RecordingChannels.STEREO, 7_000, 0)
+    assert command.path == str(world.files.path(ACCOUNT.auth_id, recording_id, FileFormat.WAV))
+    assert any(note.get("text") == "no transcription" for note in world.notes)
+    assert await world.service.get(ACCOUNT, recording_id) is None, "it is not ready"
+    assert not await world.service.delete(ACCOUNT, recording_id)
+    await world.finish(recording_id)
+    view = await world.service.get(ACCOUNT, recording_id)
+    assert view is not None
+    assert (view.duration_ms, view.size_bytes, view.from_number) == (1_000, 16_044, "15550001111")
+    assert await world.callbacks() == [
+        (
+            "recording",
+            "http://app/ready",
+            {
+                "api_id": "api-1",
+                "record_url": started.url,
+                "call_uuid": CALL,
+                "recording_id": recording_id,
+                "recording_duration": "1",
+                "recording_duration_ms": "1000",
+                "recording_start_ms": "1700000000000",
+                "recording_end_ms": "1700000001000",
+            },
+        )
+    ]
+    file = await world.service.file(ACCOUNT.auth_id, recording_id, FileFormat.WAV)
+    assert file is not None
+    assert file.path.is_file()
+    for auth_id, file_format in ((OTHER.auth_id, FileFormat.WAV), (ACCOUNT.auth_id, FileFormat.MP3)):
+        assert await world.service.file(auth_id, recording_id, file_format) is None
+    assert await world.service.get(OTHER, recording_id) is None
+    assert not await world.service.delete(OTHER, recording_id)
+    assert await world.service.delete(ACCOUNT, recording_id)
+    assert not file.path.exists()
+    assert await world.service.file(ACCOUNT.auth_id, recording_id, FileFormat.WAV) is None
+
+
+async def test_document_is_told_of_the_end_and_the_xml_callback_has_the_call(world: World) -> None:
+    spec = RecordingSpec(file_format=FileFormat.WAV, callback_url="http://app/ready", hangup_url="http://app/action")
+    started = await world.service.start_recording(CALL, spec)
+    await world.finish(started.recording_id, RecordingEnd.DIGIT, digit="#")
+    assert [event.digit for event in world.ended] == ["#"]
+    ((kind, url, params),) = await world.callbacks()
+    assert (kind, url) == ("recording", "http://app/ready")
+    assert (params["RecordUrl"], params["Digits"], params["CallUUID"]) == (started.url, "#", CALL)
+    assert "Event" not in params
+
+
+async def test_hang_up_in_a_message_tells_the_action(world: World) -> None:
+    spec = RecordingSpec(file_format=FileFormat.WAV, hangup_url="http://app/action", hangup_method="GET")
+    started = await world.service.start_recording(CALL, spec)
+    await world.finish(started.recording_id, RecordingEnd.CALL_ENDED)
+    ((kind, url, params),) = await world.callbacks()
+    assert (kind, url, params["CallStatus"]) == ("action", "http://app/action", "completed")
+    assert params["RecordingDurationMs"] == "1000"
+
+
+async def test_stop_ends_all_or_the_one_that_is_named(world: World) -> None:
+    first = await world.service.record(ACCOUNT, CALL, WAV)
+    second = await world.service.record(ACCOUNT, CALL, WAV)
+
+    def stopped() -> list[str]:
+        return [command.recording_id for command in world.leg.commands if isinstance(command, StopRecording)]
+
+    with pytest.raises(NotFound):
+        await world.service.stop(ACCOUNT, CALL, "http://elsewhere/none.wav")
+    with pytest.raises(NotFound):
+        await world.service.stop(OTHER, CALL)
+    stopping = asyncio.create_task(world.service.stop(ACCOUNT, CALL, second.url))
+    await until(stopped)
+    assert stopped() == [second.recording_id]
+    await world.finish(second.recording_id)
+    await stopping
+    stopping = asyncio.create_task(world.service.stop(ACCOUNT, CALL))
+    await until(lambda: len(stopped()) == 2)
+    await world.finish(first.recording_id)
+    await stopping
+    assert stopped() == [second.recording_id, first.recording_id]
+    await world.service.stop(ACCOUNT, CALL)
+    assert world.service.live_count == 0
+
+
+async def test_bounds_hold_at_n_and_refuse_one_more(world: World) -> None:
+    await world.service.record(ACCOUNT, CALL, WAV)
+    second = await world.service.record(ACCOUNT, CALL, WAV)
+    with pytest.raises(InvalidParameter, match="2 recordings already"):
+        await world.service.record(ACCOUNT, CALL, WAV)
+    await world.finish(second.recording_id)
+    await world.database.write(lambda session: store.update_recording(session, second.recording_id, size_bytes=99_999))
+    third = await world.service.record(ACCOUNT, CALL, WAV)
+    await world.finish(third.recording_id)
+    with pytest.raises(Conflict, match="account_max_gb"):
+        await world.service.record(ACCOUNT, CALL, WAV)
+
+
+async def test_full_disk_is_a_clear_refusal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(_account: str) -> bool:
+        return False
+
+    monkeypatch.setattr(world.files, "prepare", full)
+    with pytest.raises(Conflict, match="disk"):
+        await world.service.record(ACCOUNT, CALL, WAV)
+    assert world.service.live_count == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(LegOver("over"), NotFound), (CommandRejected("no", reject=RejectCode.LIMIT), CommandRejected)],
+)
+async def test_worker_that_refuses_leaves_no_recording(world: World, error: Exception, expected: Any) -> None:
+    async def refuse(_command: Any) -> None:
+        raise error
+
+    world.leg.media = refuse  # type: ignore[method-assign]
+    with pytest.raises(expected):
+        await world.service.record(ACCOUNT, CALL, WAV)
+    await world.settle()
+    assert world.service.live_count == 0
+    page, total = await world.service.list(ACCOUNT, RecordingFilters(), 20, 0)
+    assert (list(page), total) == ([], 0)
+
+
+async def test_unanswered_or_ended_call_is_not_found(world: World) -> None:
+    with pytest.raises(NotFound):
+        await world.service.record(OTHER, CALL, WAV)
+    world.call.state = CallState.RINGING
+    with pytest.raises(NotFound):
+        await world.service.record(ACCOUNT, CALL, WAV)
+    world.call.state = CallState.ENDED
+    with pytest.raises(NotFound):
+        await world.service.start_recording(CALL, WAV)
+
+
+async def test_without_an_encoder_it_is_a_wav_with_a_note(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "can_encode", lambda: False)
+    started = await world.service.start_recording(CALL, RecordingSpec())
+    assert (started.note, started.file_format) == (NO_ENCODER, FileFormat.WAV)
+    assert started.url.endswith(".wav")
+
+
+async def test_recording_from_the_answer_of_a_dial_waits_for_it(world: World) -> None:
+    spec = RecordingSpec(file_format=FileFormat.WAV, starts_on_dial_answer=True)
+    started = await world.service.start_recording(CALL, spec)
+    assert not world.leg.commands
+    for tell in (*world.call.on_bridged, *world.call.on_bridged):
+        tell(world.call)
+    await world.settle()
+    assert [type(command) for command in world.leg.commands] == [StartRecording]
+    await world.finish(started.recording_id)
+    unheard = await world.service.start_recording(CALL, spec)
+    world.service.call_gone(world.call)
+    await world.settle()
+    row = await world.row(unheard.recording_id)
+    assert row is not None
+    assert (row.state, world.service.live_count) == (State.FAILED, 0)
+
+
+async def test_worker_that_dies_leaves_what_it_wrote(world: World) -> None:
+    started = await world.service.record(ACCOUNT, CALL, WAV)
+    session_id = world.leg.session_id
+    world.service.handle(
+        world.call, RecordingStarted(session_id=session_id, recording_id=started.recording_id, wall_ms=5_000)
+    )
+    world.service.handle(
+        world.call, RecordingFaulted(session_id=session_id, recording_id=started.recording_id, dropped_ms=500)
+    )
+    assert any(note.get("dropped_ms") == 500 for note in world.notes)
+    world.write(started.recording_id, 3.0, suffix="wav.part")
+    world.service.call_gone(world.call)
+    await world.settle()
+    view = await world.service.get(ACCOUNT, started.recording_id)
+    assert view is not None
+    assert (view.duration_ms, view.start_wall_ms, view.end_wall_ms) == (3_000, 5_000, 8_000)
+    assert len(world.ended) == 1
+
+
+async def test_recording_without_a_file_fails_and_is_not_listed(world: World) -> None:
+    spec = RecordingSpec(file_format=FileFormat.WAV, callback_url="http://app/ready")
+    started = await world.service.record(ACCOUNT, CALL, spec)
+    world.service.call_gone(world.call)
+    await world.settle()
+    row = await world.row(started.recording_id)
+    assert row is not None
+    assert row.state is State.FAILED
+    assert await world.service.get(ACCOUNT, started.recording_id) is None
+    assert await world.callbacks() == []
+
+
+async def test_file_that_is_being_completed_is_waited_for(world: World) -> None:
+    started = await world.service.record(ACCOUNT, CALL, WAV)
+    finishing = asyncio.create_task(world.finish(started.recording_id))
+    await asyncio.sleep(0)
+    assert await world.service.file(ACCOUNT.auth_id, started.recording_id, FileFormat.WAV) is not None
+    await finishing
+
+
+async def test_what_an_earlier_server_left_is_completed_once_nobody_writes(world: World) -> None:
+    await world.files.prepare(ACCOUNT.auth_id)
+    old = clock.wall_ms() - 60_000
+    await world.insert("r-old", state=State.RECORDING, created_wall_ms=old, callback_url="http://app/ready")
+    await world.insert("r-new", state=State.RECORDING)
+    live = await world.service.record(ACCOUNT, CALL, WAV)
+    world.write("r-old", 2.0, suffix="wav.part")
+    await world.service.complete_abandoned()
+    assert await world.service.get(ACCOUNT, "r-old") is None, "a worker may write to it still"
+    part = world.files.folder / ACCOUNT.auth_id / "r-old.wav.part"
+    part.rename(part.with_suffix(""))
+    await world.service.complete_abandoned()
+    view = await world.service.get(ACCOUNT, "r-old")
+    assert view is not None
+    assert (view.duration_ms, view.start_wall_ms) == (2_000, old)
+    for untouched in ("r-new", live.recording_id):
+        row = await world.row(untouched)
+        assert row is not None
+        assert row.state is State.RECORDING
+    assert [(kind, params["CallStatus"]) for kind, _, params in await world.callbacks()] == [("recording", "completed")]
+
+
+async def test_age_and_missing_rows_end_files(world: World) -> None:
+    await world.files.prepare(ACCOUNT.auth_id)
+    now = clock.wall_ms()
+    await world.insert("r-aged", created_wall_ms=now - 7 * DAY_MS - 1_000)
+    await world.insert("r-young", created_wall_ms=now - 7 * DAY_MS + 60_000)
+    for name in ("r-aged", "r-young", "r-stray", "r-fresh"):
+        world.write(name)
+        if name != "r-fresh":
+            os.utime(world.files.folder / ACCOUNT.auth_id / f"{name}.wav", (1, 1))
+    await world.service.clean_up()
+    assert sorted(path.stem for path in (world.files.folder / ACCOUNT.auth_id).iterdir()) == ["r-fresh", "r-young"]
+    assert await world.service.get(ACCOUNT, "r-aged") is None
+    assert await world.service.get(ACCOUNT, "r-young") is not None
+
+
+async def test_list_filters_and_pages(world: World) -> None:
+    now = clock.wall_ms()
+    for number in range(5):
+        await world.insert(
+            f"r{number}",
+            created_wall_ms=now - number * DAY_MS - 1_000,
+            from_number=f"1555000{number}",
+            to_number="+1666",
+        )
+    await world.insert("r-conference", conference_name="room", conference_uuid="c-1", created_wall_ms=now - 9 * DAY_MS)
+
+    async def ids(**filters: Any) -> list[str]:
+        page, total = await world.service.list(ACCOUNT, RecordingFilters(**filters), 20, 0)
+        assert total == len(page)
+        return [view.recording_id for view in page]
+
+    assert await ids() == ["r0", "r1", "r2", "r3", "r4", "r-conference"]
+    assert await ids(call_uuid="none") == []
+    assert await ids(from_number="15550003") == ["r3"]
+    assert await ids(from_number="+1555") == ["r0", "r1", "r2", "r3", "r4"]
+    assert await ids(to_number="1666") == ["r0", "r1", "r2", "r3", "r4"]
+    assert await ids(conference_name="room") == await ids(conference_uuid="c-1") == ["r-conference"]
+    assert await ids(is_none=True) == []
+    assert await ids(added_wall_ms=(Bound(Comparison.LESS, now - 4 * DAY_MS),)) == ["r4", "r-conference"]
+    for comparison, expected in (
+        (Comparison.EQUAL, ["r2"]),
+        (Comparison.GREATER, ["r3", "r4", "r-conference"]),
+        (Comparison.AT_LEAST, ["r2", "r3", "r4", "r-conference"]),
+        (Comparison.LESS, ["r0", "r1"]),
+        (Comparison.AT_MOST, ["r0", "r1", "r2"]),
+    ):
+        assert await ids(age_days=(Bound(comparison, 2),)) == expected, comparison
+    page, total = await world.service.list(ACCOUNT, RecordingFilters(), 2, 1)
+    assert ([view.recording_id for view in page], total) == (["r1", "r2"], 6)
+    assert (await world.service.list(OTHER, RecordingFilters(), 20, 0))[1] == 0
