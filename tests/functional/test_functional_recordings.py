@@ -1,17 +1,24 @@
 """Recordings: messages after the beep, calls with a stream, by XML and by REST, judged by what is in the files."""
 
 import asyncio
+import base64
+import os
+import signal
+from contextlib import asynccontextmanager
 
 import pytest
 from tests.support.agent_audio import say, sounding
-from tests.support.customer import response, stream
-from tests.support.live_calls import answered, connection_of, hung_up
+from tests.support.customer import customer_of, response, stream
+from tests.support.dials import A_HZ, B_HZ, assert_joined, dial, tone_ms
+from tests.support.live_calls import answered, connection_of, hung_up, until_heard_ms
 from tests.support.raw_api import RawApi
 from tests.support.recorded import fetch, sounds
 from tests.support.sounds import wav_reply
 from tests.support.waiting import until
 
 from ringback.phones import tones
+from ringback.phones.phone import Phone, PhoneSettings
+from ringback.testing.platform import Platform
 
 pytestmark = pytest.mark.functional
 BEEP_HZ = 1000
@@ -227,3 +234,80 @@ async def test_recordings_are_listed_fetched_in_parts_and_deleted(customer, run)
     await customer.until_event(call.call_uuid, "call", state="ended")
     gone = await customer.sdk(lambda sdk: sdk.recordings.list(call_uuid=call.call_uuid))
     assert gone["objects"] == []
+
+
+# ── beside <Dial> ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_recording_from_the_answer_of_a_dial_has_both_parties(customer, run, new_phone):
+    human = await new_phone(user="15550007777")
+    call = await run(
+        f'<Record startOnDialAnswer="true" redirect="false" fileFormat="wav" callbackUrl="{customer.url("/ready")}"/>',
+        dial(human.uri),
+    )
+    callee = await human.next_call()
+    callee.ring()
+    call.play(tones.tone(1900, 400))
+    await until_event_of(customer, call, "recording asked for")
+    # What the caller hears keeps its time: the tone has left the phone.
+    await until_heard_ms(call, len(call.heard_samples()) / 8 + 700)
+    callee.answer()
+    await callee.until_answered()
+    await until_event_of(customer, call, "recording started")
+    await assert_joined(call, callee)
+    await hung_up(call)
+    (ready,) = await customer.until("/ready")
+    left, right = (await fetch(ready.params["RecordUrl"])).channels
+    assert tone_ms(left, A_HZ) >= 200
+    assert tone_ms(right, B_HZ) >= 200
+    assert tone_ms(left, B_HZ) <= 80
+    assert tone_ms(right, A_HZ) <= 80
+    assert tone_ms(left, 1900) == 0, "what was said before the answer"
+
+
+async def until_event_of(customer, call, event):
+    """Return when the event log of a call has an event of its recordings."""
+    await customer.until_event(call.call_uuid, "media", event=event)
+
+
+# ── what goes wrong ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_killed_worker_leaves_the_recording_as_far_as_it_was_written():
+    settings = {"RINGBACK_RECORDING__URL_AUTH": "basic"}
+    with Platform.start(settings=settings) as platform:
+        async with customer_of(platform) as customer, started_phone() as phone:
+            document = response('<Wait length="60"/>')
+            number = await customer.number(customer.serve("/answer", document), hangup_url=customer.url("/hangup"))
+            call = await answered(phone, platform, number)
+            ready = customer.url("/ready")
+            started = await customer.sdk(lambda sdk: sdk.calls.record(call.call_uuid, callback_url=ready))
+            call.play(tones.tone(700, 3000))
+            written = f"{started['recording_id']}.wav.part"
+            await until(
+                lambda: sum(part.stat().st_size for part in platform.folder.rglob(written)) > 16_000,
+                "audio on the disk",
+            )
+            (worker,) = platform.worker_pids()
+            os.kill(worker, signal.SIGKILL)
+            assert (await customer.hangup_params(call_uuid=call.call_uuid))["HangupCauseCode"] == "5010"
+            (told,) = await customer.until("/ready")
+            assert int(told.params["recording_duration_ms"]) >= 1_000
+            assert (await fetch(told.params["record_url"])).status == 401, "this server asks for credentials"
+            login = base64.b64encode(f"{platform.auth_id}:{platform.auth_token}".encode()).decode()
+            file = await fetch(told.params["record_url"], Authorization=f"Basic {login}")
+            ((pitch, ms),) = sounds(file.channels[0])
+            assert pitch == pytest.approx(700, abs=20)
+            assert ms >= 700
+            assert not [*platform.folder.rglob("*.part")]
+
+
+@asynccontextmanager
+async def started_phone():
+    """A phone for tests with a platform of their own."""
+    phone = Phone(PhoneSettings())
+    await phone.start()
+    try:
+        yield phone
+    finally:
+        await phone.close()
