@@ -111,7 +111,7 @@ async def test_two_phones_hear_each_other_until_the_callee_hangs_up(customer, ca
 
 async def test_caller_hangs_up_in_the_bridge_and_while_it_rings(customer, call_in, human):
     action = customer.serve("/after", response())
-    call = await call_in(dial(human.uri, action=action))
+    call = await call_in(dial(human.uri, action=action, callbackUrl=customer.url("/events")))
     callee = await human.next_call()
     callee.answer()
     await assert_joined(call, callee)
@@ -121,6 +121,8 @@ async def test_caller_hangs_up_in_the_bridge_and_while_it_rings(customer, call_i
     await assert_record(customer, callee, 4000, "Caller", call)
     ended = await customer.hangup_params(call_uuid=call.call_uuid)
     assert (ended["HangupCauseCode"], ended["HangupSource"]) == ("4000", "Caller")
+    told = [request.path for request in customer.requests if request.params.get("CallUUID") == call.call_uuid]
+    assert told[-2:] == ["/events", "/hangup"], "the end of the call is told last"
 
     call = await call_in(dial(human.uri, action=action))
     callee = await human.next_call()
@@ -285,6 +287,20 @@ async def test_real_ringing_is_what_the_network_of_the_callee_sends(customer, ca
     assert tone_ms(call.heard_samples(), RING_HZ) == 0
     callee.answer()
     await until(lambda: tone_ms(call.heard_samples(), MUSIC_HZ) >= 1300, "the rest of the tone")
+    await assert_joined(call, callee)
+    await hung_up(call)
+    await callee.until_ended()
+
+
+async def test_early_media_of_a_party_that_is_busy_ends_with_it(customer, call_in, human):
+    call = await call_in(dial(human.uri, dialMusic="real"), dial(human.uri))
+    busy = await human.next_call()
+    busy.ring_with_audio()
+    busy.play(tones.tone(MUSIC_HZ, 2000))
+    await until_tone(call, MUSIC_HZ)
+    busy.reject(486)
+    callee = await human.next_call()
+    callee.answer()
     await assert_joined(call, callee)
     await hung_up(call)
     await callee.until_ended()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Protocol, assert_never
@@ -162,6 +163,7 @@ class CallKeeper(Protocol):
 
 _log = get_logger(__name__)
 
+_FAREWELL_S = 1.0
 _STORE_PAUSE_S = 0.1
 _STORE_PAUSE_MAX_S = 5.0
 _STORE_PATIENCE_S = 600
@@ -199,6 +201,8 @@ class LiveCall:
     """Whether a machine has answered, as far as is known."""
     on_bridged: list[Callable[[LiveCall], None]] = field(default_factory=list)
     """Called with the other call whenever this one is joined with another by `<Dial>`."""
+    farewells: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Awaited, each for a second at most, before record and hang-up callback are written: that one is the last."""
     side_listeners: list[CallListener] = field(default_factory=list)
     """Who plays to the call beside its document: told of playbacks and of the end only."""
     on_room_event: Callable[[LiveCall, RoomEvent], None] | None = None
@@ -672,6 +676,9 @@ class LiveCall:
         self.spawn(self._finish())
 
     async def _finish(self) -> None:
+        for farewell in tuple(self.farewells):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(farewell(), _FAREWELL_S)
         try:
             await self._stored(partial(self.keeper.store_end, self))
         finally:

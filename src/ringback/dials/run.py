@@ -112,18 +112,27 @@ class DialRun:
         self._timer: asyncio.TimerHandle | None = None
         self._reports = 0
         self._is_draining = False
-        self._is_done = False
+        self._done = asyncio.Event()
 
     def start(self) -> None:
         """Ring everybody and return at once."""
         self.a_leg.watchers.append(self)
+        # What becomes of the parties is told before the end of the call.
+        self.a_leg.farewells.append(self.wait_done)
         self._machine.start(clock.now())
         self._drain()
 
     async def stop(self) -> None:
         """End everything for a document that is replaced; return when the caller's audio is its own again."""
         self._tell(machine.DocumentGone())
+        self._media.put(self._free_caller)
         await self._media_idle()
+
+    async def wait_done(self) -> None:
+        """Return when every party is gone and reported."""
+        await self._done.wait()
+        # The tasks that store what was reported last begin before this goes on.
+        await asyncio.sleep(0)
 
     # ── what the calls report ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -147,7 +156,9 @@ class DialRun:
         """Take the end of the caller or of a party."""
         assert call.ending is not None  # watchers are told when it is set
         if call is self.a_leg:
-            self._tell(machine.CallerGone(call.ending.source))
+            source = call.ending.source
+            # Whoever called whom before: seen from the parties, the call that dials them is the caller.
+            self._tell(machine.CallerGone(HangupSource.CALLER if source is HangupSource.CALLEE else source))
         elif (party := self._party_of(call)) is not None:
             self._tell(machine.PartyEnded(party, call.ending))
 
@@ -188,9 +199,11 @@ class DialRun:
         finally:
             self._is_draining = False
         self._arm()
-        if self._machine.is_finished and not self._is_done:
-            self._is_done = True
+        if self._machine.is_finished and not self._done.is_set():
+            self._done.set()
             self._unwatch(self.a_leg)
+            if not self.a_leg.is_over:
+                self.a_leg.farewells.remove(self.wait_done)
             self._on_done(self)
 
     def _arm(self) -> None:
@@ -265,6 +278,7 @@ class DialRun:
             self._tell(machine.PartyEnded(index, party.end))
             raise
         party.call, party.call_uuid = call, call.call_uuid
+        self.a_leg.note("dial", event="dialled", party=call.call_uuid, to=wanted.address)
         call.watchers.append(self)
         if party.doom is not None:
             call.spawn(call.end(*party.doom))
@@ -368,6 +382,12 @@ class DialRun:
             if call is b_leg and not call.is_over:
                 self._unwatch(call)
 
+    async def _free_caller(self) -> None:
+        """Let the caller out of the room, where it may have heard the early media of a party that never answered."""
+        if self.a_leg.call_uuid in self._in_room:
+            self._in_room.discard(self.a_leg.call_uuid)
+            await self._leave(self.a_leg)
+
     async def _leave(self, call: LiveCall) -> None:
         if call.is_over:
             return
@@ -407,6 +427,7 @@ class DialRun:
                 self._on_end(outcome, CallUuid(winner))
 
             # Behind what frees the caller's audio.
+            self._media.put(self._free_caller)
             self._media.put(report)
 
     def _send_event(self, params: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.unit.calls.test_calls_service import World
 
 from ringback.calls.live import LiveCall
 from ringback.calls.service import CallSettings
+from ringback.dials.run import DialRun
 from ringback.dials.service import DialService
 from ringback.dials.spec import Destination, DialOutcome, DialSpec, DialStatus
 from ringback.errors import MediaError, NotFound
@@ -53,6 +55,7 @@ class Room:
     prompts: list[FakePrompt] = field(default_factory=list)
     outcomes: list[tuple[DialOutcome, str]] = field(default_factory=list)
     calls: dict[str, LiveCall] = field(default_factory=dict)
+    runs: list[DialRun] = field(default_factory=list)
 
     def prompt(self, call: LiveCall, url: str, *, repeats: bool, on_end: Callable[[], None]) -> FakePrompt:
         self.prompts.append(FakePrompt(call, url, repeats, on_end))
@@ -61,6 +64,7 @@ class Room:
     async def start(self, spec: DialSpec = SPEC) -> list[FakeLeg]:
         """Start a dial and return the legs that were dialled."""
         self.dials.start(self.a_leg.call_uuid, spec, lambda outcome, winner: self.outcomes.append((outcome, winner)))
+        self.runs += self.dials._live
         await self.settle()
         return self.world.legs.legs
 
@@ -69,7 +73,7 @@ class Room:
         await until(lambda: not self.is_busy(), "the calls and the dial to come to rest")
 
     def is_busy(self) -> bool:
-        return any(call._tasks for call in self.seen()) or not all(run._media.is_idle for run in self.dials._live)
+        return any(call._tasks for call in self.seen()) or not all(run._media.is_idle for run in self.runs)
 
     def seen(self) -> list[LiveCall]:
         self.calls.update({call.call_uuid: call for call in self.world.calls.live()})
@@ -225,6 +229,43 @@ async def test_party_that_cannot_be_joined_is_ended_and_the_document_goes_on(roo
     assert [outcome.status for outcome, _ in room.outcomes] == [DialStatus.COMPLETED]
     hangup = (await room.told())[-1]
     assert hangup["DialBLegHangupCauseCode"] == "5010"
+
+
+async def test_caller_who_heard_early_media_is_let_out_of_the_room(room: Room) -> None:
+    (leg,) = await room.start(DialSpec((AGENT,), music="real"))
+    leg.report(LegRinging(183, has_early_media=True))
+    await room.settle()
+    assert room.commands(JoinRoom | LeaveRoom) == ["JoinRoom"]
+    leg.ended(LegEndKind.REFUSED, 486)
+    await room.settle()
+    assert room.commands(JoinRoom | LeaveRoom) == ["JoinRoom", "LeaveRoom"]
+    assert len(room.outcomes) == 1
+    assert room.a_leg.farewells == []
+
+
+async def test_end_of_the_call_is_told_after_the_ends_of_its_parties(room: Room) -> None:
+    (leg,) = await room.start()
+    leg.answered_by_peer()
+    room.a_leg.leg.ended()  # type: ignore[attr-defined]  # the leg is a fake
+    leg.ended(LegEndKind.LOCAL_HANGUP)
+    await room.a_leg.wait_over()
+    assert await room.world.outbox() == ["dial", "dial", "dial", "hangup"]
+
+
+async def test_party_that_never_ends_delays_the_record_for_a_moment_only(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringback.calls.live._FAREWELL_S", 0.01)
+    (leg,) = await room.start()
+    leg.answered_by_peer()
+    b_leg = room.a_leg.partner
+    assert b_leg is not None
+    leg.hangs = True
+    room.a_leg.leg.ended()  # type: ignore[attr-defined]  # the leg is a fake
+    await asyncio.wait_for(room.a_leg.wait_over(), 5)
+    for task in tuple(b_leg._tasks):
+        task.cancel()
+    leg.ended(LegEndKind.LOCAL_HANGUP)
 
 
 async def test_call_that_is_over_dials_nobody(room: Room) -> None:
