@@ -174,6 +174,15 @@ class Speech(Section):
     """Sentences of all calls that may wait for the synthesiser."""
 
 
+class Noise(Section):
+    """Noise suppression for streams that ask for it (`noiseCancellation`)."""
+
+    engine: Literal["auto", "dtln", "speex"] = "auto"
+    """`dtln` is the better one, `speex` costs next to nothing; `auto` takes the best that is installed."""
+    max_streams_per_worker: Annotated[int, Field(ge=0, le=1_000)] = 12
+    """Streams with `dtln` at a time; further ones get `speex`."""
+
+
 class Recording(Section):
     """Recordings of calls and conferences."""
 
@@ -322,6 +331,7 @@ class Config(Section):
     media: Media = Media()
     stream: Stream = Stream()
     speech: Speech = Speech()
+    noise: Noise = Noise()
     recording: Recording = Recording()
     webhooks: Webhooks = Webhooks()
     egress: Egress = Egress()

@@ -222,5 +222,5 @@ async def test_extra_headers_and_noise_cancellation(
         body = {"service_url": f"{listeners.url}&n=3", "noise_cancellation": "true", "noise_cancellation_level": level}
         assert (await rest("POST", f"Call/{call.call_uuid}/Stream/", body)).status == status
     for level in (60, 100):
-        await customer.until_event(call.call_uuid, "stream", event="noise cancellation unavailable", level=level)
+        await customer.until_event(call.call_uuid, "stream", event="noise cancellation", level=level)
     await hung_up(call)

@@ -21,6 +21,7 @@ from ringback.ids import CallUuid, CommandId, StreamId
 from ringback.media.control.commands import CloseStream, HoldStream, OpenStream
 from ringback.media.control.events import (
     DELAY_CUT,
+    NoiseSuppressionSet,
     StreamCheckpointPlayed,
     StreamCleared,
     StreamClosed,
@@ -269,14 +270,6 @@ class StreamService:
         )
         for text in notes:
             call.note("stream", event="option ignored", stream_id=stream_id, detail=text)
-        if spec.noise_cancellation:
-            # No suppressor is built in: the audio passes as it is, and the customer can see that.
-            call.note(
-                "stream",
-                event="noise cancellation unavailable",
-                stream_id=stream_id,
-                level=spec.noise_cancellation_level,
-            )
         try:
             await self._database.write(lambda session: store.insert_stream(session, call.account_id, view))
         except BaseException:
@@ -330,6 +323,7 @@ class StreamService:
             delay_policy=self.settings.delay_policy,
             dead_after_ms=self.settings.dead_after_ms,
             truth=stream.away.truth,
+            noise_level=spec.noise_cancellation_level if spec.noise_cancellation else 0,
         )
         try:
             await call.leg.media(command)
@@ -405,6 +399,10 @@ class StreamService:
                 # Undone delay is nobody's fault.
                 name = "delay cut" if event.reason == DELAY_CUT else "fault"
                 self._note(call, event, name, reason=event.reason, count=event.count, detail=event.detail, ms=event.ms)
+            case NoiseSuppressionSet():
+                name = "noise cancellation" if event.engine else "noise cancellation unavailable"
+                fields = {"engine": event.engine, "level": event.level, "lag_ms": event.lag_ms, "detail": event.detail}
+                self._note(call, event, name, **fields)
             case StreamClosed():
                 self._note(
                     call,

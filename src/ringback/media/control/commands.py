@@ -196,6 +196,8 @@ class OpenStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     delay_policy: DelayPolicy = DelayPolicy.DROP_OLDEST
     truth: bool = False
     """Whether the agent is told what was heard and what was dropped, as if its extra headers asked for it."""
+    noise_level: int = 0
+    """Share of the suppressed voice in per cent, 60 to 100; 0 leaves the noise in."""
 
 
 class CloseStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):

@@ -215,6 +215,16 @@ class StreamFaulted(StreamEvent, frozen=True, array_like=True, tag=True, kw_only
     ms: int = 0
 
 
+class NoiseSuppressionSet(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """How the noise of a stream is suppressed; an empty `engine` leaves it in, and `detail` says why."""
+
+    engine: str
+    level: int
+    lag_ms: int
+    """How late the stream's audio becomes by it."""
+    detail: str = ""
+
+
 class StreamClosed(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
     """The stream is over; the totals are final."""
 
@@ -387,6 +397,7 @@ AnyEvent = (
     | StreamCleared
     | StreamDegraded
     | StreamFaulted
+    | NoiseSuppressionSet
     | StreamClosed
     | StreamDropped
     | RecordingStarted
@@ -423,6 +434,7 @@ AnySessionEvent = (
     | StreamCleared
     | StreamDegraded
     | StreamFaulted
+    | NoiseSuppressionSet
     | StreamClosed
     | StreamDropped
     | RecordingStarted

@@ -27,6 +27,10 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The same for all recordings of the worker."""
     recording_free_min_bytes: int = 1024 * 1024 * 1024
     """Free space below which recordings end, or 5 % of the disk if that is less."""
+    noise_engine: str = "auto"
+    """`dtln`, `speex`, or `auto`: the best that is installed."""
+    noise_streams_max: int = 12
+    """Streams with a dear engine at a time; further ones get the cheap one."""
     machine_detector: str = ""
     """`package.module:factory` of an `AnswererDetector`; empty: the rules."""
     listens_max: int = 4

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import binascii
 from collections import deque
-from typing import assert_never
+from typing import Protocol, assert_never
 
 import msgspec
 from pybase64 import b64decode
@@ -52,6 +52,16 @@ _TOLD = frozenset({UPLINK_DROPPED, ANSWERS_DROPPED, BINARY_IGNORED, DELAY_CUT})
 _NO_SHAPE = b"\x00"
 """A start that no JSON text has."""
 _PAYLOAD_KEYS = (b'"payload":"', b'"payload": "')
+
+
+class UplinkNoise(Protocol):
+    """Takes the noise out of a far party's audio."""
+
+    def take(self, pcm: bytes) -> bytes | None:
+        """Take 20 ms of native audio, 8000 Hz; returns it without noise, or `None` when that comes by `push_clean`."""
+
+    def close(self) -> None:
+        """End it: nothing comes any more."""
 
 
 class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +141,7 @@ class StreamSession:
         "_wants_truth",
         "dropped_frames",
         "ignored_binary",
+        "noise",
         "outbox",
         "played_ms",
         "received_messages",
@@ -147,7 +158,11 @@ class StreamSession:
     played_ms: int
     """Agent audio that left as RTP; kept by the media session."""
 
+    noise: UplinkNoise | None
+    """Takes the noise out of what the far party says; set by the owner."""
+
     def __init__(self, settings: StreamSettings) -> None:
+        self.noise = None
         self.outbox = deque()
         self.sent_frames = 0
         self.dropped_frames = 0
@@ -321,6 +336,19 @@ class StreamSession:
         """Send 20 ms of what the far party says: 160 bytes in the leg's law."""
         if not self._is_open:
             return
+        if self.noise is not None:
+            pcm = self.noise.take(self._law.decode(frame))
+            if pcm is not None:
+                self.push_clean(pcm)
+            return
+        self._put_inbound(frame)
+
+    def push_clean(self, pcm: bytes) -> None:
+        """Send 20 ms of the far party that `noise` gave back: native audio, 8000 Hz."""
+        if self._is_open:
+            self._put_inbound(self._law.encode(pcm))
+
+    def _put_inbound(self, frame: bytes) -> None:
         if self._inbound_convert is not None:
             frame = self._inbound_convert(frame)
         self._sequence = sequence = self._sequence + 1

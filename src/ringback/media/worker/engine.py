@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from ringback import clock
 from ringback.ids import SessionId, chance
@@ -32,10 +32,18 @@ from ringback.media.control.commands import (
     StopPlay,
     StopRecording,
 )
-from ringback.media.control.events import AnyEvent, SessionOpened, SessionSnapshot, SessionStats, WorkerStats
+from ringback.media.control.events import (
+    AnyEvent,
+    NoiseSuppressionSet,
+    SessionOpened,
+    SessionSnapshot,
+    SessionStats,
+    WorkerStats,
+)
 from ringback.media.control.ledger import Ledger
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import RejectCode, SessionEnd
+from ringback.media.stream.session import StreamSession
 from ringback.media.worker.files import PlayFiles
 from ringback.media.worker.hold import LoopHold
 from ringback.media.worker.leg import Leg
@@ -48,6 +56,9 @@ from ringback.media.worker.rooms import Rooms
 from ringback.media.worker.rtp_socket import RtpPoller, bind_rtp_socket
 from ringback.media.worker.stream_client import CLOSE_GOING_AWAY, CLOSE_NORMAL, StreamClient
 from ringback.telemetry.logs import get_logger
+
+if TYPE_CHECKING:
+    from ringback.media.worker.noise import NoiseRoom
 
 _log = get_logger(__name__)
 
@@ -90,6 +101,7 @@ class Engine:
         self._legs: dict[SessionId, Leg] = {}
         self._round: deque[Leg] = deque()
         self._round_credit = 0
+        self._noise: NoiseRoom | None = None
         self._lingering: set[StreamClient] = set()
         self._sent_before = 0
         self._received_before = 0
@@ -150,6 +162,8 @@ class Engine:
         self.close_all(SessionEnd.RELEASED, close_code=CLOSE_GOING_AWAY)
         self._relays.close()
         self._files.close()
+        if self._noise is not None:
+            self._noise.close()
         self._disk.close()
         self._poller.close()
         self._hold.close()
@@ -171,6 +185,25 @@ class Engine:
         """Close a leg over a broken promise of ours; its neighbours notice nothing."""
         _log.error("leg failed", session_id=leg.session_id, exc_info=error)
         self._close(clock.now(), leg, SessionEnd.FAILED)
+
+    def suppress_noise(self, leg: Leg, stream: StreamSession, level: int) -> None:
+        """Take the noise out of what a stream carries; called by legs."""
+        if self._noise is None:
+            # Most workers never need an engine and its libraries.
+            from ringback.media.worker.noise import NoiseRoom
+
+            self._noise = NoiseRoom(self._settings)
+        outcome = self._noise.open(stream, level, leg.flush)
+        self.report(
+            NoiseSuppressionSet(
+                session_id=leg.session_id,
+                stream_id=stream.stream_id,
+                engine=outcome.engine,
+                level=level,
+                lag_ms=outcome.lag_ms,
+                detail=outcome.detail,
+            )
+        )
 
     def client_lingers(self, client: StreamClient) -> None:
         """Count a stream's closing socket; called by legs."""
@@ -273,6 +306,8 @@ class Engine:
 
     def _look_after(self, now: Instant) -> None:
         """Give each leg its turn about once per second, spread over the slots so that no slot pays for all."""
+        if self._noise is not None:
+            self._noise.deliver()
         self._round_credit += len(self._round)
         while self._round_credit >= _SLOTS_PER_SECOND and self._round:
             self._round_credit -= _SLOTS_PER_SECOND

@@ -82,6 +82,9 @@ class LegOwner(Protocol):
     def leg_failed(self, leg: Leg, error: Exception) -> None:
         """A broken promise inside the leg: the owner closes it."""
 
+    def suppress_noise(self, leg: Leg, stream: StreamSession, level: int) -> None:
+        """Take the noise out of what a stream carries, as far as engines are installed; reported either way."""
+
     def client_released(self, client: StreamClient) -> None:
         """The socket of a stream that ended is closed."""
 
@@ -384,6 +387,8 @@ class Leg:
         client = StreamClient(self, command, stream, self._settings)
         self._causes[command.stream_id] = command.command_id
         self._clients = (*self._clients, client)
+        if command.noise_level and stream.has_inbound:
+            self._owner.suppress_noise(self, stream, command.noise_level)
         if command.hold:
             stream_id = command.stream_id
             hold = HoldPlayer(command, self._session, self._files, lambda detail: self._fail_hold(stream_id, detail))
@@ -488,6 +493,8 @@ class Leg:
             hold.close()
         self._clients = tuple(other for other in self._clients if other is not client)
         self._owner.client_lingers(client)
+        if client.session.noise is not None:
+            client.session.noise.close()
         self._session.detach(now, stream_id)
         self._report_events()
         closed: StreamClosed = client.session.closed(now, self.session_id, reason, close_code, detail)
