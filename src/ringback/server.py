@@ -134,8 +134,8 @@ class Node:
         self._build_calls(trunks, catch_all)
         listener = self._build_http()
         # Before the first call can come: every open row belongs to an earlier server.
-        await self.calls.close_orphans()
         await self.database.write(lambda session: close_orphaned_streams(session, clock.wall_ms()))
+        await self.calls.close_orphans()
         await workers_run
         await self.sip.start()
         stack.push_async_callback(self.sip.close)

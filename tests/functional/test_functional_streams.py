@@ -442,3 +442,21 @@ async def test_agent_sends_digits_to_the_caller(talk):
     call, connection = talk
     connection.send({"event": "sendDTMF", "dtmf": "15#"})
     await until(lambda: call.digits == "15#", "the digits at the phone")
+
+
+async def test_keys_amid_queued_speech_come_at_once_and_the_speech_is_heard_whole(talk):
+    call, connection = talk
+    pieces = [tones.tone(pitch_hz, 1_000) for pitch_hz in (600, 900, 1_200)]
+    for piece in pieces:
+        say(connection, piece)
+    connection.send({"event": "checkpoint", "name": "said"})
+    await until(lambda: tones.level_dbov(call.heard_samples()[-800:]) > -30, "the speech")
+    connection.send({"event": "sendDTMF", "dtmf": "15#"})
+    await until(lambda: call.digits == "15#", "the digits at the phone")
+    assert not [message for message in connection.messages if message["event"] == "playedStream"], "keys waited"
+    await until(lambda: [m for m in connection.messages if m["event"] == "playedStream"], "the end of the speech", 15)
+    await until_heard_ms(call, len(call.heard_samples()) / 8 + 300)
+    heard = sounding(call.heard_samples())
+    assert len(heard) / 8 == pytest.approx(3_000, rel=0.08)
+    for at_ms, pitch_hz in ((300, 600), (1_400, 900), (2_500, 1_200)):
+        assert tones.pitch_hz(heard[8 * at_ms : 8 * (at_ms + 200)]) == pytest.approx(pitch_hz, abs=6)

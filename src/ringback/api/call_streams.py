@@ -42,7 +42,11 @@ def read_stream(form: Form) -> StreamSpec:
         url=spec.check_url(url),
         bidirectional=bidirectional,
         audio_track=track,
-        stream_timeout_s=form.integer("stream_timeout", spec.DEFAULT_TIMEOUT_S, 1, _TIMEOUT_MAX_S, about="Seconds."),
+        # A day is the longest call there is; more is no fault, and no difference.
+        stream_timeout_s=min(
+            form.integer("stream_timeout", spec.DEFAULT_TIMEOUT_S, 1, _TIMEOUT_MAX_S, about="Seconds, up to a day."),
+            spec.DEFAULT_TIMEOUT_S,
+        ),
         content_type=content_type.replace(" ", "").lower(),
         status_callback_url=form.url(callback_name, about="Told when the stream starts, stops, degrades or fails."),
         status_callback_method=form.method("status_callback_method"),

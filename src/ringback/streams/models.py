@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Integer, String, Text
+from sqlalchemy import BigInteger, Boolean, Integer, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ringback.storage.database import Base
@@ -29,3 +29,7 @@ class StreamRow(Base):
     bill_duration_s: Mapped[int] = mapped_column(Integer, default=0)
     rounded_bill_duration_s: Mapped[int] = mapped_column(Integer, default=0)
     billed_amount: Mapped[str] = mapped_column(String(16), default="0.00000")
+    status_callback_method: Mapped[str] = mapped_column(String(4), default="POST", server_default="POST")
+    stream_timeout_s: Mapped[int] = mapped_column(Integer, default=86_400, server_default="86400")
+    extra_headers: Mapped[str] = mapped_column(Text, default="", server_default="")
+    keep_call_alive: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())

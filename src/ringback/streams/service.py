@@ -39,7 +39,7 @@ from ringback.storage.database import Database, Session
 from ringback.streams import store
 from ringback.streams.away import AwayRules, rules_of
 from ringback.streams.spec import StreamSpec, check_combination, content_format
-from ringback.streams.state import TABLE, State, Trigger, status_reason, trigger_of
+from ringback.streams.state import LOST_DETAIL, TABLE, State, Trigger, status_reason, trigger_of
 from ringback.streams.views import StreamView
 from ringback.webhooks.fetcher import CallbackKind
 from ringback.webhooks.payloads import StreamFacts, stream_status_params
@@ -54,8 +54,6 @@ FetchAudio = Callable[[str], Awaitable[str]]
 _STOP_PATIENCE_S = 0.5
 """How long a stop request waits for the stream to be over, so that an immediate look-up finds its end."""
 _FALLBACK_ENDS = frozenset({StreamEnd.CONNECTION_LOST, StreamEnd.CONNECT_FAILED})
-LOST_DETAIL = "connection disconnected with the remote service"
-"""How the `Error` of a DroppedStream callback begins when an open connection was lost (spec 2.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +269,7 @@ class StreamService:
         for text in notes:
             call.note("stream", event="option ignored", stream_id=stream_id, detail=text)
         try:
-            await self._database.write(lambda session: store.insert_stream(session, call.account_id, view))
+            await self._database.write(lambda session: store.insert_stream(session, call.account_id, view, spec))
         except BaseException:
             # The call may have ended meanwhile and taken its streams along.
             self._live.pop(stream_id, None)

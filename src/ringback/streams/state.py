@@ -62,6 +62,8 @@ IGNORED: Mapping[tuple[State, Trigger], str] = MappingProxyType(
     }
 )
 
+LOST_DETAIL = "connection disconnected with the remote service"
+"""How the `Error` of a DroppedStream callback begins when an open connection was lost (spec 2.5)."""
 _FAILURES = frozenset({StreamEnd.CONNECT_FAILED, StreamEnd.CONNECTION_LOST, StreamEnd.INVALID_CONTENT_TYPE})
 
 

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, func, select, update
 
 from ringback.billing.cdr import billed_duration_s, duration_s
+from ringback.calls.models import CallRow
 from ringback.ids import CallUuid, StreamId
-from ringback.media.control.values import Track
+from ringback.media.control.values import StreamEnd, Track
 from ringback.storage.database import Session
 from ringback.storage.statements import insert_row, table_of
 from ringback.streams.models import StreamRow
-from ringback.streams.state import State
+from ringback.streams.spec import StreamSpec
+from ringback.streams.state import LOST_DETAIL, State, status_reason
 from ringback.streams.views import StreamView
+from ringback.webhooks.fetcher import CallbackKind
+from ringback.webhooks.payloads import StreamFacts, stream_status_params
+from ringback.webhooks.store import OutboundCallback, enqueue
 
 _STREAMS = table_of(StreamRow)
 _UPDATE_LIVE = update(_STREAMS).where(
@@ -22,7 +27,7 @@ _UPDATE_LIVE = update(_STREAMS).where(
 """Sets the columns that it is given; a stream that is over stays as it is."""
 
 
-def insert_stream(session: Session, account_id: str, view: StreamView) -> None:
+def insert_stream(session: Session, account_id: str, view: StreamView, spec: StreamSpec) -> None:
     """Store a stream that is about to be opened."""
     insert_row(
         session,
@@ -35,6 +40,10 @@ def insert_stream(session: Session, account_id: str, view: StreamView) -> None:
             audio_track=view.audio_track.value,
             content_type=view.content_type,
             status_callback_url=view.status_callback_url,
+            status_callback_method=spec.status_callback_method,
+            stream_timeout_s=spec.stream_timeout_s,
+            extra_headers=spec.extra_headers,
+            keep_call_alive=spec.keep_call_alive,
             status=view.status.value,
             created_wall_ms=view.created_wall_ms,
         ),
@@ -75,7 +84,9 @@ def list_streams(
 
 
 def close_orphaned_streams(session: Session, now_wall_ms: int) -> int:
-    """Mark the streams that an earlier server left open as failed, with the time they had; return how many."""
+    """Mark the streams that an earlier server left open as failed, with the time they had, and enqueue their last
+    status callbacks; return how many. To be called before their calls are closed: a call's last callback is its own.
+    """
     rows = session.scalars(
         select(StreamRow).where(StreamRow.status.in_((State.INITIATED.value, State.IN_PROGRESS.value)))
     ).all()
@@ -85,7 +96,42 @@ def close_orphaned_streams(session: Session, now_wall_ms: int) -> int:
         row.ended_wall_ms = now_wall_ms
         row.bill_duration_s = duration_s(row.started_wall_ms, now_wall_ms)
         row.rounded_bill_duration_s = billed_duration_s(row.bill_duration_s)
+        call = session.get(CallRow, row.call_uuid)
+        if row.status_callback_url and call is not None:
+            enqueue(session, _lost_callback(row, call, now_wall_ms))
     return len(rows)
+
+
+def _lost_callback(row: StreamRow, call: CallRow, now_wall_ms: int) -> OutboundCallback:
+    facts = StreamFacts(
+        call_uuid=row.call_uuid,
+        stream_id=row.stream_id,
+        from_number=call.from_number,
+        to_number=call.to_number,
+        direction=call.direction,
+        parent_auth_id=row.account_id,
+        service_url=row.service_url,
+        status_callback_url=row.status_callback_url,
+        status_callback_method=row.status_callback_method,
+        bidirectional=row.bidirectional,
+        audio_track=row.audio_track,
+        stream_timeout_s=row.stream_timeout_s,
+        content_type=row.content_type,
+        extra_headers=row.extra_headers,
+        keep_call_alive=row.keep_call_alive,
+    )
+    reason = status_reason(StreamEnd.CONNECTION_LOST)
+    return OutboundCallback(
+        kind=CallbackKind.STREAM_STATUS.value,
+        account_id=row.account_id,
+        call_uuid=row.call_uuid,
+        url=row.status_callback_url,
+        method=row.status_callback_method,
+        params=stream_status_params(
+            facts, "DroppedStream", now_wall_ms, reason, None, f"{LOST_DETAIL}: the server restarted"
+        ),
+        event_id=f"{row.stream_id}:restart",
+    )
 
 
 def _view(row: StreamRow) -> StreamView:

@@ -27,9 +27,9 @@ from ringback.media.control.port import CommandRejected
 from ringback.media.control.values import Encoding, RejectCode, StreamEnd, Track
 from ringback.signalling.errors import LegOver
 from ringback.storage.database import Database, Session, StorageUnavailable
-from ringback.streams.service import LOST_DETAIL, StreamService, StreamSettings
+from ringback.streams.service import StreamService, StreamSettings
 from ringback.streams.spec import StreamSpec
-from ringback.streams.state import State
+from ringback.streams.state import LOST_DETAIL, State
 from ringback.streams.store import close_orphaned_streams
 from ringback.webhooks.models import OutboxRow
 
@@ -366,7 +366,15 @@ async def test_callbacks_keep_their_order_while_the_database_refuses(world: Worl
 
 
 async def test_streams_that_an_earlier_server_left_open_are_closed_with_the_time_they_had(world: World):
-    opened, waiting = await world.start(), await world.start("ws://other.example/ws")
+    opened = await world.start()
+    waiting = await world.start(
+        "ws://other.example/ws",
+        status_callback_url=CALLBACK,
+        status_callback_method="GET",
+        stream_timeout_s=77,
+        extra_headers="k=v",
+        keep_call_alive=True,
+    )
     await world.open(opened)
     now_wall_ms = 1_700_000_061_000
     assert await world.database.write(lambda session: close_orphaned_streams(session, now_wall_ms)) == 2
@@ -376,6 +384,15 @@ async def test_streams_that_an_earlier_server_left_open_are_closed_with_the_time
         (State.FAILED, 61, 120),
         (State.FAILED, 0, 0),
     ]
+    [told] = await world.callbacks()
+    assert (told["Event"], told["StatusReason"], told["StreamID"], told["CallUUID"]) == (
+        *("DroppedStream", "connection_lost", waiting, CALL),
+    )
+    assert told["Error"] == f"{LOST_DETAIL}: the server restarted"
+    assert (told["status_callback_method"], told["streamTimeout"], told["extraHeaders"], told["keepCallAlive"]) == (
+        *("GET", "77", "k=v", "true"),
+    )
+    assert (told["From"], told["To"], told["Direction"]) == ("1", "2", "inbound")
 
 
 async def test_what_the_caller_gets_while_the_agent_is_away_is_handed_to_the_worker(world: World):
