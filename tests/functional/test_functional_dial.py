@@ -279,11 +279,12 @@ async def test_music_is_heard_again_and_again_until_the_answer(customer, call_in
 
 
 async def test_real_ringing_is_what_the_network_of_the_callee_sends(customer, call_in, human):
-    call = await call_in(dial(human.uri, dialMusic="real"))
+    call = await call_in(dial(user(human.uri, sendDigits="42", sendOnPreanswer="true"), dialMusic="real"))
     callee = await human.next_call()
     callee.ring_with_audio()
     callee.play(tones.tone(MUSIC_HZ, 1500))
     await until_tone(call, MUSIC_HZ)
+    await until(lambda: callee.digits == "42", "keys before the answer")
     assert tone_ms(call.heard_samples(), RING_HZ) == 0
     callee.answer()
     await until(lambda: tone_ms(call.heard_samples(), MUSIC_HZ) >= 1300, "the rest of the tone")

@@ -159,6 +159,10 @@ class OutboundCalls:
         """Return the leg and the name of its trunk; errors carry their hang-up code as `cause_code`."""
         if parent.terms.hops >= self._settings.hops_max:
             raise LimitReached(f"{parent.terms.hops} calls of this node lead here", cause_code=Code.LOOP_DETECTED)
+        # A loop that leads through other servers is seen by its hops alone (RFC 7332).
+        max_forwards = _max_forwards(parent.leg) - 1
+        if max_forwards < 1:
+            raise LimitReached("no hop is left (Max-Forwards)", cause_code=Code.LOOP_DETECTED)
         if self.is_full:
             raise LimitReached(f"{self._keeper.live_count} calls are live, at most {self._settings.maximum_calls}")
         self._beginning += 1
@@ -168,7 +172,12 @@ class OutboundCalls:
             self._beginning -= 1
         if parent.is_over:
             raise LimitReached("the calling party is gone", cause_code=Code.CANCELED)
-        dial = replace(dial, credentials=credentials or dial.credentials, affinity=parent.leg.affinity)
+        dial = replace(
+            dial,
+            credentials=credentials or dial.credentials,
+            affinity=parent.leg.affinity,
+            max_forwards=max_forwards,
+        )
         return self._legs.dial(dial), dial.trunk_name
 
     def view(self, call: QueuedCall) -> LiveCallView:
@@ -319,3 +328,9 @@ class OutboundCalls:
 
     def _note(self, call_uuid: CallUuid, terms: CallTerms, state: State, **fields: object) -> None:
         self._keeper.timeline.record(call_uuid, "call", call_facts(terms, state, **fields))
+
+
+def _max_forwards(leg: SipLeg) -> int:
+    """Return how many hops the INVITE of a leg had left; a leg that we placed, or one that says nothing, has 70."""
+    named = next((value for name, value in leg.sip_headers if name.lower() == "max-forwards"), "")
+    return int(named) if named.isascii() and named.isdigit() else 70

@@ -120,6 +120,7 @@ class DialRequest:
         codecs: Offered, in order of preference; empty: those of the settings.
         nat: Latching of the trunk.
         affinity: Legs with the same value share a media worker.
+        max_forwards: How many further hops it may take; a leg dialled for another takes over its rest (RFC 7332).
         is_customers_uri: A customer wrote `request_uri`: its addresses must be allowed, those of gateways need not.
     """
 
@@ -138,3 +139,4 @@ class DialRequest:
     nat: NatMode = NatMode.AUTO
     affinity: str = ""
     is_customers_uri: bool = False
+    max_forwards: int = 70

@@ -199,6 +199,7 @@ class Legs:
                 credentials=tuple(
                     Credentials(each.username, each.password, each.realm or None) for each in request.credentials
                 ),
+                max_forwards=request.max_forwards,
             ),
             tuple(_gateway_uri(gateway) for gateway in request.targets) or (request.request_uri,),
             request.ring_timeout_ms,

@@ -505,6 +505,7 @@ class SipLeg:
             credentials=part.invite.credentials,
             route=part.invite.route,
             contact_user=part.invite.contact_user,
+            max_forwards=part.invite.max_forwards,
         )
         self._note("dialling", targets=len(self._targets), to=invite.request_uri)
         try:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from xml.sax.saxutils import escape
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from plivo import plivoxml
+from tests.support.dials import element
 from tests.support.document_run import Run
 
 from ringback.callflow.commands import DocumentKind, EndCall, ReplaceDocument, StartDial, StopDial
@@ -171,3 +176,27 @@ def test_replaced_document_ends_the_dial() -> None:
     run = Run("<Dial><Number>155512</Number></Dial>")
     run.out()
     assert run.interrupt(Interruption.REPLACED) == [StopDial()]
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=60)
+
+
+@given(
+    st.dictionaries(st.sampled_from(sorted(Dial.ATTRIBUTES)), TEXTS, max_size=6),
+    st.sampled_from(["Number", "User", "Play"]),
+    st.dictionaries(st.sampled_from(["sendDigits", "sipHeaders", "sipAuthUsername", "sipAuthPassword"]), TEXTS),
+    TEXTS,
+)
+def test_any_texts_make_a_dial_or_an_invalid_document(
+    attributes: dict[str, str], tag: str, inner: dict[str, str], text: str
+) -> None:
+    party = element(tag, escape(text), **inner)
+    document = f"<Response>{element('Dial', party, **attributes)}</Response>"
+    try:
+        program = bind(parse_document(document.encode()))
+    except InvalidDocument:
+        return
+    found = program.steps[0].element
+    assert isinstance(found, Dial)
+    assert len(found.spec.destinations) <= 1
+    assert 1 <= found.spec.timeout_s <= 600

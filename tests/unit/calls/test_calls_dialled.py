@@ -120,6 +120,26 @@ async def test_call_that_too_many_calls_lead_to_dials_nobody(shallow: World, hop
         assert refused.value.reason.code == 2060
 
 
+@pytest.mark.parametrize(
+    ("received", "sent"), [((), 69), ((("Max-Forwards", "12"),), 11), ((("Max-Forwards", "2"),), 1)]
+)
+async def test_dialled_leg_takes_over_the_hops_that_are_left(
+    world: World, received: tuple[tuple[str, str], ...], sent: int
+):
+    parent = await answered(world)
+    parent.leg.sip_headers = received
+    await world.calls.dial_leg(parent, WANTED)
+    assert world.legs.dialled[0].max_forwards == sent
+
+
+async def test_call_with_no_hop_left_dials_nobody(world: World):
+    parent = await answered(world)
+    parent.leg.sip_headers = (("max-forwards", "1"),)
+    with pytest.raises(NotDialled) as refused:
+        await world.calls.dial_leg(parent, WANTED)
+    assert refused.value.reason.code == 2060
+
+
 async def test_call_through_our_own_door_counts_the_calls_that_lead_to_it(world: World):
     made = await world.calls.make_call(ACCOUNT, replace(WANTED, to="15550001000", answer_url="http://app/"))
     leg = FakeLeg("call-2")

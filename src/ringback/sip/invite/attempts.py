@@ -57,7 +57,7 @@ def invite_of(
     headers.add("via", path.via(token))
     for route in routes:
         headers.add("route", route)
-    headers.add("max-forwards", "70")
+    headers.add("max-forwards", str(outbound.max_forwards))
     headers.add("from", str(outbound.from_.without_params().with_tag(from_tag)))
     headers.add("to", str(outbound.to.without_params()))
     headers.add("call-id", call_id)

@@ -30,6 +30,7 @@ class OutboundInvite:
         credentials: Tried against 401 and 407 by realm; one without a realm fits any.
         route: Preloaded Route set, each value a name-addr such as `<sip:proxy;lr>`.
         contact_user: User part of our Contact.
+        max_forwards: How many further hops it may take; a call made for another takes over its rest (RFC 7332).
     """
 
     request_uri: str
@@ -41,3 +42,4 @@ class OutboundInvite:
     credentials: tuple[Credentials, ...] = ()
     route: tuple[str, ...] = ()
     contact_user: str = ""
+    max_forwards: int = 70
