@@ -1,13 +1,15 @@
 #!/bin/sh
-# Installs the SIP peers of the interop tests (Debian, Ubuntu). Without root it says what is missing: those tests skip.
+# Installs the SIP peers of the interop tests and a synthesiser (Debian, Ubuntu). Without root it says what is missing:
+# those tests skip.
 set -u
 missing=""
 command -v sipp >/dev/null 2>&1 || missing="$missing sip-tester"
 command -v baresip >/dev/null 2>&1 || missing="$missing baresip-core"
+command -v flite >/dev/null 2>&1 || missing="$missing flite"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing$missing"
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
     exit 0
 fi
-echo "not installed:$missing. Interop tests that need them are skipped. Fix: sudo apt-get install$missing"
+echo "not installed:$missing. Tests that need them are skipped. Fix: sudo apt-get install$missing"

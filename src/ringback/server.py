@@ -225,6 +225,7 @@ class Node:
                 cache_max_bytes=config.cache_max_bytes,
                 synthesiser=SynthesiserSettings(voices_dir=_absolute(config.voices_dir) if config.voices_dir else ""),
             ),
+            count=lambda outcome: self.metrics.speech_passages_total.labels(outcome=outcome).inc(),
         )
         self._stack.push_async_callback(self.speaker.close)
         await self.speaker.start()
@@ -501,6 +502,7 @@ class Node:
         metrics.calls_active.labels(direction="outbound").set(len(live) - inbound)
         metrics.calls_queued.set(len(self.calls.outbound.queue))
         metrics.dials_active.set(self.dials.live_count)
+        metrics.speech_waiting.set(self.speaker.waiting)
         metrics.stream_active.set(self.streams.live_count)
         metrics.conferences_active.set(self.conferences.live_count)
         metrics.conference_members.set(self.conferences.member_count)

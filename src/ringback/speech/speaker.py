@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import importlib.util
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +59,16 @@ class Speaker:
     when a voice takes long to load, and lives until `close`.
     """
 
-    def __init__(self, folder: Path, log_path: Path, settings: SpeechSettings) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        log_path: Path,
+        settings: SpeechSettings,
+        count: Callable[[str], None] = lambda outcome: None,
+    ) -> None:
         self._settings = settings
+        self._count = count
+        """Told what became of each passage: `cached`, `made`, `failed` or `refused`."""
         self._cache = SpeechCache(folder, settings.cache_max_bytes)
         self._log_path = log_path
         self._process: SynthesiserProcess | None = None
@@ -126,7 +135,12 @@ class Speaker:
         path = self._cache.path_of(say, voice)
         is_cached = await self._cache.has(path)
         if not is_cached:
-            await self._synthesised(say, path, place)
+            try:
+                await self._synthesised(say, path, place)
+            except (SpeechFailed, SpeechBusy) as error:
+                self._count("refused" if isinstance(error, SpeechBusy) else "failed")
+                raise
+        self._count("cached" if is_cached else "made")
         return Clip(str(path), voice, choice.speaks_language, is_cached, (clock.now() - started) // MS)
 
     async def _synthesised(self, say: Say, path: Path, place: int) -> None:
@@ -219,12 +233,13 @@ class Speaker:
         if self._process is not process:
             return
         self._process = None
+        if self._is_closed:
+            self._fail_all(SpeechFailed("the server shuts down"))
+            return
         jobs, self._running = list(self._running.values()), {}
         for job in jobs:
             if job.timeout is not None:
                 job.timeout.cancel()
-        if self._is_closed:
-            return
         _log.warning("speech process ended", passages=len(jobs))
         self._failed_at = int(clock.now())
         for job in jobs:

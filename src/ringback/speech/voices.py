@@ -12,6 +12,8 @@ from ringback.speech.passage import Gender, Style
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,3}")
 _SAME_LANGUAGE = {"arb": "ar", "cmn": "zh", "no": "nb", "iw": "he", "in": "id"}
 """Names of one language that documents use and engines do not."""
+_NEAR = {"es-mx": "es-419", "es-us": "es-419"}
+_GENERAL = frozenset({"en-gb"})
 
 
 class Engine(Enum):
@@ -73,6 +75,7 @@ def nearest(voices: Iterable[LocalVoice], style: Style, order: Sequence[Engine] 
             QUALITY[voice.engine]
             + _GENDER_COUNTS * (voice.gender is style.gender)
             + _REGION_COUNTS * _is_same_region(voice.language, wanted_language),
+            _is_general(voice.language),
         )
         if best is None or score > best[0]:
             best = (score, Choice(voice, speaks))
@@ -84,5 +87,11 @@ def _primary(language: str) -> str:
     return _SAME_LANGUAGE.get(primary, primary)
 
 
-def _is_same_region(one: str, other: str) -> bool:
-    return one.lower().partition("-")[2] == other.lower().partition("-")[2]
+def _is_same_region(voice: str, wanted: str) -> bool:
+    wanted = _NEAR.get(wanted.lower(), wanted.lower())
+    return voice.lower().partition("-")[2] == wanted.partition("-")[2]
+
+
+def _is_general(language: str) -> bool:
+    """Return whether a voice is the one to take for regions that have none."""
+    return "-" not in language or language.lower() in _GENERAL

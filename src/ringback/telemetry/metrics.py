@@ -50,6 +50,8 @@ class Metrics:
         self.conferences_active = gauge("conferences_active", "Conferences that have members.")
         self.conference_members = gauge("conference_members", "Calls in conferences.")
         self.recording_active = gauge("recording_active", "Recordings that have not ended.")
+        self.speech_waiting = gauge("speech_waiting_passages", "Passages that wait to be synthesised.")
+        self.speech_passages_total = counter("speech_passages_total", "Passages that were wanted.", "outcome")
         self.stream_connect_seconds = histogram("stream_connect_seconds", "Dial to open WebSocket.", _SHORT)
         self.streams_total = counter("streams_total", "Ended streams.", "reason")
         self.stream_dropped_audio_seconds_total = counter(
@@ -97,6 +99,7 @@ IDLE_GAUGES = (
     "ringback_conferences_active",
     "ringback_conference_members",
     "ringback_recording_active",
+    "ringback_speech_waiting_passages",
     "ringback_webhook_outbox_depth",
     "ringback_media_sessions_active",
     "ringback_media_ports_open",

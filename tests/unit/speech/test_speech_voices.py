@@ -42,6 +42,16 @@ def test_language_then_sound_then_gender(language: str, gender: Gender, name: st
     assert name_of(language, gender) == name
 
 
+@pytest.mark.parametrize(
+    ("language", "name"),
+    [("en-AU", "en-GB"), ("en-US", "en-US"), ("es-MX", "es-419"), ("es-AR", "es"), ("de-AT", "de")],
+)
+def test_a_region_without_a_voice_has_the_general_one(language: str, name: str) -> None:
+    names = ("en-029", "en-GB", "en-US", "es-419", "es", "de")
+    voices = tuple(LocalVoice(each, Engine.ESPEAK, each, Gender.WOMAN) for each in names)
+    assert name_of(language, Gender.WOMAN, voices) == name
+
+
 def test_a_natural_man_stands_in_for_a_woman_before_a_robot_does() -> None:
     assert name_of("en-US", Gender.WOMAN, (JOE, *ESPEAK)) == "joe"
 

@@ -12,6 +12,8 @@ from ringback.errors import MediaError
 from ringback.speech.messages import VoiceListed
 from ringback.speech.worker.sound import Samples, read_wav
 
+_PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "…": "...", "\u00ad": None})
+
 
 class SynthesisFailed(MediaError):
     """An engine gave no audio."""
@@ -40,8 +42,8 @@ class Synthesiser(Protocol):
 
 
 def harmless(text: str) -> str:
-    """Return the text in one line and without `[[phonemes]]`, which some engines would obey."""
-    return " ".join(text.split()).replace("[[", "( (").replace("]]", ") )")
+    """Return the text in one line, with plain quotes, and without `[[phonemes]]`, which some engines would obey."""
+    return " ".join(text.translate(_PLAIN).split()).replace("[[", "( (").replace("]]", ") )")
 
 
 def run_program(

