@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import plivo
 import pytest
@@ -155,6 +156,14 @@ def test_pages_and_deletion(api: ApiServer, client: plivo.RestClient) -> None:
     for gone in (client.recordings.get, client.recordings.delete):
         with pytest.raises(ResourceNotFoundError):
             gone(views[0].recording_id)
+
+
+def test_the_documented_example_runs(api: ApiServer, client: plivo.RestClient) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api" / "recordings.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    call_uuid = api.calls.add("")
+    exec(example, {"client": client, "call_uuid": call_uuid})
+    assert client.recordings.list()["meta"]["total_count"] == 1
 
 
 @pytest.mark.parametrize("name", ["../../../etc/passwd.mp3", "..%2f..%2fx.wav", "none.mp3", "none.exe", "a.b.wav"])

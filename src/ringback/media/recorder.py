@@ -14,10 +14,11 @@ import audioop
 from collections.abc import Callable
 
 import msgspec
+import numpy as np
 
 from ringback.ids import RecordingId
 from ringback.media.codecs.g711 import FRAME_SAMPLES, Law
-from ringback.media.codecs.l16 import to_stream
+from ringback.media.codecs.l16 import samples_of, to_stream
 from ringback.media.control.values import RecordingChannels, RecordingEnd
 
 FRAME_MS = 20
@@ -220,17 +221,22 @@ class Recorder:
         heard = self._heard[:frames]
         del self._heard[:frames]
         left, right = law.decode(b"".join(said)), law.decode(b"".join(heard))
-        if self._is_stereo:
-            pcm = audioop.add(audioop.tostereo(left, 2, 1, 0), audioop.tostereo(right, 2, 0, 1), 2)
-        else:
-            pcm = audioop.add(left, right, 2)
+        pcm = interleaved(left, right) if self._is_stereo else audioop.add(left, right, 2)
         self._write(to_stream(pcm))
 
     def _flush_mix(self) -> None:
         if self._mix:
             pcm = b"".join(frame.ljust(2 * FRAME_SAMPLES, b"\0")[: 2 * FRAME_SAMPLES] for frame in self._mix)
             self._mix.clear()
-            self._write(to_stream(audioop.tostereo(pcm, 2, 1, 1) if self._is_stereo else pcm))
+            self._write(to_stream(interleaved(pcm, pcm) if self._is_stereo else pcm))
+
+
+def interleaved(left: bytes, right: bytes) -> bytes:
+    """Return two rows of native linear audio of one length as stereo."""
+    both = np.empty((len(left) // 2, 2), dtype=np.int16)
+    both[:, 0] = samples_of(left)
+    both[:, 1] = samples_of(right)
+    return both.tobytes()
 
 
 def _ignore(_over: RecorderOver) -> None:

@@ -33,6 +33,7 @@ PART_SUFFIX = ".part"
 _HEADER_BYTES = 44
 _POLL_S = 0.02
 _SCAN_MAX = 100_000
+_SHOWN_CHARS = 8
 _BYTES_PER_SAMPLE = 2
 
 
@@ -177,7 +178,13 @@ class RecordingFiles:
         if process.returncode == 0 and errors == b"":
             return True
         last = errors.decode(errors="replace").strip().splitlines()[-1:]
-        _log.warning("recording kept as wav", file=wav.name, error=last[0] if last else "", code=process.returncode)
+        # Not the whole name: it is the secret in the file's address.
+        _log.warning(
+            "recording kept as wav",
+            file=wav.name[:_SHOWN_CHARS],
+            error=last[0] if last else "",
+            code=process.returncode,
+        )
         return False
 
     def _exchange(self, wav: Path, mp3: Path, duration_ms: int) -> CompletedFile:

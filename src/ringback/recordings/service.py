@@ -533,7 +533,7 @@ class RecordingService:
             )
         except (NoAudio, OSError) as error:
             state, detail = State.FAILED, str(error)
-            _log.warning("recording lost", call_uuid=view.call_uuid, recording_id=view.recording_id, error=detail)
+            _log.warning("recording lost", call_uuid=view.call_uuid, error=detail)
         columns: dict[str, object] = {}
         if file is not None:
             columns = {"size_bytes": file.size_bytes, "file_format": file.file_format.value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import audioop
 from typing import Any
 
 import numpy as np
@@ -267,6 +268,27 @@ def test_leg_is_recorded_with_its_agent():
     for channel, pitch in ((left, 500), (right, 1200)):
         spectrum = np.abs(np.fft.rfft(channel[1600:14_400].astype(float)))
         assert np.argmax(spectrum) * 8000 / 12_800 == pytest.approx(pitch, abs=1)
+
+
+def test_both_tracks_keep_their_samples_and_their_place_when_packets_come_late_and_bunched():
+    chance = np.random.default_rng(1)
+    said, played = (audioop.lin2ulaw(chance.normal(0, 4000, 16_000).astype("<i2").tobytes(), 2) for _ in range(2))
+    leg = Leg()
+    take = Take(channels=RecordingChannels.STEREO)
+    leg.session.attach_recorder(take.recorder)
+    take.recorder.start()
+    sender = Sender(said)
+    leg.play(played)
+    for index in range(100):
+        leg.now += 20_000_000
+        for late in range(index - 2, index + 1) if index % 3 == 0 else ():
+            if late >= 0:
+                leg.receive(sender.packet(late))
+        leg.tick()
+    take.recorder.finish(RecordingEnd.STOPPED)
+    for channel, sent in zip(take.channels, (said, played), strict=True):
+        wanted = np.frombuffer(audioop.ulaw2lin(sent, 2), dtype="<i2")
+        assert np.array_equal(channel[:15_000], wanted[:15_000])
 
 
 def test_digit_is_told_before_the_end_it_causes():

@@ -30,6 +30,7 @@ _SPACE_CHECK_BYTES = 256 * 1024
 _FREE_MIN_PERCENT = 5
 _DATA_MAX_BYTES = 0xFFFFFFFF - HEADER_BYTES
 _CLOSE_PATIENCE_S = 2.0
+_SHOWN_CHARS = 8
 
 
 class DiskFault(NamedTuple):
@@ -211,7 +212,8 @@ class RecordingDisk:
         """Return a file that is made with its first audio; faults of the disk reach `on_fault`."""
 
         def report(fault: DiskFault) -> None:
-            _log.warning("recording not written", file=os.path.basename(path), detail=fault.detail)
+            # Not the whole name: it is the secret in the file's address.
+            _log.warning("recording not written", file=os.path.basename(path)[:_SHOWN_CHARS], detail=fault.detail)
             with contextlib.suppress(RuntimeError):  # the loop is closed: the worker ends
                 self._loop.call_soon_threadsafe(on_fault, fault)
 
