@@ -97,7 +97,7 @@ soak: setup-dev ## Hold calls behind a bad network in real time; ARGS="--minutes
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 clean: ## Remove what make and tests have made, the development data too
-	rm -rf $(VENV) .ringback .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) tests/contract/node/node_modules .ringback .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help dev setup setup-dev constraints system test ci lint format types gates unit sim process contract interop \

@@ -56,12 +56,14 @@ class OpenapiJudge:
             self.faults.append(f"{scope['method']} {scope['path']} was answered {status}: {fault}")
 
     def _fault(self, method: str, path: str, status: int, content_type: str, body: bytes) -> str:
-        if path == OPENAPI_PATH or not status:
+        # The Node SDK asks for the account with two slashes; the application takes that for one.
+        path = path.rstrip("/") + "/"
+        if path.startswith(OPENAPI_PATH) or not status:
             return ""
         self.judged += 1
         operation = next((known for pattern, known in self._paths if pattern.fullmatch(path)), {}).get(method.lower())
         if operation is None:
-            if path.endswith((".mp3", ".wav")):
+            if path.endswith((".mp3/", ".wav/")):
                 return ""
             allowed = {202: self._spawned, 404: self._error, 405: self._error}.get(status)
         else:
