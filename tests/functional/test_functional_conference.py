@@ -7,9 +7,10 @@ import wave
 
 import numpy as np
 import pytest
+from tests.support.agent_audio import heard_by, say
 from tests.support.conference import all_hear_each_other, conference, enter, pitches
-from tests.support.customer import response
-from tests.support.live_calls import hung_up
+from tests.support.customer import response, stream
+from tests.support.live_calls import connection_of, hung_up
 from tests.support.sounds import wav_reply
 from tests.support.waiting import until
 
@@ -30,10 +31,10 @@ def running():
 async def join(customer, new_phone, platform):
     """Puts a fresh phone with this tone into a conference."""
 
-    async def dial(pitch_hz, name, *more, **attributes):
+    async def dial(pitch_hz, name, *more, before="", **attributes):
         phone = await new_phone(user=f"1555{int(pitch_hz):07d}")
         attributes.setdefault("callbackUrl", customer.url("/conference"))
-        return await enter(customer, phone, platform, pitch_hz, conference(name, **attributes), *more)
+        return await enter(customer, phone, platform, pitch_hz, before, conference(name, **attributes), *more)
 
     return dial
 
@@ -43,6 +44,11 @@ def fetch_wav(url):
     with urllib.request.urlopen(url, timeout=10) as reply, wave.open(io.BytesIO(reply.read())) as file:
         assert (file.getnchannels(), file.getframerate()) == (1, 8000)
         return np.frombuffer(file.readframes(file.getnframes()), dtype=np.int16)
+
+
+def level_at(connection, pitch_hz):
+    """Return the level of a pitch in the last 300 ms that an agent heard."""
+    return tones.goertzel_dbov(heard_by(connection)[-2_400:], pitch_hz)
 
 
 async def leave_all(members):
@@ -208,8 +214,39 @@ async def test_the_api_plays_to_members_and_transfers_leave(customer, join):
     assert b.level_of(2500) < -50
     await customer.sdk(lambda sdk: sdk.conferences.member_play_stop("Played", "all"))
     await until(lambda: a.level_of(2500) < -50, "the file's end")
-    elsewhere = customer.serve("/elsewhere", response('<Wait length="60"/>'))
+    elsewhere = customer.serve("/elsewhere", response(conference("Elsewhere"), "<Hangup/>"))
     await customer.sdk(lambda sdk: sdk.calls.transfer(a.uuid, legs="aleg", aleg_url=elsewhere))
     await customer.until("/conference", ConferenceAction="exit", CallUUID=a.uuid)
     await a.hears_nothing_of(b)
+    await customer.until_event(a.uuid, "conference", event="entered", name="Elsewhere")
+    names = await customer.sdk(lambda sdk: sdk.conferences.list())
+    assert names["conferences"] == ["Played", "Elsewhere"]
+    await leave_all([a, b])
+
+
+async def test_an_agent_listens_and_speaks_while_its_caller_is_in_a_room(customer, join, silent_agent):
+    first, second = pitches(2)
+    streaming = stream(silent_agent.url, bidirectional="true", keepCallAlive="false")
+    a = await join(first, "Assisted", before=streaming)
+    b = await join(second, "Assisted")
+    await all_hear_each_other([a, b])
+    connection = await connection_of(silent_agent, a.call)
+    await until(lambda: level_at(connection, first) > -32, "the caller's voice at the agent")
+    # The agent hears its caller alone, and is heard by its caller alone.
+    assert level_at(connection, second) < -50
+    say(connection, tones.tone(2500, 3_000, level_dbov=-20))
+    await until(lambda: a.level_of(2500) > -32, "the agent over the room")
+    await a.hears(b)
+    assert b.level_of(2500) < -50
+    await leave_all([a, b])
+
+
+async def test_keys_reach_the_others_and_the_floor_is_told(customer, join):
+    first, second = pitches(2)
+    a, b = await join(first, "Keys", floorEvent="true"), await join(second, "Keys")
+    await all_hear_each_other([a, b])
+    floor = await customer.until("/conference", ConferenceAction="floor")
+    assert {request.params["CallUUID"] for request in floor} == {a.uuid}
+    b.call.send_digits("7")
+    await until(lambda: "7" in a.call.digits, "the key at the other phone")
     await leave_all([a, b])

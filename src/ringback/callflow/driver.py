@@ -46,6 +46,7 @@ from ringback.callflow.port import FirstRequest, FlowCall, FlowServices
 from ringback.callflow.prompt import ELEMENTS, Once, RunningPrompt
 from ringback.calls.hangup import Code, HangupSource
 from ringback.calls.live import LiveCall
+from ringback.conferences.spec import ConferenceSpec
 from ringback.dials.spec import DialSpec
 from ringback.errors import Bug, RingbackError
 from ringback.ids import CallUuid, PlayId, StreamId
@@ -190,6 +191,8 @@ class _Flow:
         self._play_id: PlayId | None = None
         self._hearing = Hearing(call, services.speech, self._queue)
         self._has_dropped_digits = False
+        self._visit: object | None = None
+        """The stay in a conference that the document waits for."""
 
     # The listener of the call.
 
@@ -404,13 +407,9 @@ class _Flow:
             case commands.StopListening(is_heard):
                 await self._quietly(self._hearing.end(is_heard=is_heard))
             case commands.EnterConference(spec):
-                try:
-                    self._services.conferences.enter(
-                        self._call.call_uuid, spec, lambda params: self._queue(ConferenceLeft(params))
-                    )
-                except RingbackError as error:
-                    return (ConferenceRefused(str(error)),)
+                return self._enter_conference(spec)
             case commands.LeaveConference():
+                self._visit = None
                 self._services.conferences.leave(self._call.call_uuid)
             case commands.StartRecording(spec):
                 return await self._start_recording(spec)
@@ -452,6 +451,20 @@ class _Flow:
             await self._call.answer()
         except RingbackError as error:
             await self._end(Code.INTERNAL_ERROR, HangupSource.ERROR, f"cannot answer: {error}")
+
+    def _enter_conference(self, spec: ConferenceSpec) -> tuple[Event, ...]:
+        visit = self._visit = object()
+
+        def left(params: Mapping[str, str]) -> None:
+            # An end that the document brought about itself is no news to the next document.
+            if self._visit is visit:
+                self._queue(ConferenceLeft(params))
+
+        try:
+            self._services.conferences.enter(self._call.call_uuid, spec, left)
+        except RingbackError as error:
+            return (ConferenceRefused(str(error)),)
+        return ()
 
     async def _start_early_media(self) -> None:
         try:

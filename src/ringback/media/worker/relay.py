@@ -236,7 +236,8 @@ class RelayHub:
         for worker in self._peers():
             for at in range(0, len(room_ids), ROOMS_PER_HERE):
                 self.post(worker, Here(self.worker_id, room_ids[at : at + ROOMS_PER_HERE]))
-        self.flush()
+                # One by one: several would not fit into a datagram.
+                self.flush()
         now = clock.now()
         for relayed in tuple(self._relayed.values()):
             relayed.remove_silent(now)
