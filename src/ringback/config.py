@@ -183,6 +183,17 @@ class Noise(Section):
     """Streams with `dtln` at a time; further ones get `speex`."""
 
 
+class Recognition(Section):
+    """Speech in: `<GetInput inputType="speech">`."""
+
+    engine: str = "auto"
+    """`auto` (what is installed), `pocketsphinx`, `whisper`, `none`, or `module:Class` of one's own engine."""
+    waiting_max: Annotated[int, Field(ge=1, le=1_000)] = 32
+    """Utterances of all calls that may wait for the recogniser."""
+    timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 10_000
+    """How long one utterance may take."""
+
+
 class Recording(Section):
     """Recordings of calls and conferences."""
 
@@ -332,6 +343,7 @@ class Config(Section):
     stream: Stream = Stream()
     speech: Speech = Speech()
     noise: Noise = Noise()
+    recognition: Recognition = Recognition()
     recording: Recording = Recording()
     webhooks: Webhooks = Webhooks()
     egress: Egress = Egress()

@@ -39,6 +39,8 @@ from ringback.media.control.values import DelayPolicy
 from ringback.media.pool.pool import MediaPool
 from ringback.numbers.store import ensure_number
 from ringback.numbers.trunks import Gateway, GatewayCredentials, NatMode, Trunk, TrunkDirection
+from ringback.recognition.recognizer import Recognizer
+from ringback.recognition.settings import RecognizerSettings
 from ringback.recordings.files import FileSettings, RecordingFiles
 from ringback.recordings.service import RecordingService, RecordingSettings
 from ringback.signalling.legs import Legs
@@ -130,6 +132,7 @@ class Node:
         # The rest is built while the workers boot.
         catch_all = await self._ensure_configured()
         await self._start_speech()
+        self._start_recognition()
         self._build_signalling(trunks)
         self._build_calls(trunks, catch_all)
         listener = self._build_http()
@@ -229,6 +232,15 @@ class Node:
         )
         self._stack.push_async_callback(self.speaker.close)
         await self.speaker.start()
+
+    def _start_recognition(self) -> None:
+        config = self.config.recognition
+        self.recognizer = Recognizer(
+            self.config.data_dir / "recognition",
+            Path(_runtime_dir(self.config)) / "recognition.log",
+            RecognizerSettings(engine=config.engine, waiting_max=config.waiting_max, timeout_ms=config.timeout_ms),
+        )
+        self._stack.push_async_callback(self.recognizer.close)
 
     async def _flush_outbox(self) -> None:
         """Give the last hang-up callbacks a moment to leave; what does not is sent by the next server."""
@@ -387,6 +399,7 @@ class Node:
                 recordings=self.recordings,
                 dials=self.dials,
                 conferences=self.conferences,
+                speech=self.recognizer,
             )
         )
         self.conferences.start_prompts = self.flows.start_prompts

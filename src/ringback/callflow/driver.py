@@ -20,7 +20,7 @@ from ringback.callflow import commands
 from ringback.callflow.budget import Budget
 from ringback.callflow.commands import Command, DocumentKind
 from ringback.callflow.document import InvalidDocument, parse_document
-from ringback.callflow.elements.registry import Program, bind
+from ringback.callflow.elements.registry import Program, bind, spoken_languages
 from ringback.callflow.events import (
     ConferenceLeft,
     ConferenceRefused,
@@ -312,6 +312,12 @@ class _Flow:
 
     def _parse(self, fetched: FetchedDocument, allowed: frozenset[str] | None) -> Program:
         program = bind(parse_document(fetched.body), allowed)
+        for language, line in spoken_languages(program):
+            # Told before the first element runs: a caller who speaks to nobody would hear silence.
+            fault = self._services.speech.fault(language)
+            if fault:
+                raise InvalidDocument(f"<GetInput> needs speech: {fault}", line)
+            self._services.speech.warm()
         fields = {"phase": "loaded", "name": "Response", "url": fetched.url, "elements": len(program.steps)}
         self._services.timeline.record(self._call.call_uuid, "element", fields)
         return program

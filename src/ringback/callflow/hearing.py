@@ -50,6 +50,7 @@ class Hearing:
         self._path = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_guessing = False
+        self._forgotten: set[ListenId] = set()
 
     def is_current(self, heard: Heard) -> bool:
         """Return whether an event is one of what goes on now."""
@@ -85,6 +86,8 @@ class Hearing:
         if not is_heard:
             self._listen_id = None
             self._cancel()
+            if self._path:
+                self._forgotten.add(listen_id)
             self._speech.discard(self._path)
         if self._is_open:
             self._is_open = False
@@ -93,7 +96,8 @@ class Hearing:
     def take(self, event: media.ListenEvent) -> None:
         """Take what the worker reports."""
         if event.listen_id != self._listen_id:
-            if isinstance(event, media.SpeechCaptured):
+            if isinstance(event, media.SpeechCaptured) and event.listen_id in self._forgotten:
+                self._forgotten.discard(event.listen_id)
                 self._speech.discard(event.path)
             return
         match event:

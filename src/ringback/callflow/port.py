@@ -16,6 +16,7 @@ from ringback.errors import NotAllowed
 from ringback.ids import CallUuid, ListenId, PlayId, RecordingId, StreamId
 from ringback.media.control.events import ListenEvent, RecordingFinished
 from ringback.media.control.values import BeepRule, PlayEnd, StreamEnd
+from ringback.recognition.heard import Recognition
 from ringback.recordings.spec import RecordingSpec
 from ringback.recordings.views import StartedRecording
 from ringback.speech.passage import Speech
@@ -272,20 +273,14 @@ class MediaSource(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Recognition:
-    """What a recogniser heard; `text` is empty for nothing, `detail` then says why if that is a fault."""
-
-    text: str
-    confidence: float = 0.0
-    detail: str = ""
-
-
 class SpeechPort(Protocol):
-    """Recognises speech in files; `speech.recognizer.Recognizer` is one."""
+    """Recognises speech in files; `recognition.recognizer.Recognizer` is one."""
 
     def fault(self, language: str) -> str:
         """Return why speech in this language cannot be recognised here and what to do; empty when it can."""
+
+    def warm(self) -> None:
+        """Make ready what takes long to load: somebody is about to speak."""
 
     def new_path(self) -> str:
         """Return the path of a file to come, for one utterance."""
@@ -307,6 +302,9 @@ class NoSpeech:
     def fault(self, language: str) -> str:
         """Return that there is none."""
         return "speech recognition is not installed: pip install 'ringback[speech]'"
+
+    def warm(self) -> None:
+        """Do nothing."""
 
     def new_path(self) -> str:
         """Return no path."""

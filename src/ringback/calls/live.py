@@ -204,7 +204,7 @@ class LiveCall:
     farewells: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Awaited, each for a second at most, before record and hang-up callback are written: that one is the last."""
     side_listeners: list[CallListener] = field(default_factory=list)
-    """Who plays to the call beside its document: told of playbacks and of the end only."""
+    """Who plays to the call beside its document: told of playbacks, of what they listen for, and of the end only."""
     on_room_event: Callable[[LiveCall, RoomEvent], None] | None = None
     """Told what happens to the call in a media room."""
     _listener: CallListener | None = None
@@ -641,6 +641,8 @@ class LiveCall:
             case _:
                 # Progress is for the document alone.
                 pass
+        for listener in tuple(self.side_listeners):
+            listener.heard(event)
         if self._listener is not None:
             self._listener.heard(event)
 

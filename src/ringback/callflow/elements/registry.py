@@ -18,6 +18,7 @@ from ringback.callflow.elements.conference import Conference
 from ringback.callflow.elements.dial import Dial
 from ringback.callflow.elements.dtmf import Dtmf
 from ringback.callflow.elements.get_digits import GetDigits
+from ringback.callflow.elements.get_input import GetInput
 from ringback.callflow.elements.hangup import Hangup
 from ringback.callflow.elements.message import Message
 from ringback.callflow.elements.play import Play
@@ -34,6 +35,7 @@ _READERS: Mapping[str, Callable[[Reader], Element]] = MappingProxyType(
         Dial.TAG: Dial.from_xml,
         Dtmf.TAG: Dtmf.from_xml,
         GetDigits.TAG: GetDigits.from_xml,
+        GetInput.TAG: GetInput.from_xml,
         Hangup.TAG: Hangup.from_xml,
         Message.TAG: Message.from_xml,
         Play.TAG: Play.from_xml,
@@ -53,6 +55,7 @@ _ATTRIBUTES: Mapping[str, frozenset[str]] = MappingProxyType(
             Dial,
             Dtmf,
             GetDigits,
+            GetInput,
             Hangup,
             Message,
             Play,
@@ -69,6 +72,7 @@ _PROMPTS = frozenset({"Speak", "Play", "Wait"})
 NESTED: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         GetDigits.TAG: _PROMPTS,
+        GetInput.TAG: _PROMPTS,
         PreAnswer.TAG: _PROMPTS | {"GetDigits", "Redirect", "Message", "DTMF"},
     }
 )
@@ -79,7 +83,6 @@ OWN_CHILDREN: frozenset[str] = frozenset({Dial.TAG, Speak.TAG})
 SUPPORTED = frozenset(_READERS)
 NOT_YET_SUPPORTED = frozenset(
     {
-        "GetInput",
         "MultiPartyCall",
     }
 )
@@ -141,6 +144,12 @@ def _bind(node: Node, notes: list[Note]) -> list[Bound]:
     notes += read.notes
     notes += noted
     return [Bound(element, node)]
+
+
+def spoken_languages(program: Program) -> list[tuple[str, int]]:
+    """Return the language and line of every element that needs speech to be recognised."""
+    elements = (bound.element for bound in program.steps)
+    return [(each.language, each.line) for each in elements if isinstance(each, GetInput) and each.takes_speech]
 
 
 def _unknown_element(node: Node) -> Note:

@@ -1,0 +1,220 @@
+"""The recognising process as the server sees it: started when it is first needed, asked, watched, replaced.
+
+A process that dies or hangs costs the utterances it was asked for; the next one starts another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import IO
+
+from ringback import clock, ids
+from ringback.machine import SECOND, Instant
+from ringback.recognition import messages
+from ringback.recognition.heard import Recognition
+from ringback.recognition.messages import Text, Utterance
+from ringback.recognition.settings import RecognizerSettings
+from ringback.telemetry.logs import get_logger
+
+_log = get_logger(__name__)
+
+_MODULE = "ringback.recognition.worker.main"
+_PACKAGES = {"pocketsphinx": "pocketsphinx", "whisper": "faster_whisper"}
+_RESTART_PAUSE_NS = 1 * SECOND
+_END_TIMEOUT_S = 2.0
+_LOG_MAX_BYTES = 4 * 1024 * 1024
+_INSTALL = "pip install 'ringback[speech]'"
+
+
+class Recognizer:
+    """Recognises speech in files.
+
+    State: `close` ends the process; later utterances are not recognised.
+    """
+
+    def __init__(self, folder: Path, log_path: Path, settings: RecognizerSettings) -> None:
+        self._folder = folder.absolute()
+        self._log_path = log_path
+        self._settings = settings
+        self._process: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._number = 0
+        self._ended_at: Instant | None = None
+        self._warming: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Return how many utterances wait or are being recognised."""
+        return self._waiting
+
+    def fault(self, language: str) -> str:
+        """Return why speech in this language cannot be recognised here and what to do; empty when it can."""
+        engine = self._settings.engine
+        if ":" in engine:
+            return ""
+        if engine == "none":
+            return "speech recognition is switched off: set recognition.engine"
+        names = _PACKAGES if engine == "auto" else (engine,)
+        if not any(importlib.util.find_spec(_PACKAGES[name]) is not None for name in names):
+            return f"speech recognition is not installed: {_INSTALL}"
+        if language.lower().partition("-")[0] != "en":
+            return f"speech in {language[:20]} cannot be recognised: the engines here know English"
+        return ""
+
+    def warm(self) -> None:
+        """Start the process beside what goes on, so that it is ready when somebody has spoken."""
+        if self._process is None and self._warming is None and not self._is_closed:
+            self._warming = asyncio.create_task(self._warm(), name="recognizer start")
+
+    async def _warm(self) -> None:
+        try:
+            async with self._turn:
+                with contextlib.suppress(_Fault):
+                    await self._started()
+        finally:
+            self._warming = None
+
+    def new_path(self) -> str:
+        """Return the path of a file to come, for one utterance."""
+        self._tidy()
+        return str(self._folder / f"{ids.new_token()}.wav")
+
+    def discard(self, path: str) -> None:
+        """Delete the file of an utterance, finished or not, if there is one."""
+        if path:
+            for name in (path, path + ".part"):
+                with contextlib.suppress(OSError):
+                    os.unlink(name)
+
+    async def recognize(self, path: str, language: str, hints: tuple[str, ...], *, is_partial: bool) -> Recognition:
+        """Return what is said in a wav file; never raises for what it contains.
+
+        A partial one that would have to wait is not recognised: the next is on its way.
+        """
+        if self._is_closed or self._waiting >= (1 if is_partial else self._settings.waiting_max):
+            return Recognition("", detail="too many utterances wait to be recognised")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await self._ask(path, language, hints, is_partial)
+        except _Fault as fault:
+            return Recognition("", detail=str(fault))
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """End the process and return when it is gone; files of utterances are deleted."""
+        self._is_closed = True
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.gather(self._warming, return_exceptions=True)
+        process, self._process = self._process, None
+        if process is not None:
+            if process.stdin is not None:
+                process.stdin.close()
+            try:
+                async with asyncio.timeout(_END_TIMEOUT_S):
+                    await process.wait()
+            except TimeoutError:
+                _kill(process)
+                await process.wait()
+        self._tidy(keep_ms=0)
+
+    async def _ask(self, path: str, language: str, hints: tuple[str, ...], is_partial: bool) -> Recognition:
+        process = await self._started()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._number += 1
+        asked = Utterance(self._number, path, language, hints, is_partial)
+        try:
+            async with asyncio.timeout(self._settings.timeout_ms / 1000):
+                process.stdin.write(messages.encode(asked) + b"\n")
+                await process.stdin.drain()
+                answer = Text(0)
+                # Answers to those who gave up waiting come first.
+                while answer.number != asked.number:
+                    line = await process.stdout.readline()
+                    if not line:
+                        raise EOFError
+                    answer = messages.decode_text(line)
+        except (TimeoutError, EOFError, ValueError, OSError) as error:
+            await self._give_up(process)
+            raise _Fault(f"the recogniser failed: {type(error).__name__}") from error
+        return Recognition(answer.text, answer.confidence, answer.detail)
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        if self._process is not None and self._process.returncode is None:
+            return self._process
+        if self._ended_at is not None and clock.now() - self._ended_at < _RESTART_PAUSE_NS:
+            raise _Fault("the recogniser has just failed")
+        environment = {
+            "PATH": os.pathsep.join(os.get_exec_path()),
+            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+            "PYTHONUTF8": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        try:
+            with _open_log(self._log_path) as log:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", _MODULE, self._settings.engine),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=log,
+                    env=environment,
+                    limit=messages.LINE_MAX_BYTES,
+                    # Control-C in a terminal is for the server, which ends this process by its pipe.
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise _Fault(f"the recogniser cannot be started: {error.strerror or error}") from error
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(self._settings.start_timeout_ms / 1000):
+                messages.decode_ready(await process.stdout.readline())
+        except (TimeoutError, ValueError) as error:
+            await self._give_up(process)
+            _log.warning("recogniser not started", log=self._log_path.name)
+            raise _Fault(f"the recogniser did not start, see {self._log_path.name}") from error
+        except BaseException:
+            _kill(process)
+            raise
+        self._process = process
+        return process
+
+    async def _give_up(self, process: asyncio.subprocess.Process) -> None:
+        self._process = None
+        self._ended_at = clock.now()
+        _kill(process)
+        await process.wait()
+
+    def _tidy(self, keep_ms: int | None = None) -> None:
+        """Delete the files of utterances that nobody came back for."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        oldest_s = (clock.wall_ms() - (self._settings.keep_files_ms if keep_ms is None else keep_ms)) / 1000
+        for path in self._folder.glob("*.wav*"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime <= oldest_s:
+                    path.unlink()
+
+
+class _Fault(Exception):
+    """An utterance cannot be recognised, for a reason of ours."""
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.exists() and path.stat().st_size > _LOG_MAX_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    return path.open("ab")
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()

@@ -1,0 +1,1 @@
+"""The recognising process: reads utterances line by line and answers each with a text."""

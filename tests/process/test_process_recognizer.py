@@ -1,0 +1,118 @@
+"""The recognising process: words of a file, guesses of a growing one, and what becomes of it when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from ringback.recognition.recognizer import Recognizer
+from ringback.recognition.settings import RecognizerSettings
+
+pytest.importorskip("pocketsphinx")
+
+SPEECH = Path(__file__).parents[1] / "vectors" / "speech"
+HINTS = ("sales", "Technical Support", "check balance")
+
+
+@pytest.fixture
+async def recognizer(tmp_path: Path):
+    made = Recognizer(tmp_path / "files", tmp_path / "log", RecognizerSettings(engine="pocketsphinx"))
+    yield made
+    await made.close()
+    assert not list((tmp_path / "files").glob("*"))
+
+
+def spoken(recognizer: Recognizer, name: str, suffix: str = "") -> str:
+    path = recognizer.new_path()
+    shutil.copy(SPEECH / f"{name}.wav", path + suffix)
+    return path
+
+
+async def heard(recognizer: Recognizer, name: str) -> str:
+    found = await recognizer.recognize(spoken(recognizer, name), "en-US", HINTS, is_partial=False)
+    assert not found.detail
+    return found.text
+
+
+async def test_expected_phrases_and_digits_are_recognised(recognizer: Recognizer) -> None:
+    recognizer.warm()
+    names = ("technical_support", "check_balance", "three_four_five")
+    found = await asyncio.gather(*(heard(recognizer, name) for name in names))
+    assert found == ["Technical Support", "check balance", "345"]
+
+
+async def test_other_words_are_nothing(recognizer: Recognizer) -> None:
+    assert await heard(recognizer, "i_would_like_to_talk_about_my_bicycle") == ""
+
+
+async def test_growing_file_gives_guesses(recognizer: Recognizer) -> None:
+    path = spoken(recognizer, "check_balance", ".part")
+    found = await recognizer.recognize(path, "en-US", HINTS, is_partial=True)
+    assert found.text == "check balance"
+    recognizer.discard(path)
+
+
+async def test_file_that_is_none_is_said_and_the_next_is_recognised(recognizer: Recognizer) -> None:
+    path = recognizer.new_path()
+    shutil.copy(__file__, path)
+    found = await recognizer.recognize(path, "en-US", HINTS, is_partial=False)
+    assert not found.text
+    assert found.detail
+    assert await heard(recognizer, "check_balance") == "check balance"
+
+
+async def test_process_that_dies_is_replaced(recognizer: Recognizer) -> None:
+    assert await heard(recognizer, "check_balance")
+    process = recognizer._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    await process.wait()
+    assert await heard(recognizer, "technical_support") == "Technical Support"
+
+
+async def test_process_that_hangs_costs_its_utterance(tmp_path: Path) -> None:
+    settings = RecognizerSettings(engine="pocketsphinx", timeout_ms=300)
+    recognizer = Recognizer(tmp_path / "files", tmp_path / "log", settings)
+    recognizer.warm()
+    missing = recognizer.new_path()
+    found = await recognizer.recognize(missing, "en-US", HINTS, is_partial=False)
+    assert found.detail == "the recogniser failed: TimeoutError"
+    assert recognizer._process is None
+    await recognizer.close()
+
+
+async def test_one_utterance_too_many_is_refused(tmp_path: Path) -> None:
+    recognizer = Recognizer(tmp_path / "files", tmp_path / "log", RecognizerSettings(waiting_max=2))
+    paths = [spoken(recognizer, "check_balance") for _ in range(3)]
+    found = await asyncio.gather(*(recognizer.recognize(path, "en", HINTS, is_partial=False) for path in paths))
+    assert [each.text for each in found] == ["check balance", "check balance", ""]
+    assert "too many" in found[2].detail
+    await recognizer.close()
+
+
+@pytest.mark.parametrize(
+    ("engine", "language", "fault"),
+    [
+        ("none", "en-US", "switched off"),
+        ("auto", "fr-FR", "the engines here know English"),
+        ("pocketsphinx", "en-GB", ""),
+        ("my.engine:Engine", "fr-FR", ""),
+    ],
+)
+def test_what_cannot_be_recognised_is_known_beforehand(tmp_path: Path, engine: str, language: str, fault: str) -> None:
+    recognizer = Recognizer(tmp_path, tmp_path / "log", RecognizerSettings(engine=engine))
+    assert fault in recognizer.fault(language)
+    assert bool(recognizer.fault(language)) == bool(fault)
+
+
+async def test_engine_that_cannot_be_loaded_is_said(tmp_path: Path) -> None:
+    recognizer = Recognizer(tmp_path / "files", tmp_path / "log", RecognizerSettings(engine="no.such:Engine"))
+    found = await recognizer.recognize(recognizer.new_path(), "en", (), is_partial=False)
+    assert "did not start" in found.detail
+    assert "no.such" in (tmp_path / "log").read_text()
+    await recognizer.close()
