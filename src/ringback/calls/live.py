@@ -212,6 +212,8 @@ class LiveCall:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _answer: asyncio.Task[None] | None = None
     _transfer: tuple[str, str] | None = None
+    _is_document_due: bool = False
+    """A transfer has given a document to a dialled call; later ones replace it, though it may not run yet."""
     _are_digits_hidden: bool = False
     _is_media_idle: bool = False
     _retrying: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -272,8 +274,8 @@ class LiveCall:
 
     @property
     def runs_document(self) -> bool:
-        """Return whether a document runs for this call now."""
-        return self._listener is not None
+        """Return whether a document runs for this call, or is about to."""
+        return self._listener is not None or self._is_document_due
 
     @property
     def call_seconds(self) -> int:
@@ -470,7 +472,8 @@ class LiveCall:
         self.note("call", state="transferred", url=url, method=method)
         if self._listener is not None:
             self._listener.transfer_requested(url, method)
-        elif self.terms.is_dialled:
+        elif self.terms.is_dialled and not self._is_document_due:
+            self._is_document_due = True
             if self.bridge is not None:
                 await self.bridge.detach(self)
             self.keeper.start_document(self, url, method)

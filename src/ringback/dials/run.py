@@ -23,16 +23,19 @@ from ringback.dials import machine
 from ringback.dials.callbacks import PartyFacts, action_params, event_params
 from ringback.dials.machine import DialMachine, Output, Ringing
 from ringback.dials.spec import DialOutcome, DialSpec
-from ringback.dials.state import DialState
+from ringback.dials.state import DialState, PartyState
 from ringback.errors import RingbackError
 from ringback.ids import CallUuid, CommandId, PlayId
 from ringback.machine import SECOND
 from ringback.media.control.commands import JoinRoom, LeaveRoom
 from ringback.numbers.trunks import GatewayCredentials
 from ringback.signalling.jobs import JobQueue
+from ringback.telemetry.logs import get_logger
 from ringback.webhooks.fetcher import CallbackKind
 from ringback.webhooks.payloads import answer_params, base_params
 from ringback.webhooks.store import OutboundCallback
+
+_log = get_logger(__name__)
 
 
 class Prompt(Protocol):
@@ -105,7 +108,7 @@ class DialRun:
         self._room_id = f"dial-{self._dial_id}"
         self._machine = DialMachine(spec)
         self._parties = [Party() for _ in spec.destinations]
-        self._media = JobQueue(self._media_failed)
+        self._media = JobQueue(self._failed)
         self._in_room: set[CallUuid] = set()
         self._music: Prompt | None = None
         self._tone: PlayId | None = None
@@ -195,7 +198,11 @@ class DialRun:
         self._is_draining = True
         try:
             while (output := self._machine.poll_output()) is not None:
-                self._carry_out(output)
+                try:
+                    self._carry_out(output)
+                except Exception as error:
+                    # A fault of ours costs this step: calls report from here, and their ends must be stored.
+                    self._failed(error)
         finally:
             self._is_draining = False
         self._arm()
@@ -343,10 +350,10 @@ class DialRun:
         b_leg = self._parties[index].call
         assert b_leg is not None  # a party that answered has a call
         self.a_leg.bridge = b_leg.bridge = self
+        self._media.put(partial(self._join, index))
         for call, partner in ((self.a_leg, b_leg), (b_leg, self.a_leg)):
             for tell in tuple(call.on_bridged):
                 tell(partner)
-        self._media.put(partial(self._join, index))
 
     async def _join(self, index: int) -> None:
         b_leg = self._parties[index].call
@@ -379,7 +386,7 @@ class DialRun:
                 await self._leave(call)
             if call.bridge is self:
                 call.bridge = None
-            if call is b_leg and not call.is_over:
+            if call is b_leg and self._machine.parties[index] is PartyState.DETACHED:
                 self._unwatch(call)
 
     async def _free_caller(self) -> None:
@@ -397,8 +404,10 @@ class DialRun:
         except RingbackError as error:
             call.note("dial", event="not parted", detail=str(error))
 
-    def _media_failed(self, error: BaseException) -> None:
+    def _failed(self, error: BaseException) -> None:
         self.a_leg.note("dial", event="problem", detail=str(error) or repr(error))
+        if not isinstance(error, RingbackError):
+            _log.error("step of a dial failed", call_uuid=self.a_leg.call_uuid, exc_info=error)
 
     def _media_idle(self) -> Awaitable[None]:
         """Return what returns when every media command asked for so far has been carried out."""

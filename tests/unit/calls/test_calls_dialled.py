@@ -214,6 +214,20 @@ async def test_transfer_of_each_leg_whoever_is_named(
     assert (b_leg in bridge.detached) is detached
 
 
+async def test_second_transfer_of_a_dialled_leg_replaces_the_first(world: World):
+    a_leg = await answered(world)
+    b_leg = await world.calls.dial_leg(a_leg, WANTED)
+    world.legs.legs[0].answered_by_peer()
+    Bridge(a_leg, b_leg)
+    started: list[str] = []
+    world.calls.start_transfer = lambda call, url, method: started.append(url)
+    for url in ("http://first/", "http://second/"):
+        await world.calls.transfer(ACCOUNT, b_leg.call_uuid, Transfer("aleg", url))
+    listener = Listener()
+    b_leg.listen(listener)  # type: ignore[arg-type]  # the methods that a transfer needs
+    assert (started, listener.urls) == (["http://first/"], ["http://second/"])
+
+
 async def test_leg_that_is_being_dialled_cannot_be_transferred(world: World):
     parent = await answered(world)
     call = await world.calls.dial_leg(parent, WANTED)

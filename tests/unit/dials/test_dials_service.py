@@ -136,6 +136,19 @@ async def test_those_who_wait_for_a_bridge_are_told_of_the_other_call(room: Room
     assert partners == [room.a_leg.partner]
 
 
+async def test_one_who_waits_and_fails_costs_neither_bridge_nor_record(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    room.a_leg.on_bridged.append(lambda partner: 1 // 0)  # type: ignore[arg-type,return-value]  # it fails first
+    (leg,) = await room.start()
+    leg.answered_by_peer()
+    await room.settle()
+    assert "step of a dial failed" in caplog.text
+    room.a_leg.leg.ended()  # type: ignore[attr-defined]  # the leg is a fake
+    await room.a_leg.wait_over()
+    assert leg.asked == [("hangup",)]
+
+
 async def test_stop_returns_when_the_caller_hears_its_document_alone(room: Room) -> None:
     (leg,) = await room.start()
     leg.answered_by_peer()
