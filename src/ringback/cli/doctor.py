@@ -17,6 +17,7 @@ from ringback.cli.output import write_json, write_result
 from ringback.cli.ports import is_free, owner_of
 from ringback.cli.readiness import is_ready
 from ringback.cli.settings import load_settings
+from ringback.speech.installed import HINT, installed_engines
 
 _FILES_WANTED = 4_096
 _RECEIVE_BUFFER_WANTED_BYTES = 1_048_576
@@ -65,6 +66,7 @@ def _findings() -> Iterator[Finding]:
     else:
         yield Finding("good", "files", f"{soft} open files allowed")
     yield _receive_buffer()
+    yield _voices(config.speech.voices_dir is not None)
     yield Finding("good", "cores", f"{os.cpu_count()}, so {config.media.workers or os.cpu_count()} media workers")
 
 
@@ -80,6 +82,13 @@ def _ports(http_host: str, http_port: int, sip_host: str, sip_port: int) -> Iter
             yield Finding(
                 "note", subject, f"port {port} is in use by {owner}", "`ringback dev` takes the next free one"
             )
+
+
+def _voices(has_voices_dir: bool) -> Finding:
+    engines = installed_engines(has_voices_dir)
+    if not engines:
+        return Finding("note", "voices", "none is installed, so <Speak> says nothing", HINT)
+    return Finding("good", "voices", f"spoken by {', '.join(engine.value for engine in engines)}")
 
 
 async def _udp_loopback() -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ringback.errors import MediaError
+from ringback.speech.installed import HINT
 
 
 class NoVoice(MediaError):
@@ -11,10 +12,7 @@ class NoVoice(MediaError):
     default_code = "no-voice"
 
     def __init__(self) -> None:
-        super().__init__(
-            "no voice is installed",
-            hint="pip install 'ringback[voice]' (small) or 'ringback[speech]' (natural), or install flite or espeak-ng",
-        )
+        super().__init__("no voice is installed", hint=HINT)
 
 
 class SpeechFailed(MediaError):

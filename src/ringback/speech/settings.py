@@ -20,7 +20,7 @@ class SynthesiserSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     threads: int = 2
     """Passages that are synthesised at the same time."""
     load_timeout_ms: int = 20_000
-    say_timeout_ms: int = 8_000
+    say_timeout_ms: int = 20_000
     length_max_ms: int = 120_000
     """The longest audio of one passage; more is an engine gone wrong."""
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import importlib.util
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,19 +15,18 @@ from ringback import clock
 from ringback.machine import MS
 from ringback.speech.cache import SpeechCache
 from ringback.speech.errors import NoVoice, SpeechBusy, SpeechFailed
+from ringback.speech.installed import installed_engines
 from ringback.speech.messages import Said, Say, Warm
 from ringback.speech.passage import Passage
 from ringback.speech.process import SynthesiserProcess
 from ringback.speech.settings import SpeechSettings
-from ringback.speech.voices import LocalVoice, nearest
+from ringback.speech.voices import Engine, LocalVoice, nearest
 from ringback.telemetry.logs import get_logger
 
 _log = get_logger(__name__)
 
 _ATTEMPTS = 2
 """A passage that was with a process that died is tried once more: it may not have been the reason."""
-_PRELOADED = "piper"
-"""The package whose voices take seconds to load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +78,7 @@ class Speaker:
         self._by_path: dict[str, asyncio.Future[None]] = {}
         self._failed_at: int | None = None
         self._is_closed = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
@@ -88,9 +87,9 @@ class Speaker:
 
     async def start(self) -> None:
         """Load voices that take long to load, beside everything else; returns at once."""
-        if self._settings.is_preloaded and importlib.util.find_spec(_PRELOADED) is not None:
-            task = asyncio.create_task(self._warm(), name="speech warm-up")
-            task.add_done_callback(_forget)
+        has_voices_dir = bool(self._settings.synthesiser.voices_dir)
+        if self._settings.is_preloaded and Engine.PIPER in installed_engines(has_voices_dir):
+            self._spawn(self._warm(), "speech warm-up")
 
     async def close(self) -> None:
         """End the process; passages that wait fail."""
@@ -100,6 +99,7 @@ class Speaker:
         if self._process is not None:
             await self._process.close()
         self._fail_all(SpeechFailed("the server shuts down"))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._cache.close()
 
     async def clip(self, passage: Passage, place: int = 0) -> Clip:
@@ -155,17 +155,29 @@ class Speaker:
             done.add_done_callback(lambda finished: self._finished(key, path, finished))
             job = _Job(msgspec.structs.replace(say, path=key), done)
             heapq.heappush(self._waiting, (place, say.request_id, job))
-            await self._cache.make_folder()
-            await self._ask_started()
+            # Not awaited: a caller that hangs up meanwhile must not leave the passage behind.
+            self._spawn(self._ask_started(), "speech request")
         # A caller that hangs up must not end the work of the others.
         await asyncio.shield(done)
 
     async def _ask_started(self) -> None:
         try:
+            await self._cache.make_folder()
             await self._started()
-        except SpeechFailed as error:
-            self._fail_all(error)
+        except (SpeechFailed, OSError) as error:
+            self._fail_all(error if isinstance(error, SpeechFailed) else SpeechFailed(f"no room for audio: {error}"))
         self._hand_out()
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        """Mark a failure as seen: whoever waits for the passage is told."""
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def _started(self) -> SynthesiserProcess:
         """Return the running process, starting it when there is none."""
@@ -175,7 +187,6 @@ class Speaker:
             raise SpeechFailed("the server shuts down")
         if self._starting is None:
             self._starting = asyncio.create_task(self._start_process(), name="speech start")
-            self._starting.add_done_callback(_forget)
         return await asyncio.shield(self._starting)
 
     async def _start_process(self) -> SynthesiserProcess:
@@ -248,8 +259,7 @@ class Speaker:
             elif not job.done.done():
                 job.done.set_exception(SpeechFailed("the speech process ended while it said this"))
         if self._waiting:
-            task = asyncio.create_task(self._ask_started(), name="speech restart")
-            task.add_done_callback(_forget)
+            self._spawn(self._ask_started(), "speech restart")
 
     def _fail_all(self, error: SpeechFailed) -> None:
         jobs = [*self._running.values(), *(job for _, _, job in self._waiting)]
@@ -264,11 +274,4 @@ class Speaker:
         self._by_path.pop(key, None)
         if done.cancelled() or done.exception() is not None or self._is_closed:
             return
-        task = asyncio.get_running_loop().create_task(self._cache.added(path), name="speech cache")
-        task.add_done_callback(_forget)
-
-
-def _forget(task: asyncio.Task[object]) -> None:
-    """Mark a failure as seen: whoever waits for the passage is told."""
-    if not task.cancelled():
-        task.exception()
+        self._spawn(self._cache.added(path), "speech cache")
