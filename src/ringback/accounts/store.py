@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, select, update
 
 from ringback import clock
 from ringback.accounts.account import Account, Subaccount
@@ -14,12 +15,20 @@ from ringback.accounts.models import AccountRow, ApplicationRow
 from ringback.errors import Conflict, NotFound
 from ringback.ids import AccountId, AppId
 from ringback.storage.database import Session
+from ringback.storage.statements import table_of
 
 _APPLICATION_COLUMNS = tuple(f.name for f in fields(Application))
 _CHANGEABLE = frozenset(_APPLICATION_COLUMNS) - {"app_id", "account_id"}
 SUBACCOUNTS_MAX = 1_000
 """Subaccounts of one account: paces and request limits are kept for each."""
 _ACCOUNT_CHANGEABLE = frozenset({"name", "city", "state", "address", "timezone"})
+
+
+_ACCOUNTS, _APPLICATIONS = table_of(AccountRow), table_of(ApplicationRow)
+_ACCOUNT = select(_ACCOUNTS).where(_ACCOUNTS.c.auth_id == bindparam("of_account"))
+_APPLICATION = select(_APPLICATIONS).where(
+    _APPLICATIONS.c.account_id == bindparam("of_account"), _APPLICATIONS.c.app_id == bindparam("of_app")
+)
 
 
 def sealed(auth_token: str) -> str:
@@ -34,7 +43,7 @@ def unsealed(stored: str) -> str:
 
 def find_account(session: Session, auth_id: str) -> Account | None:
     """Return the account of that id, also a deleted subaccount, which is not enabled; or `None`."""
-    row = session.get(AccountRow, auth_id)
+    row = _account_row(session, auth_id)
     return None if row is None else _account(session, row)
 
 
@@ -216,7 +225,7 @@ def delete_application(session: Session, account_id: AccountId, app_id: str) -> 
 
 def find_application(session: Session, account_id: AccountId, app_id: str) -> Application | None:
     """Return the account's application, or `None`."""
-    row = _application_row(session, account_id, app_id)
+    row = session.execute(_APPLICATION, {"of_account": account_id, "of_app": app_id}).first()
     return None if row is None else _application(row)
 
 
@@ -275,8 +284,12 @@ def _subaccount(session: Session, row: AccountRow) -> Subaccount:
     return Subaccount(_account(session, row), row.is_enabled, row.created_wall_ms, row.modified_wall_ms)
 
 
-def _account(session: Session, row: AccountRow) -> Account:
-    parent = session.get(AccountRow, row.parent_auth_id) if row.parent_auth_id else None
+def _account_row(session: Session, auth_id: str) -> Row[Any] | None:
+    return session.execute(_ACCOUNT, {"of_account": auth_id}).first()
+
+
+def _account(session: Session, row: AccountRow | Row[Any]) -> Account:
+    parent = _account_row(session, row.parent_auth_id) if row.parent_auth_id else None
     return Account(
         auth_id=AccountId(row.auth_id),
         auth_token=unsealed(row.auth_token),
@@ -292,5 +305,5 @@ def _account(session: Session, row: AccountRow) -> Account:
     )
 
 
-def _application(row: ApplicationRow) -> Application:
+def _application(row: ApplicationRow | Row[Any]) -> Application:
     return Application(**{column: getattr(row, column) for column in _APPLICATION_COLUMNS})

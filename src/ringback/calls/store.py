@@ -55,18 +55,18 @@ class WaitingCall:
 
 def insert_queued(session: Session, rows: Sequence[tuple[CallRow, WaitingCall]]) -> None:
     """Store calls that wait for their turn, in this order."""
-    session.add_all([row for row, _ in rows])
-    for _, waiting in rows:
-        session.add(
+    for row, waiting in rows:
+        insert_row(session, row)
+        insert_row(
+            session,
             QueuedCallRow(
                 call_uuid=waiting.call_uuid,
                 account_id=waiting.account_id,
                 trunk=waiting.trunk,
                 request=msgspec.json.encode(waiting.request).decode(),
                 queued_wall_ms=waiting.queued_wall_ms,
-            )
+            ),
         )
-    session.flush()
 
 
 def load_queue(session: Session) -> list[WaitingCall]:

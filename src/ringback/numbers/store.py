@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Row, bindparam, delete, func, select, update
 
 from ringback import clock
 from ringback.accounts.store import find_application, find_default_application
@@ -15,7 +16,10 @@ from ringback.numbers.digits import DIGITS_MIN as DIGITS_MIN
 from ringback.numbers.digits import normalised as normalised
 from ringback.numbers.models import NumberRow, PhoneNumber
 from ringback.storage.database import Session
+from ringback.storage.statements import table_of
 
+_NUMBERS = table_of(NumberRow)
+_OWNED = select(_NUMBERS).where(_NUMBERS.c.number == bindparam("of_number"))
 _CHANGEABLE = frozenset({"alias", "carrier", "region", "number_type"})
 
 
@@ -145,7 +149,7 @@ def list_numbers(
 
 def find_owned(session: Session, number: str) -> PhoneNumber | None:
     """Return the number of whichever account has it, or `None`."""
-    row = session.scalars(select(NumberRow).where(NumberRow.number == number)).first()
+    row = session.execute(_OWNED, {"of_number": number}).first()
     return None if row is None else _number(row)
 
 
@@ -160,7 +164,7 @@ def _check_application(session: Session, account_id: AccountId, app_id: str | No
         raise InvalidParameter(f"app_id parameter is invalid: no application {app_id[:40]}", field="app_id")
 
 
-def _number(row: NumberRow) -> PhoneNumber:
+def _number(row: NumberRow | Row[Any]) -> PhoneNumber:
     return PhoneNumber(
         number=row.number,
         account_id=AccountId(row.account_id),

@@ -112,7 +112,7 @@ class Database:
         When `work` raises, only its own changes are undone and its exception is raised here; it may have been run twice
         before. Works run one at a time in the order of the calls. `work` may run on another thread: it touches the
         session and its arguments, nothing else, and returns plain values, not rows. A cancelled caller does not undo
-        the work.
+        the work. Rows that it adds to the session are made in it, so that a second run makes new ones.
 
         Raises:
             StorageUnavailable: too many works wait, the commit failed, or the database is closed.

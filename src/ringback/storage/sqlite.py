@@ -132,6 +132,8 @@ class SqliteBackend:
             if (outcome := run_alone(session, works)) is not None:
                 return [outcome]
             driver: Any = session.connection().connection.driver_connection
+            if (outcomes := _run_in_savepoints(session, driver, works)) is not None:
+                return outcomes
             return run_works(session, works, lambda: bool(driver.in_transaction))
 
     def _read(self, work: Callable[[Session], T]) -> T:
@@ -167,8 +169,39 @@ def _engine(path: str, *, pool_size: int, begin: str, query_only: bool = False) 
         if query_only:
             connection.execute("PRAGMA query_only=ON")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+    def begin_transaction(dbapi_connection: Any) -> None:
+        dbapi_connection.cursor().execute(begin)
 
+    # The dialect's own hook, which does nothing for SQLite: with an event for it every statement would pass the events.
+    engine.dialect.do_begin = begin_transaction  # type: ignore[method-assign]
     return engine
+
+
+def _run_in_savepoints(
+    session: Session, driver: sqlite3.Connection, works: list[Callable[[Session], Any]]
+) -> list[Outcome] | None:
+    """Run and commit works in savepoints of the driver, which cost a tenth of the session's.
+
+    Returns:
+        `None` when a work failed in a way that ended the transaction: nothing is changed then, and the session's own
+        savepoints find out whose fault it is.
+    """
+    outcomes: list[Outcome] = []
+    for work in works:
+        driver.execute("SAVEPOINT work")
+        try:
+            result = work(session)
+            session.flush()
+        except Exception as error:
+            if not (session.is_active and driver.in_transaction):
+                session.rollback()
+                return None
+            driver.execute("ROLLBACK TO work")
+            outcomes.append(Outcome(error=error))
+        else:
+            outcomes.append(Outcome(result))
+        driver.execute("RELEASE work")
+        # The next work sees the database, not what this one had loaded.
+        session.expunge_all()
+    session.commit()
+    return outcomes

@@ -89,6 +89,23 @@ async def test_a_lone_work_that_fails_changes_nothing(database: Database) -> Non
     assert await database.read(call_uuids) == ["next"]
 
 
+async def test_a_row_that_breaks_the_transaction_fails_alone(database: Database) -> None:
+    def violate(session: Session) -> None:
+        # Found out when the session writes it: the session then gives the whole transaction up.
+        session.add(EventRow(call_uuid="undone", wall_ms=1, at_ms=0, kind="call"))
+
+    results = await asyncio.gather(
+        database.write(lambda session: add(session, "first")),
+        database.write(violate),
+        database.write(lambda session: add(session, "last")),
+        return_exceptions=True,
+    )
+    assert results[0] == "first"
+    assert isinstance(results[1], IntegrityError)
+    assert results[2] == "last"
+    assert await database.read(call_uuids) == ["first", "last"]
+
+
 async def test_a_row_that_could_not_be_added_is_added_when_the_work_is_run_again(database: Database) -> None:
     row = EventRow(call_uuid="kept", wall_ms=1, at_ms=0, kind="call", fields="{}")
     runs = 0
