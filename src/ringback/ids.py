@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import secrets
 import uuid
+from collections import deque
 from typing import NewType
 
 CallUuid = NewType("CallUuid", str)
@@ -39,16 +40,32 @@ AppId = NewType("AppId", str)
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _chance = random.SystemRandom()
+_PIECE_BYTES = 16
+_PIECES_DRAWN = 256
+_pieces: deque[bytes] = deque()
+"""Randomness of the system, drawn ahead: each draw gives the interpreter to other threads, and getting it back may take
+milliseconds; a call mints some thirty names. Taking a piece is atomic, so that no two threads get the same one.
+"""
+
+
+def _piece() -> bytes:
+    try:
+        return _pieces.pop()
+    except IndexError:
+        drawn = secrets.token_bytes(_PIECES_DRAWN * _PIECE_BYTES)
+        first, *rest = (drawn[at : at + _PIECE_BYTES] for at in range(0, len(drawn), _PIECE_BYTES))
+        _pieces.extend(rest)
+        return first
 
 
 def new_uuid() -> str:
     """Return a fresh random UUID (RFC 9562 version 4), as stream clients validate it."""
-    return str(uuid.uuid4())
+    return str(uuid.UUID(bytes=_piece(), version=4))
 
 
 def new_token(size_bytes: int = 8) -> str:
     """Return `size_bytes` of randomness as lower-case hexadecimal: SIP tags, branches, nonces."""
-    return secrets.token_hex(size_bytes)
+    return (_piece()[:size_bytes] if size_bytes <= _PIECE_BYTES else secrets.token_bytes(size_bytes)).hex()
 
 
 def new_secret() -> str:

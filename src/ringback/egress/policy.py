@@ -6,6 +6,7 @@ pass before a socket is opened (reference: reliability.md 5.1).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -21,6 +22,7 @@ HOST_MAX_CHARS = 253
 FIRST_FREE_PORT = 1_024
 URL_MAX_CHARS = 8_192
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_FORBIDDEN_IN_URL = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
 _SECURE = frozenset({"https", "wss"})
 _RULE_HINT = "HOST[:PORT[-PORT]] or NETWORK[:PORT[-PORT]]"
 
@@ -147,7 +149,7 @@ def check_url(policy: Policy, url: str, schemes: Iterable[str]) -> CheckedUrl:
     """
     if len(url) > URL_MAX_CHARS:
         raise InvalidUrl(f"url has {len(url)} characters, expected at most {URL_MAX_CHARS}")
-    if any(ord(char) <= 0x20 or ord(char) == 0x7F or char == "\\" or 0xD800 <= ord(char) <= 0xDFFF for char in url):
+    if _FORBIDDEN_IN_URL.search(url):
         raise InvalidUrl("url contains a space, a control character or a backslash", hint="encode it as %XX")
     try:
         parts = urlsplit(url)

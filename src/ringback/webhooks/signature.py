@@ -6,12 +6,14 @@ Spec: wire spec 5.6 (V2, V3), 1.1 (stream WebSocket upgrade).
 from __future__ import annotations
 
 import hmac
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import parse_qsl, quote, urlsplit
 
+_is_unreserved = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 Params = Mapping[str, str] | Iterable[tuple[str, str]]
 """Webhook parameters: a mapping, or pairs when a name is repeated."""
 
@@ -83,14 +85,17 @@ def signature_headers(
     that `@plivo/agent` expects. V2 values hold one signature, of the newest token: its validators know no lists.
     Spec: wire spec 5.6.
     """
-    pairs = _pairs(params)
-    main_tokens = keys.main_tokens or keys.tokens
+    texts_v3 = _v3_texts(method, url, nonce_v3, _pairs(params))
+    v2, v3 = sign_v2(url, nonce_v2, keys.tokens[0]), _signatures(texts_v3, keys.tokens)
+    ma_v2, ma_v3 = v2, v3
+    if keys.main_tokens:
+        ma_v2, ma_v3 = sign_v2(url, nonce_v2, keys.main_tokens[0]), _signatures(texts_v3, keys.main_tokens)
     return (
-        ("X-Plivo-Signature-V2", sign_v2(url, nonce_v2, keys.tokens[0])),
-        ("X-Plivo-Signature-Ma-V2", sign_v2(url, nonce_v2, main_tokens[0])),
+        ("X-Plivo-Signature-V2", v2),
+        ("X-Plivo-Signature-Ma-V2", ma_v2),
         ("X-Plivo-Signature-V2-Nonce", nonce_v2),
-        ("X-Plivo-Signature-V3", _v3_list(method, url, nonce_v3, keys.tokens, pairs)),
-        ("X-Plivo-Signature-Ma-V3", _v3_list(method, url, nonce_v3, main_tokens, pairs)),
+        ("X-Plivo-Signature-V3", v3),
+        ("X-Plivo-Signature-Ma-V3", ma_v3),
         ("X-Plivo-Signature-V3-Nonce", nonce_v3),
     )
 
@@ -101,10 +106,11 @@ def stream_signature_headers(url: str, nonce: str, keys: SigningKeys) -> tuple[t
     Shape: a bare-comma list over the `wss`, `https`, `http` and `ws` spellings of the URL and two of `http…/websocket`,
     one nonce for all: clients disagree about what was signed (wire spec 1.1).
     """
-    main_tokens = keys.main_tokens or keys.tokens
+    texts = _stream_texts(url, nonce)
+    v3 = _signatures(texts, keys.tokens)
     return (
-        ("X-Plivo-Signature-V3", _stream_list(url, nonce, keys.tokens)),
-        ("X-Plivo-Signature-Ma-V3", _stream_list(url, nonce, main_tokens)),
+        ("X-Plivo-Signature-V3", v3),
+        ("X-Plivo-Signature-Ma-V3", _signatures(texts, keys.main_tokens) if keys.main_tokens else v3),
         ("X-Plivo-Signature-V3-Nonce", nonce),
     )
 
@@ -124,17 +130,19 @@ def event_headers(event_id: str, wall_s: int, body: bytes, keys: SigningKeys) ->
     )
 
 
-def _v3_list(method: str, url: str, nonce: str, tokens: tuple[str, ...], pairs: list[tuple[str, str]]) -> str:
+def _signatures(texts: list[str], tokens: tuple[str, ...]) -> str:
+    """Return the list of the texts' signatures with every token, none twice."""
+    return ",".join(dict.fromkeys(_mac(token, text) for token in tokens for text in texts))
+
+
+def _v3_texts(method: str, url: str, nonce: str, pairs: list[tuple[str, str]]) -> list[str]:
     # An application that rebuilds the URL from its request sees "/" where the configured URL has no path.
     spellings = [url] if urlsplit(url).path else [url, _with_root_path(url)]
-    found: list[str] = []
-    for token in tokens:
-        found += [sign_v3(method, spelling, nonce, token, pairs) for spelling in spellings]
-        found.append(_mac(token, _agent_stack_text(method, url, nonce, pairs)))
-    return ",".join(dict.fromkeys(found))
+    texts = [signed_text_v3(method, spelling, nonce, pairs) for spelling in spellings]
+    return [*texts, _agent_stack_text(method, url, nonce, pairs)]
 
 
-def _stream_list(url: str, nonce: str, tokens: tuple[str, ...]) -> str:
+def _stream_texts(url: str, nonce: str) -> list[str]:
     url = without_fragment(url)
     rest = url.partition("://")[2]
     spellings = [f"{scheme}://{rest}" for scheme in ("wss", "https", "http", "ws")]
@@ -145,7 +153,7 @@ def _stream_list(url: str, nonce: str, tokens: tuple[str, ...]) -> str:
     # The Python stream SDK puts it at the very end of the URL it was asked for, behind the query if there is one.
     asked = f"http://{rest}" if urlsplit(url).path else _with_root_path(f"http://{rest}")
     spellings.append(f"{asked}/websocket")
-    return ",".join(dict.fromkeys(sign_v3("GET", spelling, nonce, token) for token in tokens for spelling in spellings))
+    return [signed_text_v3("GET", spelling, nonce) for spelling in spellings]
 
 
 def _agent_stack_text(method: str, url: str, nonce: str, pairs: list[tuple[str, str]]) -> str:
@@ -183,7 +191,12 @@ def _joined(pairs: list[tuple[str, str]]) -> str:
 
 
 def _encoded(pairs: list[tuple[str, str]]) -> str:
-    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in pairs)
+    return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in pairs)
+
+
+def _quoted(text: str) -> str:
+    # Most names and values have nothing to quote, and `quote` finds that out slowly.
+    return text if _is_unreserved(text) else quote(text, safe="")
 
 
 def _with_root_path(url: str) -> str:
