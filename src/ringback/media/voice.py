@@ -2,16 +2,17 @@
 
 A voice gives one frame per 20 ms, but on its own path's schedule; a listener takes one per 20 ms on the listener's
 slot. The distance between both is at most one frame when the path is calm. Each listener follows each voice with an
-`Ear`: one that runs dry hears silence and is a frame further behind from then on; one that has been further behind
-than needed for a second skips what is too much, cross-faded. Nothing is ever more than 160 ms behind.
+`Ear`: one that runs dry hears the voice extended for at most 60 ms and is further behind from then on; one that has
+been further behind than needed for a second skips what is too much, cross-faded. Nothing is ever more than 160 ms
+behind.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ringback.media.codecs.concealment import ramp_down, shortened
-from ringback.media.codecs.g711 import FRAME_SAMPLES, Law
+from ringback.media.codecs.concealment import Concealer, ramp_down, shortened
+from ringback.media.codecs.g711 import FRAME_SAMPLES, PCMU, Law
 from ringback.media.codecs.l16 import clipped, samples_of
 
 FRAMES_KEPT = 16
@@ -20,8 +21,11 @@ BEHIND_MAX = 8
 """Frames (160 ms) behind which a listener skips at once: its slots stood still, or the voice came in a burst."""
 CALM_TICKS = 50
 """Slots (1 s) over which being further behind than needed is judged."""
-CALM_TICKS_MAX = 32 * CALM_TICKS
+CALM_TICKS_MAX = 16 * CALM_TICKS
+SOON_TICKS = 3 * CALM_TICKS
+"""Running dry so soon after a skip shows that what was skipped was needed; later it is another mishap of the path."""
 _MASK = FRAMES_KEPT - 1
+_CONCEALED_SLOTS = 3
 _FADE_SAMPLES = 40
 _FADE_IN = np.linspace(0.0, 1.0, _FADE_SAMPLES, dtype=np.float32)
 _QUIET_LEVEL = 64
@@ -126,12 +130,14 @@ class Ear:
     State: `hear` once per slot of the listener.
     """
 
-    __slots__ = ("_at", "_is_dry", "_least", "_left", "_patience", "_since_skip", "voice")
+    __slots__ = ("_at", "_concealer", "_dry_slots", "_is_dry", "_least", "_left", "_patience", "_since_skip", "voice")
 
     def __init__(self, voice: Voice) -> None:
         self.voice = voice
         self._at = voice.end
         self._is_dry = True
+        self._concealer: Concealer | None = None
+        self._dry_slots = 0
         self._patience = CALM_TICKS
         self._left = CALM_TICKS
         self._least = FRAMES_KEPT
@@ -157,34 +163,47 @@ class Ear:
                 return skipped
         frame = voice.frames[self._at & _MASK]
         self._at += 1
-        if self._is_dry:
-            self._is_dry = False
-            if frame is not None:
-                return VoiceFrame(b"", frame.law, fade_in(frame.pcm))
-        return frame
+        return self._recovered(frame) if self._is_dry else frame
+
+    def _recovered(self, frame: VoiceFrame | None) -> VoiceFrame | None:
+        """Return the first frame after the voice had run dry, or ever."""
+        self._is_dry = False
+        concealer, self._concealer = self._concealer, None
+        if concealer is not None:
+            pcm = frame.pcm if frame is not None else bytes(2 * FRAME_SAMPLES)
+            return VoiceFrame(b"", PCMU, concealer.recover(pcm))
+        return VoiceFrame(b"", frame.law, fade_in(frame.pcm)) if frame is not None else None
 
     def _run_dry(self) -> VoiceFrame | None:
-        if self._is_dry:
+        """Return what the voice might have said, for 60 ms."""
+        if not self._is_dry:
+            self._is_dry = True
+            self._since_skip += self._patience - self._left
+            if self._since_skip < SOON_TICKS:
+                # What was skipped was needed: the path is jittery.
+                self._patience = min(2 * self._patience, CALM_TICKS_MAX)
+            self._start_window()
+            self._dry_slots = 0
+            self._begin_concealing()
+        concealer = self._concealer
+        if concealer is None or self._dry_slots >= _CONCEALED_SLOTS:
             return None
-        self._is_dry = True
-        self._since_skip += CALM_TICKS - self._left
-        if self._since_skip < 10 * CALM_TICKS:
-            # What was skipped was needed: the path is jittery.
-            self._patience = min(2 * self._patience, CALM_TICKS_MAX)
-        self._start_window()
+        self._dry_slots += 1
+        return VoiceFrame(b"", PCMU, concealer.make(FRAME_SAMPLES))
+
+    def _begin_concealing(self) -> None:
         last = self.voice.frame(self._at - 1)
-        if last is None:
-            return None
-        tail = int(samples_of(last.pcm)[-1])
-        if abs(tail) <= _QUIET_LEVEL:
-            return None
-        return VoiceFrame(b"", last.law, ramp_down(tail, FRAME_SAMPLES))
+        if last is None or self.voice.is_finished:
+            return
+        before = self.voice.frame(self._at - 2)
+        self._concealer = Concealer()
+        self._concealer.begin((before.pcm if before is not None else bytes(2 * FRAME_SAMPLES)) + last.pcm)
 
     def _judge(self, behind: int) -> VoiceFrame | None:
         """Skip what the listener is too far behind; returns the frame that joins both ends."""
         needless = behind - 2 if behind > BEHIND_MAX else self._least - 1
         self._since_skip = min(self._since_skip + self._patience, CALM_TICKS_MAX)
-        if self._since_skip >= CALM_TICKS_MAX:
+        if self._since_skip >= 2 * SOON_TICKS:
             self._patience = max(self._patience // 2, CALM_TICKS)
         self._start_window()
         if behind > FRAMES_KEPT:

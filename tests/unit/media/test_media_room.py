@@ -12,7 +12,7 @@ from tests.support.media_leg import PCMA_CODEC, PEER, SLOT_NS, Leg, remote, sine
 from ringback.media.codecs.g711 import PCMA, PCMU, Law
 from ringback.media.room import Member, Room
 from ringback.media.rtp.packet import RtpPacket
-from ringback.testing.tones import Samples, goertzel_dbov
+from ringback.testing.tones import Samples, goertzel_dbov, levels_dbov
 
 FRAME = 160
 
@@ -263,6 +263,26 @@ def test_a_bridge_of_two_sessions_carries_both_ways_under_agent_and_files() -> N
     # Neither hears itself.
     assert goertzel_dbov(first, 500) < -50
     assert goertzel_dbov(second, 1_200) < -50
+
+
+def test_a_lost_packet_is_no_hole_for_the_others() -> None:
+    """A gap is waited for by the receiver: its frames then come late, all at once."""
+    speaker, listener, room = Leg(), Leg(), Room("r")
+    for key, leg in (("a", speaker), ("b", listener)):
+        leg.session.join_room(room.join(key, leg.session.law))
+    said = frames(250, 400)
+    heard = b""
+    for number, frame in enumerate(said):
+        for leg in (speaker, listener):
+            leg.now += SLOT_NS
+        if number % 75 != 70:
+            voice_of(speaker, number, frame)
+        speaker.tick()
+        heard += b"".join(packet.payload for packet in listener.tick())
+    samples = np.frombuffer(PCMU.decode(heard), dtype=np.int16)
+    levels = levels_dbov(samples[1600:], window_ms=40)
+    assert min(levels) > -24
+    assert steepest(samples[1600:]) < 4_000
 
 
 def test_a_leg_that_sends_digits_hears_nothing_late_afterwards() -> None:
