@@ -135,7 +135,7 @@ async def test_caller_hangs_up_in_the_bridge_and_while_it_rings(customer, call_i
 
 
 async def test_first_of_three_to_answer_wins(customer, call_in, new_phone):
-    phones = [await new_phone(user=f"1555000800{at}") for at in range(3)]
+    phones = [await new_phone(user=f"1555000800{at}", codecs=("PCMA",)) for at in range(3)]
     action = customer.serve("/after", response())
     call = await call_in(dial(*(each.uri for each in phones), action=action, callbackUrl=customer.url("/events")))
     first, winner, last = await asyncio.gather(*(each.next_call() for each in phones))
@@ -282,12 +282,12 @@ async def test_real_ringing_is_what_the_network_of_the_callee_sends(customer, ca
     call = await call_in(dial(user(human.uri, sendDigits="42", sendOnPreanswer="true"), dialMusic="real"))
     callee = await human.next_call()
     callee.ring_with_audio()
-    callee.play(tones.tone(MUSIC_HZ, 1500))
+    callee.play(tones.tone(MUSIC_HZ, 1000))
     await until_tone(call, MUSIC_HZ)
     await until(lambda: callee.digits == "42", "keys before the answer")
     assert tone_ms(call.heard_samples(), RING_HZ) == 0
     callee.answer()
-    await until(lambda: tone_ms(call.heard_samples(), MUSIC_HZ) >= 1300, "the rest of the tone")
+    await until(lambda: tone_ms(call.heard_samples(), MUSIC_HZ) >= 800, "the rest of the tone")
     await assert_joined(call, callee)
     await hung_up(call)
     await callee.until_ended()
@@ -322,10 +322,10 @@ async def test_digits_headers_and_caller_id_reach_the_party(customer, call_in, h
 
 async def test_number_of_ours_is_called_through_our_own_door(customer, call_in, platform):
     """The party is another application; a document that dials its own number ends by itself."""
-    sound = element("Play", customer.serve("/own.wav", wav_reply(1700, 1500)))
+    sound = element("Play", customer.serve("/own.wav", wav_reply(1700, 700)))
     number = await customer.number(customer.serve("/own", response(sound)))
     call = await call_in(f"<Dial><Number>{number}</Number></Dial>")
-    await until_tone(call, 1700, 600)
+    await until_tone(call, 1700, 400)
     await until_tone(call, BACK_HZ)
     await call.until_ended()
 
