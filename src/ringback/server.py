@@ -42,6 +42,7 @@ from ringback.numbers.trunks import Gateway, GatewayCredentials, NatMode, Trunk,
 from ringback.recognition.recognizer import Recognizer
 from ringback.recognition.settings import RecognizerSettings
 from ringback.recordings.files import FileSettings, RecordingFiles
+from ringback.recordings.playable import PlayableFiles
 from ringback.recordings.service import RecordingService, RecordingSettings
 from ringback.signalling.legs import Legs
 from ringback.signalling.settings import SignallingSettings
@@ -368,7 +369,7 @@ class Node:
                 ),
             ),
             wake_outbox=self.outbox.wake,
-            fetch_audio=self.media_files.fetch,
+            fetch_audio=self._fetch_audio,
         )
         self.dials = DialService(
             self.database,
@@ -379,12 +380,18 @@ class Node:
         )
         self.calls.speech = self.speaker
         self.recordings = self._build_recordings()
+        self.playable = PlayableFiles(
+            self.recordings,
+            self.media_files.fetch,
+            lambda: self._base_url,
+            need_credentials=config.recording.url_auth == "basic",
+        )
         self.conferences = ConferenceService(
             self.database,
             self.calls,
             media=self.pool,
             recordings=self.recordings,
-            fetch_audio=self.media_files.fetch,
+            fetch_audio=self._fetch_audio,
             maximum=config.limits.calls or _DEFAULT_CALLS,
             wake_outbox=self.outbox.wake,
         )
@@ -392,7 +399,7 @@ class Node:
         self.flows = CallFlows(
             FlowServices(
                 documents=self.documents,
-                media=self.media_files,
+                media=self.playable,
                 streams=self.streams,
                 timeline=self.timeline,
                 callbacks=_Callbacks(self.database, self.outbox.wake),
@@ -410,6 +417,9 @@ class Node:
         )
         self.calls.streams = StreamRoom(self.streams.handle, self.streams.call_gone)
         self.calls.recordings = RecordingRoom(self.recordings.handle, self.recordings.call_gone)
+
+    async def _fetch_audio(self, url: str) -> str:
+        return await self.playable.fetch(url)
 
     def _build_recordings(self) -> RecordingService:
         settings = self.config.recording
@@ -466,7 +476,7 @@ class Node:
             streams=self.streams,
             conferences=self.conferences,
             recordings=self.recordings,
-            in_call=InCallActions(self.calls, self.media_files.fetch, self.speaker),
+            in_call=InCallActions(self.calls, self._fetch_audio, self.speaker),
             events=self.event_log,
             callbacks=_Callbacks(self.database, self.outbox.wake),
             readiness=_Readiness(self),
