@@ -143,9 +143,8 @@ async def test_official_sdk_calls_a_phone_that_hears_the_echo(platform, phone):
 
 def test_banner_is_true(platform):
     banner = (platform.folder / "output.log").read_text()
-    for part in (platform.url, f"{platform.sip_host}:{platform.sip_port}", platform.auth_id, ECHO):
+    for part in (platform.url, f"{platform.sip_host}:{platform.sip_port}", platform.auth_id, ECHO, "15550002000"):
         assert part in banner
-    assert "15550002000" not in banner
 
 
 def test_ctrl_c_leaves_nothing_behind_within_two_seconds():

@@ -1,5 +1,6 @@
 """GetInput on live calls: words spoken by a phone, keys, and whichever comes first."""
 
+import asyncio
 import wave
 from pathlib import Path
 
@@ -34,9 +35,8 @@ def sound(customer):
 def run(customer, phone, platform):
     """Calls a number that answers with this document; returns the answered call."""
 
-    async def place(*elements):
-        document = response(*elements)
-        number = await customer.number(customer.serve("/answer", document), hangup_url=customer.url("/hangup"))
+    async def place(name, *elements):
+        number = await customer.number(customer.serve(f"/{name}", response(*elements)))
         return await answered(phone, platform, number)
 
     return place
@@ -52,9 +52,11 @@ def near(*expected):
     return [pytest.approx(pitch, abs=20) for pitch in expected]
 
 
-async def test_spoken_phrase_stops_the_prompt_and_reaches_the_action(customer, run, sound):
-    action = customer.serve("/action", response(f"<Play>{sound(NEXT_HZ)}</Play>"))
+async def spoken_phrase_stops_the_prompt_and_reaches_the_action(customer, run, sound):
+    """Say what is expected."""
+    action = customer.serve("/action-phrase", response(f"<Play>{sound(NEXT_HZ)}</Play>"))
     call = await run(
+        "phrase",
         f'<GetInput action="{action}" inputType="dtmf speech" hints="Technical Support, billing, check balance" '
         f'executionTimeout="60" speechEndTimeout="3" interimSpeechResultsCallback="{customer.url("/interim")}">'
         f"<Play>{sound(PROMPT_HZ, 20_000)}</Play></GetInput>",
@@ -63,7 +65,7 @@ async def test_spoken_phrase_stops_the_prompt_and_reaches_the_action(customer, r
     await until(lambda: pitches(call) == near(PROMPT_HZ), "the prompt", 20)
     call.play(words("technical_support"))
     await call.until_ended(30)
-    (request,) = customer.seen("/action")
+    (request,) = customer.seen("/action-phrase")
     wanted = {"InputType": "speech", "Speech": "Technical Support", "Digits": "", "BilledAmount": "0.00000"}
     assert request.params == request.params | wanted
     assert 0 < float(request.params["SpeechConfidenceScore"]) <= 1
@@ -77,8 +79,9 @@ async def test_spoken_phrase_stops_the_prompt_and_reaches_the_action(customer, r
 async def test_key_pressed_first_is_the_input(customer, run):
     action = customer.serve("/action", response())
     call = await run(
+        "key",
         f'<GetInput action="{action}" inputType="dtmf speech" hints="sales" numDigits="2" digitEndTimeout="10" '
-        'executionTimeout="60"/>'
+        'executionTimeout="60"/>',
     )
     await customer.until_event(call.call_uuid, "element", phase="started", name="GetInput")
     call.send_digits("42")
@@ -87,9 +90,11 @@ async def test_key_pressed_first_is_the_input(customer, run):
     assert (request.params["InputType"], request.params["Digits"], request.params["Speech"]) == ("dtmf", "42", "")
 
 
-async def test_unexpected_words_are_no_input_and_spoken_digits_are(customer, run, sound):
-    action = customer.serve("/action", response())
+async def spoken_digits_are_input(customer, run, sound):
+    """Say digits."""
+    action = customer.serve("/action-digits", response())
     call = await run(
+        "digits",
         f'<GetInput action="{action}" inputType="speech" hints="sales, technical support" executionTimeout="60" '
         'redirect="false" log="false"/>',
         f"<Play>{sound(NEXT_HZ)}</Play>",
@@ -97,7 +102,7 @@ async def test_unexpected_words_are_no_input_and_spoken_digits_are(customer, run
     await customer.until_event(call.call_uuid, "element", phase="started", name="GetInput")
     call.play(words("three_four_five"))
     await call.until_ended(30)
-    (request,) = await customer.until("/action")
+    (request,) = await customer.until("/action-digits")
     assert request.params["Speech"] == "345"
     assert pitches(call) == near(NEXT_HZ)
     await customer.until_event(call.call_uuid, "webhook", target="action")
@@ -105,16 +110,26 @@ async def test_unexpected_words_are_no_input_and_spoken_digits_are(customer, run
     assert "345" not in "".join(str(row["fields"]) for row in rows if row["kind"] in ("webhook", "element"))
 
 
-async def test_silence_repeats_the_prompt_then_the_document_goes_on(customer, run, sound):
-    action = customer.serve("/action", response())
+async def silence_repeats_the_prompt_then_the_document_goes_on(customer, run, sound):
+    """Say nothing."""
+    action = customer.serve("/action-silent", response())
     call = await run(
+        "silent",
         f'<GetInput action="{action}" inputType="speech" startInputTimeout="1" retries="2">'
         f"<Play>{sound(PROMPT_HZ)}</Play></GetInput>",
         f"<Play>{sound(NEXT_HZ)}</Play>",
     )
     await call.until_ended()
     assert pitches(call) == near(PROMPT_HZ, PROMPT_HZ, NEXT_HZ)
-    assert not customer.seen("/action")
+    assert not customer.seen("/action-silent")
+
+
+async def test_speech_is_input(customer, run, sound):
+    await asyncio.gather(
+        spoken_phrase_stops_the_prompt_and_reaches_the_action(customer, run, sound),
+        spoken_digits_are_input(customer, run, sound),
+        silence_repeats_the_prompt_then_the_document_goes_on(customer, run, sound),
+    )
 
 
 async def test_speech_that_cannot_be_recognised_is_told_before_the_document_begins(customer, phone, platform):

@@ -1,5 +1,7 @@
 """What a document hears of the caller: silence, a voicemail's beep."""
 
+import asyncio
+
 import numpy as np
 import pytest
 from tests.support.customer import response
@@ -17,8 +19,8 @@ NEXT_HZ = 1500
 def run(customer, phone, platform):
     """Calls a number that answers with this document; returns the answered call."""
 
-    async def place(*elements):
-        number = await customer.number(customer.serve("/answer", response(*elements)))
+    async def place(name, *elements):
+        number = await customer.number(customer.serve(f"/{name}", response(*elements)))
         return await answered(phone, platform, number)
 
     return place
@@ -37,8 +39,9 @@ def greeting(duration_ms):
     return (noise * syllables).astype(np.int16)
 
 
-async def test_wait_ends_when_the_caller_falls_silent(customer, run, sound):
-    call = await run('<Wait length="60" silence="true" minSilence="700"/>', f"<Play>{sound}</Play>")
+async def wait_ends_when_the_caller_falls_silent(customer, run, sound):
+    """Speak, and be silent."""
+    call = await run("silence", '<Wait length="60" silence="true" minSilence="700"/>', f"<Play>{sound}</Play>")
     call.play(greeting(1500))
     await call.until_ended(20)
     assert [tone for tone in heard_tones(call.heard_samples()) if tone[0]]
@@ -47,8 +50,9 @@ async def test_wait_ends_when_the_caller_falls_silent(customer, run, sound):
     assert happened == ["speech started", "silence", "play started"]
 
 
-async def test_wait_ends_after_the_beep_and_not_at_a_pause(customer, run, sound):
-    call = await run('<Wait length="60" beep="true"/>', f"<Play>{sound}</Play>")
+async def wait_ends_after_the_beep_and_not_at_a_pause(customer, run, sound):
+    """Be a voicemail."""
+    call = await run("beep", '<Wait length="60" beep="true"/>', f"<Play>{sound}</Play>")
     pause = tones.silence(600)
     call.play(np.concatenate([greeting(900), pause, greeting(500), pause, tones.tone(1000, 500), pause]))
     await call.until_ended(20)
@@ -59,3 +63,10 @@ async def test_wait_ends_after_the_beep_and_not_at_a_pause(customer, run, sound)
     assert beep["duration_ms"] == pytest.approx(500, abs=100)
     order = [row.get("event") for row in rows if row.get("event") in ("beep", "play started")]
     assert order == ["beep", "play started"]
+
+
+async def test_waits_end_by_what_is_heard(customer, run, sound):
+    await asyncio.gather(
+        wait_ends_when_the_caller_falls_silent(customer, run, sound),
+        wait_ends_after_the_beep_and_not_at_a_pause(customer, run, sound),
+    )

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from ringback.config import Config, Loaded
 
 ECHO_NUMBER = "15550001000"
+MENU_NUMBER = "15550002000"
 _ECHO_APP = "ringback-echo"
+_MENU_APP = "ringback-menu"
+_BUILT_IN = {_ECHO_APP: "echo agent", _MENU_APP: "menu: keys, voices, echo"}
 _ANSWER_APP = "ringback-answer-url"
 
 
@@ -101,13 +104,16 @@ def _with_ports(loaded: Loaded, folder: Path) -> tuple[Config, list[str]]:
 
 
 def _with_built_ins(config: Config, agent: EchoAgent, answer_url: str) -> Config:
-    """Return the settings with the echo agent's number and the application of `--answer-url`; the user's own win."""
+    """Return the settings with the built-in numbers and the application of `--answer-url`; the user's own win."""
     from ringback.config import AppSection, NumberSection
 
     apps, numbers, default_app = list(config.app), list(config.number), config.default_app
-    if ECHO_NUMBER not in {number.number.lstrip("+") for number in numbers}:
-        apps.append(AppSection(name=_ECHO_APP, answer_url=agent.answer_url))
-        numbers.insert(0, NumberSection(number=ECHO_NUMBER, app=_ECHO_APP))
+    own = {number.number.lstrip("+") for number in numbers}
+    built_in = ((MENU_NUMBER, _MENU_APP, agent.menu_url), (ECHO_NUMBER, _ECHO_APP, agent.answer_url))
+    for number, app, url in built_in:
+        if number not in own:
+            apps.append(AppSection(name=app, answer_url=url))
+            numbers.insert(0, NumberSection(number=number, app=app))
     if answer_url:
         apps.append(AppSection(name=_ANSWER_APP, answer_url=answer_url))
         default_app = _ANSWER_APP
@@ -137,8 +143,7 @@ def _serve(config: Config, folder: Path, agent: EchoAgent, remarks: list[str]) -
 
 def _banner_facts(config: Config, run: RunFile, remarks: list[str]) -> BannerFacts:
     urls = {app.name: app.answer_url for app in config.app}
-    echo = [(n.number, "echo agent") for n in config.number if n.app == _ECHO_APP]
-    own = [(n.number, f"{n.app}: {urls[n.app]}") for n in config.number if n.app != _ECHO_APP]
+    numbers = [(n.number, _BUILT_IN.get(n.app) or f"{n.app}: {urls[n.app]}") for n in config.number]
     return BannerFacts(
         version=run.version,
         data_dir=_shown_folder(Path(run.data_dir)),
@@ -147,7 +152,7 @@ def _banner_facts(config: Config, run: RunFile, remarks: list[str]) -> BannerFac
         sip=f"{run.sip_host}:{run.sip_port} {'udp+tcp' if config.sip.tcp else 'udp'}",
         auth_id=run.auth_id,
         auth_token=run.auth_token,
-        numbers=echo + own,
+        numbers=numbers,
         every_other_number=urls.get(config.default_app, ""),
         trunks=[trunk.name for trunk in config.trunk],
         remarks=remarks,

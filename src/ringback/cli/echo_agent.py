@@ -14,7 +14,7 @@ _STOP_LIMIT_S = 2.0
 
 
 class EchoAgent:
-    """The process behind 15550001000; it knows Ringback by the public wire only.
+    """The process behind 15550001000 and 15550002000; it knows Ringback by the public wire only.
 
     State: running from construction to `close`. If this process is killed, the agent goes on for the detached limit, as
     media workers do, so that live calls keep their echo.
@@ -30,30 +30,39 @@ class EchoAgent:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        self._answer_url = ""
+        self._urls: dict[str, str] = {}
 
     @property
     def answer_url(self) -> str:
-        """Return the URL of its application; waits until the process has named it.
+        """Return the URL of the echo's application; waits until the process has named it.
 
         Raises:
             Failure: RB5008 when it does not.
         """
-        self._answer_url = self._answer_url or self._read_answer_url()
-        return self._answer_url
+        return self._url("answer_url")
+
+    @property
+    def menu_url(self) -> str:
+        """Return the URL of the menu's application; as `answer_url`."""
+        return self._url("menu_url")
 
     @property
     def pid(self) -> int:
         """Return the agent's process id."""
         return self._process.pid
 
-    def _read_answer_url(self) -> str:
+    def _url(self, name: str) -> str:
+        self._urls = self._urls or self._read_urls()
+        return self._urls[name]
+
+    def _read_urls(self) -> dict[str, str]:
         output = self._process.stdout
         assert output is not None
         ready, _, _ = select.select([output], [], [], _START_LIMIT_S)
         line = output.readline() if ready else b""
         try:
-            return str(json.loads(line)["answer_url"])
+            found = json.loads(line)
+            return {name: str(found[name]) for name in ("answer_url", "menu_url")}
         except (ValueError, KeyError, TypeError):
             self.close()
             raise Failure(

@@ -1,8 +1,8 @@
 """An ordinary customer application with a voice agent: an answer URL that opens a stream, a WebSocket that echoes.
 
-It knows Ringback by the public wire only. `ringback dev` starts it as a process behind 15550001000, tests and
-benchmarks use it too, so its echo is built from bytes and never parses a `media` message.
-`python -m ringback.testing.agent` runs it.
+It knows Ringback by the public wire only. `ringback dev` starts it as a process behind 15550001000 (and its `menu`
+behind 15550002000), tests and benchmarks use it too, so its echo is built from bytes and never parses a `media`
+message. `python -m ringback.testing.agent` runs it.
 
 Paths of the answer URL: `/answer`, with `contentType=` to choose the stream's format and `agent=` to choose what the
 WebSocket does, one of `BEHAVIOURS`.
@@ -27,6 +27,7 @@ import uvloop
 
 from ringback import clock
 from ringback.machine import after_ms
+from ringback.testing import menu
 from ringback.testing.answer_server import AnswerServer, AppReply, AppRequest
 
 DEFAULT_CONTENT_TYPE = "audio/x-mulaw;rate=8000"
@@ -161,6 +162,11 @@ class Agent:
         """Return the URL to configure on an application."""
         return f"{self._http.url}/answer"
 
+    @property
+    def menu_url(self) -> str:
+        """Return the URL of the application that is a menu."""
+        return self._http.url + menu.PATH
+
     def stream_url(self, behaviour: str = "echo") -> str:
         """Return the WebSocket URL of a behaviour."""
         return f"ws://{self._ws_host}:{self._ws_port}/{behaviour}"
@@ -199,6 +205,10 @@ class Agent:
 
     def _respond(self, request: AppRequest) -> AppReply:
         self.requests.append(request)
+        if request.path.startswith(menu.PATH):
+            echo = stream_document(self.stream_url())
+            document = menu.menu_document(request.path, request.params, self._http.url, echo)
+            return AppReply(document) if document is not None else AppReply(b"", 404, "text/plain")
         if request.path != "/answer":
             return AppReply(b"", 200 if request.path == "/callback" else 404, "text/plain")
         query = parse_qs(urlsplit(request.target).query)
@@ -220,7 +230,8 @@ async def _serve(http: tuple[str, int], ws: tuple[str, int], detached_limit_s: i
     parent = os.getppid()
     agent = Agent(http, ws)
     await agent.start()
-    sys.stdout.write(json.dumps({"answer_url": agent.answer_url, "stream_url": agent.stream_url()}) + "\n")
+    urls = {"answer_url": agent.answer_url, "menu_url": agent.menu_url, "stream_url": agent.stream_url()}
+    sys.stdout.write(json.dumps(urls) + "\n")
     sys.stdout.flush()
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
