@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import plivo
 import pytest
 from plivo.exceptions import ResourceNotFoundError, ValidationError
@@ -40,6 +42,14 @@ def test_get(client: plivo.RestClient) -> None:
     assert {name: member[name] for name in expected} == expected
     with pytest.raises(ResourceNotFoundError):
         client.conferences.get("Nobody")
+
+
+@pytest.mark.parametrize("name", ["My Room", "Ünïcode", "50% off & more", "a%20b", "1", "a.b,c;d=e+f"])
+def test_names_of_any_letters(api: ApiServer, client: plivo.RestClient, name: str) -> None:
+    api.conferences.add(name, "1")
+    found = client.conferences.get(quote(name))
+    assert found.conference_name == name
+    assert client.conferences.member_mute(quote(name), "1")["member_id"] == "1"
 
 
 def test_delete(api: ApiServer, client: plivo.RestClient) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from urllib.parse import unquote
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -45,7 +44,7 @@ async def hang_up_conferences(account: CurrentAccount, services: ServicesOf) -> 
 @router.get("/Conference/{conference_name}/", summary="Retrieve a live conference")
 async def retrieve_conference(account: CurrentAccount, services: ServicesOf, conference_name: str) -> Response:
     """Return a conference and its members as they are now."""
-    view = services.conferences.view(account, unquote(conference_name))
+    view = services.conferences.view(account, conference_name)
     if view is None:
         raise NotFound("conference not found")
     return reply(200, conference_object(view))
@@ -54,7 +53,7 @@ async def retrieve_conference(account: CurrentAccount, services: ServicesOf, con
 @router.delete("/Conference/{conference_name}/", summary="Hang up a conference", status_code=204)
 async def hang_up_conference(account: CurrentAccount, services: ServicesOf, conference_name: str) -> Response:
     """End the calls of a conference's members."""
-    await services.conferences.hang_up(account, unquote(conference_name))
+    await services.conferences.hang_up(account, conference_name)
     return no_content()
 
 
@@ -63,21 +62,21 @@ async def hang_up_member(
     account: CurrentAccount, services: ServicesOf, conference_name: str, member_id: str
 ) -> Response:
     """End members' calls."""
-    await services.conferences.hang_up_members(account, unquote(conference_name), unquote(member_id))
+    await services.conferences.hang_up_members(account, conference_name, member_id)
     return no_content()
 
 
 @router.post(f"{_MEMBER}/Kick/", summary="Kick members", status_code=202)
 async def kick_member(account: CurrentAccount, services: ServicesOf, conference_name: str, member_id: str) -> Response:
     """Send members out of the conference; their documents go on."""
-    kicked = services.conferences.kick(account, unquote(conference_name), unquote(member_id))
+    kicked = services.conferences.kick(account, conference_name, member_id)
     return _done("kicked", member_id, kicked)
 
 
 @router.post(f"{_MEMBER}/Mute/", summary="Mute members", status_code=202)
 async def mute_member(account: CurrentAccount, services: ServicesOf, conference_name: str, member_id: str) -> Response:
     """Let the others not hear members."""
-    muted = services.conferences.set_audio(account, unquote(conference_name), unquote(member_id), is_muted=True)
+    muted = services.conferences.set_audio(account, conference_name, member_id, is_muted=True)
     return _done("muted", member_id, muted)
 
 
@@ -86,7 +85,7 @@ async def unmute_member(
     account: CurrentAccount, services: ServicesOf, conference_name: str, member_id: str
 ) -> Response:
     """Let the others hear members again."""
-    services.conferences.set_audio(account, unquote(conference_name), unquote(member_id), is_muted=False)
+    services.conferences.set_audio(account, conference_name, member_id, is_muted=False)
     return no_content()
 
 
@@ -95,7 +94,7 @@ async def deafen_member(
     account: CurrentAccount, services: ServicesOf, conference_name: str, member_id: str
 ) -> Response:
     """Let members not hear the others."""
-    deaf = services.conferences.set_audio(account, unquote(conference_name), unquote(member_id), is_deaf=True)
+    deaf = services.conferences.set_audio(account, conference_name, member_id, is_deaf=True)
     return _done("deaf", member_id, deaf)
 
 
@@ -104,7 +103,7 @@ async def undeafen_member(
     account: CurrentAccount, services: ServicesOf, conference_name: str, member_id: str
 ) -> Response:
     """Let members hear the others again."""
-    services.conferences.set_audio(account, unquote(conference_name), unquote(member_id), is_deaf=False)
+    services.conferences.set_audio(account, conference_name, member_id, is_deaf=False)
     return no_content()
 
 
@@ -124,7 +123,7 @@ async def play_to_member(
 ) -> Response:
     """Play a file to members, over what they hear."""
     url = read_play(Form(await read_body(request)))
-    played = await services.conferences.play(account, unquote(conference_name), unquote(member_id), url)
+    played = await services.conferences.play(account, conference_name, member_id, url)
     return _done("play queued into conference", member_id, played)
 
 
@@ -133,7 +132,7 @@ async def stop_play_to_member(
     account: CurrentAccount, services: ServicesOf, conference_name: str, member_id: str
 ) -> Response:
     """Stop the files that the API plays to members."""
-    await services.conferences.stop_play(account, unquote(conference_name), unquote(member_id))
+    await services.conferences.stop_play(account, conference_name, member_id)
     return no_content()
 
 
@@ -164,7 +163,7 @@ async def speak_to_member(
 ) -> Response:
     """Say something to members, over what they hear."""
     speech = read_speak(Form(await read_body(request)))
-    told = await services.conferences.speak(account, unquote(conference_name), unquote(member_id), speech)
+    told = await services.conferences.speak(account, conference_name, member_id, speech)
     return _done("speak queued into conference", member_id, told)
 
 
@@ -173,7 +172,7 @@ async def stop_speak_to_member(
     account: CurrentAccount, services: ServicesOf, conference_name: str, member_id: str
 ) -> Response:
     """Stop what the API says to members."""
-    await services.conferences.stop_speech(account, unquote(conference_name), unquote(member_id))
+    await services.conferences.stop_speech(account, conference_name, member_id)
     return no_content()
 
 
@@ -208,7 +207,7 @@ async def record_conference(
     """Record everyone until it is stopped or the conference is over."""
     api_id = ids.new_uuid()
     spec = replace(read_record(Form(await read_body(request))), api_id=api_id)
-    started = await services.conferences.record(account, unquote(conference_name), spec)
+    started = await services.conferences.record(account, conference_name, spec)
     message = "conference recording started"
     return reply(202, {"api_id": api_id, "message": message, "recording_id": started.recording_id, "url": started.url})
 
@@ -216,13 +215,13 @@ async def record_conference(
 @router.delete("/Conference/{conference_name}/Record/", summary="Stop recording a conference", status_code=204)
 async def stop_recording_conference(account: CurrentAccount, services: ServicesOf, conference_name: str) -> Response:
     """Stop the recording of a conference."""
-    await services.conferences.stop_record(account, unquote(conference_name))
+    await services.conferences.stop_record(account, conference_name)
     return no_content()
 
 
 def _done(message: str, asked: str, members: Sequence[str]) -> Response:
     """Return what was done to whom: one member as a text, several as a list."""
-    is_single = len(members) == 1 and unquote(asked) == members[0]
+    is_single = len(members) == 1 and asked == members[0]
     return reply(202, {"message": message, "member_id": members[0] if is_single else list(members)})
 
 
