@@ -268,6 +268,9 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
         "retrieve_call": {"anyOf": [_answer(_CALL_RECORD), _answer(_LIVE_CALL)]},
         "transfer_call": _done("call transfered"),
         "start_recording": _done("call recording started", recording_id=_TEXT, url=_TEXT),
+        "start_playing": _done("play started"),
+        "start_speaking": _done("speak started"),
+        "send_digits": _done("digits sent"),
         "start_stream": _done("audio streaming started", stream_id=_UUID),
         "list_streams": _STREAM_LIST,
         "retrieve_stream": _answer(_STREAM),
@@ -290,8 +293,9 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
         "retrieve_conference": _answer(_CONFERENCE),
         **{
             operation: _answer(message=_TEXT, member_id=_MEMBERS)
-            for operation in ("kick_member", "mute_member", "deafen_member", "play_to_member")
+            for operation in ("kick_member", "mute_member", "deafen_member", "play_to_member", "speak_to_member")
         },
+        "record_conference": _done("conference recording started", recording_id=_TEXT, url=_TEXT),
     }
 )
 """Schema of the successful answer, by operation id; operations without one answer 204."""
