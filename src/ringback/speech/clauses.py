@@ -9,14 +9,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-FIRST_MAX_CHARS = 60
+FIRST_MAX_CHARS = 48
+SECOND_MAX_CHARS = 110
+"""What is made while the first piece is heard must be ready when it ends."""
 PIECE_MAX_CHARS = 220
+_FIRST_MIN_CHARS = 12
 _SHORT_CHARS = 24
 """A sentence up to this length is not synthesised alone: it joins the next one."""
 _SENTENCE_PAUSE_MS = 350
 _CLAUSE_PAUSE_MS = 150
 _SENTENCE_END = re.compile(r"[.!?…]+[\"')\]»”’]*(?=\s)|[。！？।؟]+[”」』]?|\n\s*\n")
 _CLAUSE_END = re.compile(r"[,;:](?=\s)|[、，；：]|\s[–—-]+(?=\s)")
+_JOINT = re.compile(r"\s(?=(?:and|or|but|because|when|if|that|which|who|while|until|so|before|after|where)\s)", re.I)
+"""Where a clause begins without a comma."""
 _ABBREVIATED = re.compile(
     r"(?:^|[\s(])(?:mr|mrs|ms|dr|prof|st|sr|jr|vs|no|nr|approx|dept|ext|inc|ltd|co|corp|e\.g|i\.e|etc|a\.m|p\.m|z\.b|u\.s|[a-z])\.$",
     re.IGNORECASE,
@@ -72,15 +77,29 @@ def _shortened(sentence: Piece, limit: int) -> list[Piece]:
     if len(sentence.text) <= limit:
         return [sentence]
     clauses = _cut(sentence.text, _CLAUSE_END, _CLAUSE_PAUSE_MS)
+    if limit == FIRST_MAX_CHARS:
+        clauses = [*_at_joint(clauses[0]), *clauses[1:]]
     pieces: list[Piece] = []
     for index, clause in enumerate(clauses):
         pause_ms = sentence.pause_ms if index == len(clauses) - 1 else clause.pause_ms
-        most = limit if len(pieces) == 1 else PIECE_MAX_CHARS
+        most = PIECE_MAX_CHARS
+        if limit == FIRST_MAX_CHARS and len(pieces) <= 2:
+            most = FIRST_MAX_CHARS if len(pieces) == 1 else SECOND_MAX_CHARS
         if pieces and len(pieces[-1].text) + 1 + len(clause.text) <= most:
             pieces[-1] = Piece(f"{pieces[-1].text} {clause.text}", pause_ms)
         else:
             pieces += _by_words(Piece(clause.text, pause_ms))
     return pieces
+
+
+def _at_joint(clause: Piece) -> list[Piece]:
+    """Return a first clause that is too long in two, where another clause begins in it."""
+    joints = [match.start() for match in _JOINT.finditer(clause.text)]
+    wanted = [at for at in joints if _FIRST_MIN_CHARS <= at <= FIRST_MAX_CHARS]
+    if len(clause.text) <= FIRST_MAX_CHARS or not wanted:
+        return [clause]
+    at = wanted[-1]
+    return [Piece(clause.text[:at], 0), Piece(clause.text[at:].strip(), clause.pause_ms)]
 
 
 def _by_words(clause: Piece) -> list[Piece]:

@@ -18,6 +18,26 @@ def test_the_first_piece_is_short_where_there_is_a_place_to_breathe() -> None:
     assert (first.pause_ms, second.pause_ms) == (150, 350)
 
 
+def test_a_first_clause_without_a_comma_is_cut_where_another_begins() -> None:
+    pieces = split("Please hold while I connect you to an agent who can help you with that.", is_start=True)
+    assert [(piece.text, piece.pause_ms) for piece in pieces] == [
+        ("Please hold while I connect you to an agent", 0),
+        ("who can help you with that.", 350),
+    ]
+
+
+def test_a_short_beginning_is_no_piece_of_its_own() -> None:
+    text = "Hold on and have your membership number ready for the agent please."
+    assert [piece.text for piece in split(text, is_start=True)] == [text]
+
+
+def test_the_second_piece_is_ready_before_the_first_is_over() -> None:
+    text = ", ".join(["this is one of the clauses of it"] * 8) + "."
+    sizes = [len(piece.text) for piece in split(text, is_start=True)]
+    assert sizes[0] <= 48
+    assert sizes[1] <= 110
+
+
 def test_later_sentences_stay_whole() -> None:
     assert [piece.text for piece in split(LONG, is_start=False)] == [LONG]
 
