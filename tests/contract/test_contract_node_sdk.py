@@ -70,6 +70,16 @@ def test_streams(api: ApiServer, node: NodeSdk) -> None:
     node("calls.stopAllStream", uuid)
 
 
+def test_actions_in_a_call(api: ApiServer, node: NodeSdk) -> None:
+    uuid = api.calls.add()
+    assert node("calls.playMusic", uuid, "https://h.example/a.mp3", {"loop": True})["message"] == "play started"
+    node("calls.stopPlayingMusic", uuid)
+    assert node("calls.speakText", uuid, "Hello", {"language": "en-GB"})["message"] == "speak started"
+    node("calls.stopSpeakingText", uuid)
+    assert node("calls.sendDigits", uuid, "12#", {"leg": "aleg"})["message"] == "digits sent"
+    assert [action for action, _ in api.in_call.asked] == ["play", "stop plays", "speak", "stop speech", "digits"]
+
+
 def test_applications_numbers_endpoints(api: ApiServer, node: NodeSdk) -> None:
     app_id = node("applications.create", "agent", {"answerUrl": ANSWER_URL, "answerMethod": "GET"})["appId"]
     assert node("applications.get", app_id)["answerMethod"] == "GET"

@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.support.api_server import AUTH_ID, TOKEN, ApiServer, running
 
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance, status_code_conformance]
-EXAMPLES = 8
+EXAMPLES = 6
 """Requests of each operation: all of them together take some seconds."""
 
 

@@ -396,22 +396,22 @@ class FakeInCall:
     failure: Exception | None = None
 
     async def play(self, account: Account, call_uuid: CallUuid, request: PlayRequest) -> None:
-        self._ask(call_uuid, "play", request)
+        self._ask(account, call_uuid, "play", request)
 
     async def stop_plays(self, account: Account, call_uuid: CallUuid) -> None:
-        self._ask(call_uuid, "stop plays", None)
+        self._ask(account, call_uuid, "stop plays", None)
 
     async def speak(self, account: Account, call_uuid: CallUuid, request: SpeakRequest) -> None:
-        self._ask(call_uuid, "speak", request)
+        self._ask(account, call_uuid, "speak", request)
 
     async def stop_speech(self, account: Account, call_uuid: CallUuid) -> None:
-        self._ask(call_uuid, "stop speech", None)
+        self._ask(account, call_uuid, "stop speech", None)
 
     async def send_digits(self, account: Account, call_uuid: CallUuid, request: DigitsRequest) -> None:
-        self._ask(call_uuid, "digits", request)
+        self._ask(account, call_uuid, "digits", request)
 
-    def _ask(self, call_uuid: CallUuid, action: str, request: object) -> None:
-        if call_uuid not in self.calls.live:
+    def _ask(self, account: Account, call_uuid: CallUuid, action: str, request: object) -> None:
+        if call_uuid not in self.calls.live or not self.calls.is_of(account, call_uuid):
             raise NotFound("not found")
         if self.failure:
             raise self.failure

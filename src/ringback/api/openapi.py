@@ -62,9 +62,9 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
 def _add_asynchronous(method: str, operation: dict[str, Any]) -> None:
     """Say that a request with `callback_url` is answered at once (specification 4.4)."""
     responses = operation["responses"]
+    is_own = "202" in responses
     accepted = responses.setdefault("202", {"description": "With `callback_url`: the result is sent there"})
-    own = accepted.get("content", {}).get("application/json", {}).get("schema")
-    schema = {"anyOf": [own, SPAWNED]} if own else SPAWNED
+    schema = {"anyOf": [SHAPES.get(operation["operationId"], {}), SPAWNED]} if is_own else SPAWNED
     accepted["content"] = {"application/json": {"schema": schema}}
     if method == "get" or "requestBody" not in operation:
         named = {parameter["name"] for parameter in operation.setdefault("parameters", [])}

@@ -267,6 +267,7 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
         "list_calls": {"anyOf": [_list(_CALL_RECORD), _answer(calls=_array(_UUID))]},
         "retrieve_call": {"anyOf": [_answer(_CALL_RECORD), _answer(_LIVE_CALL)]},
         "transfer_call": _done("call transfered"),
+        "record_conference": _done("conference recording started", recording_id=_TEXT, url=_TEXT),
         "start_recording": _done("call recording started", recording_id=_TEXT, url=_TEXT),
         "start_playing": _done("play started"),
         "start_speaking": _done("speak started"),
@@ -295,7 +296,6 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             operation: _answer(message=_TEXT, member_id=_MEMBERS)
             for operation in ("kick_member", "mute_member", "deafen_member", "play_to_member", "speak_to_member")
         },
-        "record_conference": _done("conference recording started", recording_id=_TEXT, url=_TEXT),
     }
 )
 """Schema of the successful answer, by operation id; operations without one answer 204."""
