@@ -8,7 +8,7 @@ from pathlib import Path
 import plivo
 import pytest
 from plivo.exceptions import InvalidRequestError, ResourceNotFoundError, ValidationError
-from tests.support.api_server import AUTH_ID, ApiServer
+from tests.support.api_server import AUTH_ID, OTHER_ID, ApiServer
 
 from ringback.calls.views import Bound, Comparison
 from ringback.errors import Conflict
@@ -156,6 +156,30 @@ def test_pages_and_deletion(api: ApiServer, client: plivo.RestClient) -> None:
     for gone in (client.recordings.get, client.recordings.delete):
         with pytest.raises(ResourceNotFoundError):
             gone(views[0].recording_id)
+
+
+def test_main_account_sees_and_deletes_what_its_subaccounts_record(api: ApiServer, client: plivo.RestClient) -> None:
+    sub, stranger = (client.subaccounts.create(name, enabled=True) for name in ("sub", "stranger"))
+    mine, theirs = api.recordings.add(), api.recordings.add(account_id=sub.auth_id)
+    foreign = api.recordings.add(account_id=OTHER_ID)
+
+    def ids(**filters: str) -> list[str]:
+        return [each["recording_id"] for each in client.recordings.list(**filters)["objects"]]
+
+    assert ids() == [mine.recording_id]
+    assert ids(subaccount=sub.auth_id) == [theirs.recording_id]
+    assert ids(subaccount="SA000000000000000000") == []
+    assert client.recordings.get(theirs.recording_id)["resource_uri"].startswith(f"/v1/Account/{sub.auth_id}/")
+    with api.client(stranger.auth_token, stranger.auth_id) as other:
+        for recording_id in (mine.recording_id, theirs.recording_id, foreign.recording_id):
+            with pytest.raises(ResourceNotFoundError):
+                other.recordings.get(recording_id)
+            with pytest.raises(ResourceNotFoundError):
+                other.recordings.delete(recording_id)
+    with pytest.raises(ResourceNotFoundError):
+        client.recordings.get(foreign.recording_id)
+    client.recordings.delete(theirs.recording_id)
+    assert ids(subaccount=sub.auth_id) == []
 
 
 def test_the_documented_example_runs(api: ApiServer, client: plivo.RestClient) -> None:

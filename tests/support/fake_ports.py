@@ -333,6 +333,7 @@ class FakeRecordings:
 
     def add(self, file_format: FileFormat = FileFormat.MP3, **fields: Any) -> RecordingView:
         known = {
+            "account_id": "MATESTTESTTESTTEST01",
             "call_uuid": CallUuid(ids.new_uuid()),
             "state": RecordingState.READY,
             "from_number": "14150000001",
@@ -344,7 +345,6 @@ class FakeRecordings:
         }
         view = RecordingView(
             recording_id=RecordingId(ids.new_uuid()),
-            account_id="MATESTTESTTESTTEST01",
             file_format=file_format,
             channels=RecordingChannels.MONO,
             **{**known, **fields},
@@ -361,15 +361,24 @@ class FakeRecordings:
         for view in found:
             self.views[view.recording_id] = replace(view, state=RecordingState.READY)
 
+    async def owner_id(self, recording_id: str) -> str:
+        view = self.views.get(recording_id)
+        return view.account_id if view is not None else ""
+
     async def get(self, account: Account, recording_id: str) -> RecordingView | None:
         view = self.views.get(recording_id)
-        return view if view is not None and view.state is RecordingState.READY else None
+        is_there = view is not None and view.state is RecordingState.READY and view.account_id == account.auth_id
+        return view if is_there else None
 
     async def list(
         self, account: Account, filters: RecordingFilters, limit: int, offset: int
     ) -> tuple[Sequence[RecordingView], int]:
         self.asked.append(filters)
-        found = [view for view in reversed(self.views.values()) if view.state is RecordingState.READY]
+        found = [
+            view
+            for view in reversed(self.views.values())
+            if view.state is RecordingState.READY and view.account_id == account.auth_id
+        ]
         return found[offset : offset + limit], len(found)
 
     async def delete(self, account: Account, recording_id: str) -> bool:

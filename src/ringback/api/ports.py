@@ -205,6 +205,9 @@ class RecordingsPort(Protocol):
             NotFound: No such live call, or no such recording of it.
         """
 
+    async def owner_id(self, recording_id: str) -> str:
+        """Return whose recording it is, empty when there is none."""
+
     async def get(self, account: Account, recording_id: str) -> RecordingView | None:
         """Return a recording whose file can be had, or `None`."""
 

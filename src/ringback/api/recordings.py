@@ -11,7 +11,7 @@ from starlette.responses import FileResponse
 
 from ringback import clock
 from ringback.accounts.account import Account
-from ringback.api.auth import CurrentAccount, account_of_path
+from ringback.api.auth import CurrentAccount, account_of_path, account_of_subaccount, read_owner
 from ringback.api.bodies import read_query
 from ringback.api.forms import Form, described_query
 from ringback.api.moments import read_moment
@@ -62,16 +62,17 @@ def read_filters(form: Form) -> RecordingFilters:
 @router.get(
     "/Recording/",
     summary="List recordings",
-    openapi_extra=described_query(lambda form: (read_page(form), form.text("subaccount"), read_filters(form))),
+    openapi_extra=described_query(lambda form: (read_page(form), read_owner(form), read_filters(form))),
 )
 async def list_recordings(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
     """Return recordings whose files can be had, newest first."""
     form = Form(read_query(request))
     page, filters = read_page(form), read_filters(form)
-    if form.text("subaccount") not in ("", account.auth_id):
+    owner = await account_of_subaccount(request, account, read_owner(form))
+    if owner is None:
         return reply(200, {"meta": page.meta(request, 0), "objects": []})
-    views, total = await services.recordings.list(account, filters, page.limit, page.offset)
-    objects = [recording_object(view, account, services) for view in views]
+    views, total = await services.recordings.list(owner, filters, page.limit, page.offset)
+    objects = [recording_object(view, owner, services) for view in views]
     return reply(200, {"meta": page.meta(request, total), "objects": objects})
 
 
@@ -103,20 +104,32 @@ async def download_recording(
 
 
 @router.get("/Recording/{recording_id}/", summary="Retrieve a recording")
-async def retrieve_recording(account: CurrentAccount, services: ServicesOf, recording_id: str) -> Response:
-    """Return one recording whose file can be had."""
-    view = await services.recordings.get(account, recording_id)
+async def retrieve_recording(
+    request: Request, account: CurrentAccount, services: ServicesOf, recording_id: str
+) -> Response:
+    """Return one recording of the account or of its subaccounts whose file can be had."""
+    owner = await _owner(request, account, services, recording_id)
+    view = await services.recordings.get(owner, recording_id)
     if view is None:
         raise NotFound("recording not found")
-    return reply(200, recording_object(view, account, services))
+    return reply(200, recording_object(view, owner, services))
 
 
 @router.delete("/Recording/{recording_id}/", summary="Delete a recording", status_code=204)
-async def delete_recording(account: CurrentAccount, services: ServicesOf, recording_id: str) -> Response:
+async def delete_recording(
+    request: Request, account: CurrentAccount, services: ServicesOf, recording_id: str
+) -> Response:
     """Delete a recording that has ended, and its file."""
-    if not await services.recordings.delete(account, recording_id):
+    owner = await _owner(request, account, services, recording_id)
+    if not await services.recordings.delete(owner, recording_id):
         raise NotFound("no finished recording of this id")
     return no_content()
+
+
+async def _owner(request: Request, account: Account, services: Services, recording_id: str) -> Account:
+    """Return whose recording it is: a subaccount of `account`, else `account`, which then may or may not have it."""
+    owner_id = await services.recordings.owner_id(recording_id)
+    return await account_of_subaccount(request, account, owner_id) or account
 
 
 def recording_object(view: RecordingView, account: Account, services: Services) -> dict[str, object]:

@@ -185,6 +185,10 @@ class RecordingService:
             for task in pending:
                 task.cancel()
 
+    async def owner_id(self, recording_id: str) -> str:
+        """Return whose recording it is, empty when there is none."""
+        return await self._database.read(lambda session: store.owner_of(session, recording_id))
+
     async def get(self, account: Account, recording_id: str) -> RecordingView | None:
         """Return a recording that is ready, or `None`."""
         view = await self._database.read(lambda session: store.find_recording(session, account.auth_id, recording_id))

@@ -77,6 +77,12 @@ def find_recording(session: Session, account_id: str, recording_id: str) -> Reco
     return _view(row) if row else None
 
 
+def owner_of(session: Session, recording_id: str) -> str:
+    """Return the account of a recording, empty when there is none."""
+    query = select(RecordingRow.account_id).where(RecordingRow.recording_id == recording_id)
+    return session.scalar(query) or ""
+
+
 def list_recordings(
     session: Session, account_id: str, filters: RecordingFilters, now_wall_ms: int, limit: int, offset: int
 ) -> tuple[Sequence[RecordingView], int]:

@@ -88,20 +88,13 @@ async def test_encoder_that_hangs_is_ended(tmp_path, monkeypatch):
 async def test_encoders_run_a_bounded_number_at_a_time(tmp_path, monkeypatch):
     files = RecordingFiles(tmp_path / "recordings", FileSettings(encoders_max=2, free_min_bytes=0))
     await files.prepare(ACCOUNT)
-    running, most = 0, 0
+    most = 0
     create = asyncio.create_subprocess_exec
 
     async def counted(*arguments, **options):
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        process = await create("/bin/sh", "-c", "sleep 0.05; exit 1", **options)
-        asyncio.create_task(process.wait()).add_done_callback(lambda _: finish())
-        return process
-
-    def finish():
-        nonlocal running
-        running -= 1
+        nonlocal most
+        most = max(most, len(files._running) + 1)
+        return await create("/bin/sh", "-c", "sleep 0.05; exit 1", **options)
 
     monkeypatch.setattr(files_module.asyncio, "create_subprocess_exec", counted)
     ids = [RecordingId(f"r{number}") for number in range(5)]

@@ -192,6 +192,8 @@ async def test_rest_recording_becomes_a_file_and_a_callback(world: World) -> Non
     for auth_id, file_format in ((OTHER.auth_id, FileFormat.WAV), (ACCOUNT.auth_id, FileFormat.MP3)):
         assert await world.service.file(auth_id, recording_id, file_format) is None
     assert await world.service.get(OTHER, recording_id) is None
+    assert await world.service.owner_id(recording_id) == ACCOUNT.auth_id
+    assert await world.service.owner_id("none") == ""
     assert not await world.service.delete(OTHER, recording_id)
     assert await world.service.delete(ACCOUNT, recording_id)
     assert not file.path.exists()
