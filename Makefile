@@ -93,6 +93,9 @@ functional: setup-dev ## The whole server, judged by audio
 bench: setup-dev ## Measure calls, round trips and memory; writes into benchmarks/
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+bench-audio: setup-dev ## Measure audio quality: codecs, rates, lost packets, noise; writes benchmarks/audio.md
+	@$(BIN)/python -m benchmarks.audio $(ARGS)
+
 soak: setup-dev ## Hold calls behind a bad network in real time; ARGS="--minutes 60 --calls 10"
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
@@ -101,4 +104,4 @@ clean: ## Remove what make and tests have made, the development data too
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help dev setup setup-dev constraints system test ci lint format types gates unit sim process contract interop \
-	functional bench soak clean
+	functional bench bench-audio soak clean

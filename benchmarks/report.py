@@ -16,9 +16,9 @@ def as_markdown(outcomes: Sequence[Outcome], machine: Mapping[str, str], date: s
         "# Benchmark results\n\n"
         f"Written by `{command}` on {date}. Everything ran on one machine over loopback: server, media workers, the "
         "agent that echoes, and the load generator with its callers. A call counts when its own audio came back.\n",
-        _table(Table("", ("machine", ""), tuple(machine.items()))),
+        table_as_markdown(Table("", ("machine", ""), tuple(machine.items()))),
         "## Budgets\n",
-        _table(Table("", ("figure", "measured", "must", "goal", "met"), tuple(_rows(outcomes)))),
+        table_as_markdown(Table("", ("figure", "measured", "must", "goal", "met"), tuple(_rows(outcomes)))),
     ]
     for outcome in outcomes:
         parts.append(f"## {outcome.name.capitalize()}\n")
@@ -26,7 +26,7 @@ def as_markdown(outcomes: Sequence[Outcome], machine: Mapping[str, str], date: s
             parts.append("**Unreliable: the load generator itself was late (p99 above 5 ms).**\n")
         parts += [f"{remark}\n" for remark in outcome.remarks]
         parts += [f"**Fault:** {fault}\n" for fault in outcome.faults]
-        parts += [_table(table) for table in outcome.tables]
+        parts += [table_as_markdown(table) for table in outcome.tables]
     return "\n".join(parts)
 
 
@@ -96,7 +96,7 @@ def _bound(value: float) -> str:
     return f"{value:g}"
 
 
-def _table(table: Table) -> str:
+def table_as_markdown(table: Table) -> str:
     lines = [f"### {table.title}\n"] if table.title else []
     lines.append("| " + " | ".join(table.columns) + " |")
     lines.append("|" + "---|" * len(table.columns))

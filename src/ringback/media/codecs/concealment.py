@@ -1,7 +1,7 @@
 """Packet loss concealment: a lost stretch sounds like its past, then fades away.
 
-The last pitch period is found by normalised correlation and repeated; after 10 ms the level falls linearly to nothing
-at 60 ms; the first 5 ms of good audio are cross-faded with what would have come next.
+The last pitch period is found by normalised correlation and repeated; after 20 ms the level falls linearly to nothing
+at 100 ms; the first 5 ms of good audio are cross-faded with what would have come next.
 
 Spec: in the manner of ITU-T G.711 Appendix I, without its 3.75 ms delay: instead of overlapping the end of the past
 with the first period, the step between both is spread over the first quarter period.
@@ -20,8 +20,8 @@ HISTORY_SAMPLES = 320
 _LAG_MIN = 40
 _LAG_MAX = 160
 _MATCH = 160
-_HOLD_SAMPLES = 80
-_FADE_END_SAMPLES = 480
+_HOLD_SAMPLES = 160
+_FADE_END_SAMPLES = 800
 CROSSFADE_SAMPLES = 40
 _FADE_IN = np.linspace(0.0, 1.0, CROSSFADE_SAMPLES, dtype=np.float32)
 
