@@ -13,12 +13,14 @@ as ten.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 from ringback import clock
+from ringback.errors import ConfigError
 from ringback.machine import MS, Instant
 from ringback.media.codecs.g711 import PCMU
 from ringback.media.relay_messages import (
@@ -35,6 +37,9 @@ from ringback.media.relay_messages import (
 )
 from ringback.media.room import Member, Room
 from ringback.media.worker.pacer import Paced
+from ringback.telemetry.logs import get_logger
+
+_log = get_logger(__name__)
 
 SUFFIX = ".relay"
 _OUT = "relay:out"
@@ -101,7 +106,13 @@ class RelayedRoom:
             self.room.pass_digit(found[0], message.digit)
 
     def tick(self, now: Instant) -> None:
-        """Make this slot's frame for the other workers; called by the pacer."""
+        """Make this slot's frame for the other workers; called by the pacer, never raises."""
+        try:
+            self._tell()
+        except Exception as error:
+            self._hub.relay_failed(self, error)
+
+    def _tell(self) -> None:
         pcm = self._ears.hear() or b""
         room = self.room
         level, watches = 0, False
@@ -140,6 +151,7 @@ class RelayHub:
         self._relayed: dict[str, RelayedRoom] = {}
         self._outbox: dict[str, list[Message]] = {}
         self._folder = -1
+        self._inode = 0
         self._socket: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
         if folder is not None:
@@ -176,13 +188,19 @@ class RelayHub:
         if self._socket is None:
             return
         for worker, messages in outbox.items():
-            path = f"/proc/self/fd/{self._folder}/{worker}{SUFFIX}"
+            path = self._path(worker)
             for at in range(0, len(messages), BATCH_MAX):
                 try:
                     self._socket.sendto(encode(messages[at : at + BATCH_MAX]), path)
                 except OSError:
                     # Nobody listens there (any more), or it does not keep up: it is forgotten when it stays silent.
                     break
+
+    def relay_failed(self, relayed: RelayedRoom, error: Exception) -> None:
+        """Relay a room no more over a broken promise of ours; its members here go on. The next `Here` tries again."""
+        _log.error("relay failed", room_id=relayed.room.room_id, exc_info=error)
+        if self._relayed.get(relayed.room.room_id) is relayed:
+            self._end(relayed)
 
     def close(self) -> None:
         """Leave every room and remove the socket; idempotent."""
@@ -200,30 +218,41 @@ class RelayHub:
 
     def _listen(self, folder: Path) -> None:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        # The kernel takes at most 107 bytes of path; a descriptor of the folder stands in for any length.
-        self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-        # The socket of an earlier worker of this name.
-        self._unlink()
         mask = os.umask(0o177)
         try:
-            sock.bind(f"/proc/self/fd/{self._folder}/{self.worker_id}{SUFFIX}")
+            # The kernel takes at most 107 bytes of path; a descriptor of the folder stands in for any length.
+            self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+            # The socket of an earlier worker of this name goes.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path(self.worker_id))
+            sock.bind(self._path(self.worker_id))
+            self._inode = os.stat(self._path(self.worker_id)).st_ino
+        except OSError as error:
+            sock.close()
+            raise ConfigError(f"cannot listen in {folder}: {error.strerror}") from error
         finally:
             os.umask(mask)
         self._socket = sock
         asyncio.get_running_loop().add_reader(sock.fileno(), self._read)
 
+    def _path(self, worker: str) -> str:
+        return f"/proc/self/fd/{self._folder}/{worker}{SUFFIX}"
+
     def _unlink(self) -> None:
-        try:
-            os.unlink(f"/proc/self/fd/{self._folder}/{self.worker_id}{SUFFIX}")
-        except FileNotFoundError:
-            return
+        """Remove our socket, not that of a successor of the same name."""
+        with contextlib.suppress(OSError):
+            if os.stat(self._path(self.worker_id)).st_ino == self._inode:
+                os.unlink(self._path(self.worker_id))
 
     def _peers(self) -> list[str]:
         if self._socket is None:
             return []
-        names = (
-            name.removesuffix(SUFFIX) for name in os.listdir(f"/proc/self/fd/{self._folder}") if name.endswith(SUFFIX)
-        )
+        try:
+            files = os.listdir(f"/proc/self/fd/{self._folder}")
+        except OSError:
+            # The folder is gone: nobody can be found any more, and the rooms go on with whom they know.
+            return []
+        names = (name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX))
         return [name for name in names if name != self.worker_id][:_PEERS_MAX]
 
     def _look_after(self) -> None:
