@@ -97,7 +97,7 @@ async def download_recording(
         raise NotFound("recording not found")
     return FileResponse(
         file.path,
-        media_type=_MEDIA_TYPES[file_format],
+        media_type=_MEDIA_TYPES[file.file_format],
         # Whoever knows the address may have the file; caches on the way shall not keep it.
         headers={"cache-control": "private, max-age=86400", "x-content-type-options": "nosniff"},
     )

@@ -16,6 +16,7 @@ KBIT_PER_CHANNEL = 32
 _QUALITY = 5
 """LAME's middle: 1,500 times as fast as time in mono (measured 2026-11-22)."""
 _PIECE_FRAMES = 8_000 * 60
+_LEAST_FRAMES = 160
 _NICENESS = 10
 
 
@@ -35,8 +36,11 @@ def encode(source: str, target: str) -> None:
         encoder.set_channels(audio.getnchannels())
         encoder.set_quality(_QUALITY)
         encoder.silence()
-        while pcm := audio.readframes(_PIECE_FRAMES):
+        # A recording that was ended before it began: the encoder wants at least something.
+        pcm = audio.readframes(_PIECE_FRAMES) or bytes(2 * audio.getnchannels() * _LEAST_FRAMES)
+        while pcm:
             file.write(encoder.encode(pcm))
+            pcm = audio.readframes(_PIECE_FRAMES)
         file.write(encoder.flush())
         file.flush()
         os.fsync(file.fileno())

@@ -221,10 +221,13 @@ class RecordingService:
                 async with asyncio.timeout(_READY_PATIENCE_S):
                     await completing.wait()
         view = await self._database.read(lambda session: store.find_recording(session, auth_id, recording_id))
-        if view is None or view.state is not State.READY or view.file_format is not file_format:
+        if view is None or view.state is not State.READY:
             return None
-        path = self._files.path(auth_id, recording_id, file_format)
-        return CompletedFile(path, file_format, view.size_bytes, view.duration_ms)
+        # One that could not be encoded is a wav under the address that was told when it began.
+        if view.file_format is not file_format and view.file_format is not FileFormat.WAV:
+            return None
+        path = self._files.path(auth_id, recording_id, view.file_format)
+        return CompletedFile(path, view.file_format, view.size_bytes, view.duration_ms)
 
     # ── call flow ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -20,6 +20,7 @@ class MeasuredSink:
             "call": self._call,
             "webhook": self._webhook,
             "stream": self._stream,
+            "media": self._media,
             "quality": self._quality,
             "sip": self._sip,
         }
@@ -67,6 +68,11 @@ class MeasuredSink:
             case _:
                 # Control messages are facts for people, not for counters.
                 return
+
+    def _media(self, fields: Mapping[str, object]) -> None:
+        if fields.get("event") == "recording finished":
+            self._metrics.recordings_total.labels(reason=str(fields.get("reason", ""))).inc()
+            self._metrics.recording_dropped_audio_seconds_total.inc(_number(fields, "dropped_ms") / 1000)
 
     def _lost_audio(self, fields: Mapping[str, object]) -> None:
         if lost_ms := _number(fields, "ms"):

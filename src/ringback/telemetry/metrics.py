@@ -49,6 +49,10 @@ class Metrics:
         self.stream_active = gauge("stream_active", "Streams that have not ended.")
         self.conferences_active = gauge("conferences_active", "Conferences that have members.")
         self.conference_members = gauge("conference_members", "Calls in conferences.")
+        self.recordings_total = counter("recordings_total", "Ended recordings.", "reason")
+        self.recording_dropped_audio_seconds_total = counter(
+            "recording_dropped_audio_seconds_total", "Audio that the disk was too slow for."
+        )
         self.recording_active = gauge("recording_active", "Recordings that have not ended.")
         self.speech_waiting = gauge("speech_waiting_passages", "Passages that wait to be synthesised.")
         self.speech_passages_total = counter("speech_passages_total", "Passages that were wanted.", "outcome")

@@ -66,6 +66,13 @@ async def test_mp3_takes_the_place_of_the_wav(files, channels):
     assert 2 * 4_000 * channels <= done.size_bytes <= 3 * 4_000 * channels
 
 
+async def test_recording_without_audio_is_an_mp3_all_the_same(files):
+    write(wav_of(files), 0)
+    done = await files.complete(ACCOUNT, ID, FileFormat.MP3)
+    assert (done.file_format, done.duration_ms) == (FileFormat.MP3, 0)
+    assert done.size_bytes > 0
+
+
 async def test_wav_that_cannot_be_encoded_is_kept(files, monkeypatch):
     monkeypatch.setattr(files_module.sys, "executable", "/bin/false")
     write(wav_of(files))

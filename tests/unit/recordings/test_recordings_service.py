@@ -189,8 +189,12 @@ async def test_rest_recording_becomes_a_file_and_a_callback(world: World) -> Non
     file = await world.service.file(ACCOUNT.auth_id, recording_id, FileFormat.WAV)
     assert file is not None
     assert file.path.is_file()
-    for auth_id, file_format in ((OTHER.auth_id, FileFormat.WAV), (ACCOUNT.auth_id, FileFormat.MP3)):
-        assert await world.service.file(auth_id, recording_id, file_format) is None
+    assert await world.service.file(OTHER.auth_id, recording_id, FileFormat.WAV) is None
+    told_as_mp3 = await world.service.file(ACCOUNT.auth_id, recording_id, FileFormat.MP3)
+    assert told_as_mp3 == file, "an address that was told stays true"
+    await world.database.write(lambda session: store.update_recording(session, recording_id, file_format="mp3"))
+    assert await world.service.file(ACCOUNT.auth_id, recording_id, FileFormat.WAV) is None
+    await world.database.write(lambda session: store.update_recording(session, recording_id, file_format="wav"))
     assert await world.service.get(OTHER, recording_id) is None
     assert await world.service.owner_id(recording_id) == ACCOUNT.auth_id
     assert await world.service.owner_id("none") == ""

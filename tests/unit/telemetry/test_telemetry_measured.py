@@ -56,6 +56,16 @@ class Sink:
         ("quality", {"duplicate_packets": 3}, "ringback_rtp_packets_duplicate_total 3.0"),
         ("quality", {"unusable_packets": 3}, "ringback_rtp_packets_unusable_total 3.0"),
         ("quality", {"concealed_ms": 40}, "ringback_rtp_concealed_seconds_total 0.04"),
+        (
+            "media",
+            {"event": "recording finished", "reason": "disk-full"},
+            'ringback_recordings_total{reason="disk-full"} 1.0',
+        ),
+        (
+            "media",
+            {"event": "recording finished", "reason": "stopped", "dropped_ms": 500},
+            "ringback_recording_dropped_audio_seconds_total 0.5",
+        ),
         ("sip", {"direction": "in"}, 'ringback_sip_messages_total{direction="in"} 1.0'),
     ],
 )
