@@ -8,8 +8,9 @@ import wave
 import numpy as np
 import pytest
 from tests.support.agent_audio import heard_by, say
-from tests.support.conference import all_hear_each_other, conference, enter, pitches
+from tests.support.conference import Participant, all_hear_each_other, conference, enter, pitches
 from tests.support.customer import response, stream
+from tests.support.dials import dial
 from tests.support.live_calls import connection_of, hung_up
 from tests.support.sounds import wav_reply
 from tests.support.waiting import until
@@ -250,3 +251,22 @@ async def test_keys_reach_the_others_and_the_floor_is_told(customer, join):
     b.call.send_digits("7")
     await until(lambda: "7" in a.call.digits, "the key at the other phone")
     await leave_all([a, b])
+
+
+async def test_both_ends_of_a_bridge_are_sent_into_a_conference(customer, new_phone, platform, join):
+    first, second, third = pitches(3)
+    caller, human = await new_phone(user="15550002222"), await new_phone(user="15550007777")
+    number = await customer.number(customer.serve("/bridge", response(dial(human.uri))))
+    call = await caller.call(platform.uri(number))
+    callee = await human.next_call()
+    callee.answer()
+    await call.until_answered()
+    a, b = Participant(call, first), Participant(callee, second)
+    await all_hear_each_other([a, b])
+    agent = await join(third, "Warm")
+    url = customer.serve("/warm", response(conference("Warm")))
+    await customer.sdk(lambda sdk: sdk.calls.transfer(a.uuid, legs="both", aleg_url=url, bleg_url=url))
+    await all_hear_each_other([a, b, agent])
+    found = await customer.sdk(lambda sdk: sdk.conferences.get("Warm"))
+    assert {member["direction"] for member in found.members} == {"inbound", "outbound"}
+    await leave_all([agent, a, b])

@@ -103,6 +103,11 @@ class _Conference:
     listener: RoomListener | None = None
     """Who hears it for the recording that runs."""
 
+    @property
+    def is_recorded(self) -> bool:
+        """Return whether a recording runs; one whose worker died does not."""
+        return self.listener is not None and not self.listener.is_over
+
 
 class ConferenceService:
     """All conferences of the node."""
@@ -292,7 +297,7 @@ class ConferenceService:
             Conflict: no room on the disk, or no media worker takes it.
         """
         conference = self._find(account, name)
-        if conference.listener is not None:
+        if conference.is_recorded:
             raise InvalidParameter("the conference is recorded already", hint="stop that first")
         try:
             return await self._record(conference, next(iter(conference.seats.values())), spec)
@@ -312,7 +317,9 @@ class ConferenceService:
         await self._close(listener)
 
     async def _record_quietly(self, conference: _Conference, seat: _Seat) -> None:
-        """Record as a member's document wants it; what is in the way is told in its event log."""
+        """Record as a member's document wants it, if nobody does yet; what is in the way is told in its event log."""
+        if conference.is_recorded:
+            return
         wanted = seat.member.spec
         spec = RecordingSpec(
             file_format=FileFormat(wanted.record_format),
@@ -327,8 +334,6 @@ class ConferenceService:
             seat.call.note("conference", event="problem", name=conference.name, detail=f"not recorded: {error}")
 
     async def _record(self, conference: _Conference, seat: _Seat, spec: RecordingSpec) -> StartedRecording:
-        if conference.listener is not None:
-            raise InvalidParameter("the conference is recorded already")
         listener = RoomListener(
             self._media,
             self._recordings,
@@ -433,8 +438,7 @@ class ConferenceService:
             case Tell(member, report, digits):
                 self._tell(conference.seats[member.member_id], report, digits)
             case StartRecording(member):
-                if conference.listener is None:
-                    self._spawn(self._record_quietly(conference, conference.seats[member.member_id]))
+                self._spawn(self._record_quietly(conference, conference.seats[member.member_id]))
             case Release(member, why):
                 self._release(conference, conference.seats.pop(member.member_id), why)
             case Close():
