@@ -197,6 +197,29 @@ async def test_a_process_that_dies_is_replaced_and_the_passage_is_said(tmp_path:
         assert loudness((await asked).path)[0] > 0.2
 
 
+async def test_another_engine_speaks_for_one_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    flite = programs / "flite"
+    flite.write_text(f'#!/bin/sh\nif [ "$1" = -lv ]; then echo slt rms; else echo >>{tmp_path}/asked; exit 3; fi\n')
+    flite.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    settings = SpeechSettings(
+        is_preloaded=False, synthesiser=SynthesiserSettings(engines=(Engine.FLITE, Engine.ESPEAK))
+    )
+    async with speaker_of(tmp_path, settings) as speaker:
+        first, second = [await speaker.clip(said(text)) for text in ("One.", "Two.")]
+    assert [first.voice.engine, second.voice.engine] == [Engine.ESPEAK] * 2
+    assert "slt: flite ended with 3" in first.fault
+    assert second.fault == ""
+    assert (tmp_path / "asked").read_text() == "\n", "one that failed is not asked again at once"
+    only = SpeechSettings(is_preloaded=False, synthesiser=SynthesiserSettings(engines=(Engine.FLITE,)))
+    async with speaker_of(tmp_path, only) as speaker:
+        for _ in range(2):
+            with pytest.raises(SpeechFailed, match="flite ended with 3"):
+                await speaker.clip(said("Three."))
+
+
 async def test_a_caller_that_gives_up_leaves_nothing_behind(tmp_path: Path) -> None:
     async with speaker_of(tmp_path) as speaker:
         asked = asyncio.ensure_future(speaker.clip(said("Nobody waits for this.")))

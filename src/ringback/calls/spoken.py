@@ -53,9 +53,9 @@ class SpokenClips:
         passage = self._speech.passages[index]
         clip = await self._source.clip(passage, index)
         style = passage.style
-        if (clip.voice, style.language) != self._last:
+        if (clip.voice, style.language) != self._last or clip.fault:
             self._last = (clip.voice, style.language)
-            detail = "" if clip.speaks_language else f"no installed voice speaks {style.language}"
+            detail = clip.fault or ("" if clip.speaks_language else f"no installed voice speaks {style.language}")
             self._note(
                 "media",
                 event="speech",

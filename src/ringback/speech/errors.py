@@ -21,6 +21,12 @@ class SpeechFailed(MediaError):
     default_code = "speech-failed"
 
 
+class EngineFailed(SpeechFailed):
+    """An engine gave no audio for a passage; another one may."""
+
+    default_code = "speech-engine-failed"
+
+
 class SpeechBusy(MediaError):
     """More passages wait to be synthesised than may."""
 

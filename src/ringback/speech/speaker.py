@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from ringback import clock
-from ringback.machine import MS
+from ringback.machine import MS, Instant
 from ringback.speech.cache import SpeechCache
-from ringback.speech.errors import NoVoice, SpeechBusy, SpeechFailed
+from ringback.speech.errors import EngineFailed, NoVoice, SpeechBusy, SpeechFailed
 from ringback.speech.installed import installed_engines
 from ringback.speech.messages import Said, Say, Warm
 from ringback.speech.passage import Passage
@@ -27,6 +27,8 @@ _log = get_logger(__name__)
 
 _ATTEMPTS = 2
 """A passage that was with a process that died is tried once more: it may not have been the reason."""
+_REST_MS = 60_000
+"""How long other engines speak in the place of one that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Clip:
     speaks_language: bool
     is_cached: bool
     took_ms: int
+    fault: str = ""
+    """Why a nearer voice did not speak, if one should have."""
 
 
 @dataclass(slots=True)
@@ -77,6 +81,7 @@ class Speaker:
         self._running: dict[int, _Job] = {}
         self._by_path: dict[str, asyncio.Future[None]] = {}
         self._failed_at: int | None = None
+        self._rests_until: dict[Engine, Instant] = {}
         self._is_closed = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -105,21 +110,51 @@ class Speaker:
     async def clip(self, passage: Passage, place: int = 0) -> Clip:
         """Return the passage as a file.
 
+        An engine that gives no audio rests for a minute, and the nearest voice of another one speaks instead.
+
         Args:
             place: How many passages are said before it; lower ones are synthesised first.
         Raises:
             NoVoice: nothing is installed that speaks.
             SpeechBusy: too many passages wait already.
-            SpeechFailed: the engine gave no audio.
+            SpeechFailed: no engine gave audio.
         """
         started = clock.now()
         if not self._voices:
             await self._started()
+        failed: set[Engine] = set()
+        fault = ""
+        while True:
+            choice = nearest(self._usable(failed), passage.style, self._settings.prefer)
+            if choice is None:
+                raise NoVoice
+            try:
+                path, is_cached = await self._said_by(choice.voice, passage, place)
+            except EngineFailed as error:
+                self._count("failed")
+                failed.add(choice.voice.engine)
+                fault = fault or f"{choice.voice.name}: {error.message}"
+                self._rests_until[choice.voice.engine] = Instant(clock.now() + _REST_MS * MS)
+                _log.warning("voice failed", engine=choice.voice.engine.value, voice=choice.voice.name)
+                if not any(voice.engine not in failed for voice in self._voices):
+                    raise SpeechFailed(error.message) from error
+                continue
+            except SpeechBusy:
+                self._count("refused")
+                raise
+            self._count("cached" if is_cached else "made")
+            took_ms = (clock.now() - started) // MS
+            return Clip(str(path), choice.voice, choice.speaks_language, is_cached, took_ms, fault)
+
+    def _usable(self, failed: Container[Engine]) -> list[LocalVoice]:
+        """Return the voices of engines that do not rest; all that did not fail now when every engine rests."""
+        now = clock.now()
+        left = [voice for voice in self._voices if voice.engine not in failed]
+        return [voice for voice in left if self._rests_until.get(voice.engine, now) <= now] or left
+
+    async def _said_by(self, voice: LocalVoice, passage: Passage, place: int) -> tuple[Path, bool]:
+        """Return the file of a passage, and whether it was there already."""
         style = passage.style
-        choice = nearest(self._voices, style, self._settings.prefer)
-        if choice is None:
-            raise NoVoice
-        voice = choice.voice
         say = Say(
             request_id=next(self._numbers),
             path="",
@@ -135,13 +170,8 @@ class Speaker:
         path = self._cache.path_of(say, voice)
         is_cached = await self._cache.has(path)
         if not is_cached:
-            try:
-                await self._synthesised(say, path, place)
-            except (SpeechFailed, SpeechBusy) as error:
-                self._count("refused" if isinstance(error, SpeechBusy) else "failed")
-                raise
-        self._count("cached" if is_cached else "made")
-        return Clip(str(path), voice, choice.speaks_language, is_cached, (clock.now() - started) // MS)
+            await self._synthesised(say, path, place)
+        return path, is_cached
 
     async def _synthesised(self, say: Say, path: Path, place: int) -> None:
         """Return when the file is there; callers with the same passage share the work."""
@@ -235,7 +265,7 @@ class Speaker:
             job.timeout.cancel()
         if not job.done.done():
             if said.fault:
-                job.done.set_exception(SpeechFailed(said.fault))
+                job.done.set_exception(EngineFailed(said.fault))
             else:
                 job.done.set_result(None)
         self._hand_out()

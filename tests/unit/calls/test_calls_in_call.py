@@ -150,3 +150,16 @@ async def test_each_voice_that_speaks_is_noted_once() -> None:
     other = SpokenClips(Source(), read_speech(["x"], language="xx"), lambda kind, **fields: notes.append(fields))
     await other.clip(0)
     assert notes[-1]["detail"] == "no installed voice speaks xx"
+
+
+async def test_a_voice_that_failed_is_noted() -> None:
+    slt = LocalVoice("slt", Engine.FLITE, "en-US", Gender.WOMAN)
+
+    class Source:
+        async def clip(self, passage: Passage, place: int = 0) -> Clip:
+            return Clip("/x.wav", slt, True, False, 5, "joe: piper ended")
+
+    notes: list[dict[str, object]] = []
+    clips = SpokenClips(Source(), SPEECH, lambda kind, **fields: notes.append(fields))
+    await clips.clip(0)
+    assert (notes[0]["voice"], notes[0]["detail"]) == ("slt", "joe: piper ended")
