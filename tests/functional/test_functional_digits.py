@@ -1,5 +1,7 @@
 """Keys from callers and to them: GetDigits, DTMF, and early media before the answer, judged by what phones hear."""
 
+from dataclasses import replace
+
 import pytest
 from tests.support.agent_audio import sounding
 from tests.support.customer import response
@@ -77,6 +79,16 @@ async def test_keys_by_rtp_and_info_stop_the_prompt_and_reach_the_action(custome
     wanted = {"Digits": "123", "menu": "1", "CallUUID": call.call_uuid, "CallStatus": "in-progress"}
     assert request.params == request.params | wanted
     assert pitches(call) == near(PROMPT_HZ, NEXT_HZ), "the prompt of 20 s is cut, and what follows GetDigits is skipped"
+
+
+async def test_key_counts_while_the_prompt_is_still_being_fetched(customer, run, sound):
+    action = customer.serve("/action", response(f"<Play>{sound(NEXT_HZ)}</Play>"))
+    slow = customer.serve("/slow.wav", replace(wav_reply(PROMPT_HZ), delay_ms=8_000))
+    call = await run(f'<GetDigits action="{action}" numDigits="1"><Play>{slow}</Play></GetDigits>')
+    await customer.until("/slow.wav")
+    call.send_digits("5")
+    await call.until_ended(7)
+    assert pitches(call) == near(NEXT_HZ)
 
 
 async def test_silence_repeats_the_prompt_then_the_document_goes_on(customer, run, sound):

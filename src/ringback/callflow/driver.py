@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, assert_never
@@ -31,8 +32,6 @@ from ringback.callflow.events import (
     DigitsSent,
     Event,
     Interruption,
-    PlayFinished,
-    PlayRefused,
     RecordingBegan,
     RecordingOver,
     RecordingRefused,
@@ -42,6 +41,7 @@ from ringback.callflow.events import (
 )
 from ringback.callflow.hearing import Heard, Hearing
 from ringback.callflow.interpreter import Interpreter
+from ringback.callflow.plays import PlayEnded, PlayFailed, Plays
 from ringback.callflow.port import FirstRequest, FlowCall, FlowServices
 from ringback.callflow.prompt import ELEMENTS, Once, RunningPrompt
 from ringback.calls.hangup import Code, HangupSource
@@ -160,15 +160,6 @@ class _Wanted:
     fallback_method: str = "POST"
 
 
-@dataclass(frozen=True, slots=True)
-class _PlayEnded:
-    """A playback is over; it counts only if it is the current one."""
-
-    play_id: PlayId
-    end: PlayEnd
-    detail: str
-
-
 class _Interrupted(Exception):
     """The work at hand was given up because the flow was interrupted."""
 
@@ -181,14 +172,14 @@ class _Flow:
         self._call = call
         self._first = first
         self._budget = Budget(services.settings)
-        self._happened: deque[Event | _PlayEnded | Heard] = deque()
+        self._happened: deque[Event | PlayEnded | PlayFailed | Heard] = deque()
         self._wake = asyncio.Event()
         self._interruption = asyncio.Event()
         self._transfer: _Wanted | None = None
         self._is_hung_up = False
         self._is_schedule_due = False
         self._schedule: asyncio.TimerHandle | None = None
-        self._play_id: PlayId | None = None
+        self._plays = Plays(call, self._queue)
         self._hearing = Hearing(call, services.speech, self._queue)
         self._has_dropped_digits = False
         self._visit: object | None = None
@@ -218,7 +209,7 @@ class _Flow:
 
     def play_ended(self, play_id: PlayId, end: PlayEnd, detail: str = "") -> None:
         """Queue the end of a playback."""
-        self._queue(_PlayEnded(play_id, end, detail))
+        self._queue(PlayEnded(play_id, end, detail))
 
     def stream_ended(self, stream_id: StreamId, end: StreamEnd) -> None:
         """Queue the end of a stream."""
@@ -257,6 +248,7 @@ class _Flow:
                 await self._call.end(Code.INTERNAL_ERROR, HangupSource.ERROR, detail="the call flow failed")
         finally:
             self._call.listen(None)
+            self._plays.close()
             self._hearing.close()
             if self._schedule is not None:
                 self._schedule.cancel()
@@ -370,10 +362,14 @@ class _Flow:
         if not self._happened:
             return
         match self._happened.popleft():
-            case _PlayEnded(play_id, end, detail):
-                if play_id == self._play_id:
-                    self._play_id = None
-                    interpreter.handle_input(now, PlayFinished(end, detail))
+            case PlayEnded() as ended:
+                finished = self._plays.finished(ended)
+                if finished is not None:
+                    interpreter.handle_input(now, finished)
+            case PlayFailed() as failed:
+                refused = self._plays.refused(failed)
+                if refused is not None:
+                    interpreter.handle_input(now, refused)
             case Heard() as heard:
                 if self._hearing.is_current(heard):
                     interpreter.handle_input(now, heard.event)
@@ -391,15 +387,13 @@ class _Flow:
             case commands.Answer():
                 await self._answer()
             case commands.Play(url, loops):
-                return await self._play(self._services.media.fetch(url), loops)
+                self._plays.start(partial(self._services.media.fetch, url), loops)
             case commands.PlaySound(sound):
-                return await self._play(_path_of(sound), 1)
+                self._plays.start(partial(_path_of, sound), 1)
             case commands.Speak(speech, loops):
-                self._play_id = await self._call.speak(speech, loops)
+                self._plays.started(await self._call.speak(speech, loops))
             case commands.StopPlay():
-                if self._play_id is not None:
-                    play_id, self._play_id = self._play_id, None
-                    await self._quietly(self._call.stop_play(play_id))
+                await self._quietly(self._plays.stop())
             case commands.StartStream(spec):
                 try:
                     stream_id = await self._services.streams.start_stream(self._call.call_uuid, spec)
@@ -494,14 +488,6 @@ class _Flow:
             return (DigitsRefused(str(error)),)
         return ()
 
-    async def _play(self, source: Coroutine[Any, Any, str], loops: int) -> tuple[Event, ...]:
-        try:
-            path = await self._unless_interrupted(source)
-            self._play_id = await self._call.play(path, loops)
-        except RingbackError as error:
-            return (PlayRefused(str(error)),)
-        return ()
-
     def _start_dial(self, spec: DialSpec) -> tuple[Event, ...]:
         a_leg_uuid = self._call.call_uuid
         try:
@@ -554,7 +540,7 @@ class _Flow:
         self._is_schedule_due = True
         self._interrupt()
 
-    def _queue(self, event: Event | _PlayEnded | Heard) -> None:
+    def _queue(self, event: Event | PlayEnded | PlayFailed | Heard) -> None:
         self._happened.append(event)
         self._wake.set()
 
