@@ -7,9 +7,7 @@ The rules are `conferences.machine`; this shell carries out what it says. Fulfil
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -20,11 +18,10 @@ from ringback.calls.live import LiveCall
 from ringback.calls.playbacks import ApiPlay
 from ringback.calls.service import CallService
 from ringback.calls.spoken import SpokenClips
-from ringback.conferences.listener import RoomListener
+from ringback.conferences.live import Conference, OnLeft, Seat
 from ringback.conferences.machine import (
     Announce,
     Close,
-    ConferenceMachine,
     Exit,
     JoinAudio,
     Member,
@@ -38,20 +35,19 @@ from ringback.conferences.machine import (
     StopWaiting,
     Tell,
 )
-from ringback.conferences.payloads import RecordingFacts, action_params, callback_params
+from ringback.conferences.payloads import action_params, callback_params
 from ringback.conferences.ports import Prompt, PromptStarter
+from ringback.conferences.recorder import ConferenceRecorder
 from ringback.conferences.spec import BEEPS, ConferenceSpec
-from ringback.conferences.state import State
-from ringback.conferences.views import ConferenceView, MemberView
-from ringback.errors import Conflict, EgressError, InvalidParameter, LimitReached, MediaError, NotFound, RingbackError
+from ringback.conferences.views import ConferenceView
+from ringback.errors import EgressError, InvalidParameter, LimitReached, NotFound, RingbackError
 from ringback.ids import AccountId, CallUuid, CommandId
-from ringback.machine import SECOND
 from ringback.media.control.commands import JoinRoom, LeaveRoom, SessionCommand, SetMember
 from ringback.media.control.events import FloorChanged, RoomEvent
 from ringback.media.control.port import MediaPort
 from ringback.media.control.values import PlayLane
 from ringback.recordings.service import RecordingService
-from ringback.recordings.spec import MAX_LENGTH_S, CallbackStyle, FileFormat, RecordingSpec
+from ringback.recordings.spec import RecordingSpec
 from ringback.recordings.views import StartedRecording
 from ringback.signalling.errors import LegOver
 from ringback.speech.passage import Speech
@@ -62,51 +58,9 @@ from ringback.webhooks.store import OutboundCallback, enqueue
 FetchAudio = Callable[[str], Awaitable[str]]
 """Returns the path of a local copy of the file at a URL, or raises `errors.EgressError`."""
 
-EVERYONE = "all"
-"""Stands for all members in the API."""
 _BEEP = str(Path(__file__).parent / "sounds" / "beep.wav")
 """A beep of 0.16 s with a pause behind it, so that two follow each other well."""
 _SIGNALS_KEPT = 3
-
-
-OnLeft = Callable[[Mapping[str, str]], None]
-"""Told that a member is out, with the parameters of its action URL."""
-
-
-@dataclass(slots=True, eq=False)
-class _Seat:
-    """A member and its call."""
-
-    member: Member
-    call: LiveCall
-    conference: _Conference
-    on_left: OnLeft
-    music: Prompt | None = None
-    signals: list[Prompt] = field(default_factory=list)
-    """Enter and exit sounds; the last few may still play."""
-    reports: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Conference:
-    """One live conference."""
-
-    account_id: AccountId
-    name: str
-    conference_uuid: str
-    began: int
-    machine: ConferenceMachine = field(default_factory=ConferenceMachine)
-    seats: dict[str, _Seat] = field(default_factory=dict)
-    time_limit: asyncio.TimerHandle | None = None
-    recording: RecordingFacts | None = None
-    """The last one."""
-    listener: RoomListener | None = None
-    """Who hears it for the recording that runs."""
-
-    @property
-    def is_recorded(self) -> bool:
-        """Return whether a recording runs; one whose worker died does not."""
-        return self.listener is not None and not self.listener.is_over
 
 
 class ConferenceService:
@@ -126,13 +80,12 @@ class ConferenceService:
         self.start_prompts: PromptStarter | None = None
         self._database = database
         self._calls = calls
-        self._media = media
-        self._recordings = recordings
+        self._recorder = ConferenceRecorder(media, recordings)
         self._fetch_audio = fetch_audio
         self._maximum = maximum
         self._wake_outbox = wake_outbox
-        self._live: dict[tuple[AccountId, str], _Conference] = {}
-        self._seats: dict[CallUuid, _Seat] = {}
+        self._live: dict[tuple[AccountId, str], Conference] = {}
+        self._seats: dict[CallUuid, Seat] = {}
         self._last_member = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -165,7 +118,7 @@ class ConferenceService:
         if conference is None:
             if len(self._live) >= self._maximum:
                 raise LimitReached(f"{self._maximum} conferences are live")
-            conference = self._live[key] = _Conference(key[0], spec.name, ids.new_uuid(), clock.now())
+            conference = self._live[key] = Conference(key[0], spec.name, ids.new_uuid(), clock.now())
             conference.time_limit = asyncio.get_running_loop().call_later(
                 spec.time_limit_s, self._time_is_up, conference
             )
@@ -173,7 +126,7 @@ class ConferenceService:
             raise LimitReached(f"conference has {len(conference.seats)} members, at most {spec.members_max}")
         self._last_member += 1
         member = Member(str(self._last_member), call.call_uuid, spec, clock.now(), spec.is_muted)
-        seat = _Seat(member, call, conference, on_left)
+        seat = Seat(member, call, conference, on_left)
         self._seats[call.call_uuid] = conference.seats[member.member_id] = seat
         call.watchers.append(self)
         call.on_room_event = self._room_event
@@ -200,12 +153,7 @@ class ConferenceService:
         conference = self._live.get((account.auth_id, name))
         if conference is None:
             return None
-        now = clock.now()
-        return ConferenceView(
-            name,
-            (now - conference.began) // SECOND,
-            tuple(_view(seat, now) for seat in conference.seats.values()),
-        )
+        return conference.view(clock.now())
 
     async def hang_up(self, account: Account, name: str) -> None:
         """End the calls of everyone in a conference.
@@ -297,12 +245,7 @@ class ConferenceService:
             Conflict: no room on the disk, or no media worker takes it.
         """
         conference = self._find(account, name)
-        if conference.is_recorded:
-            raise InvalidParameter("the conference is recorded already", hint="stop that first")
-        try:
-            return await self._record(conference, next(iter(conference.seats.values())), spec)
-        except MediaError as error:
-            raise Conflict(f"the conference cannot be recorded: {error}") from error
+        return await self._recorder.record(conference, next(iter(conference.seats.values())), spec)
 
     async def stop_record(self, account: Account, name: str) -> None:
         """Stop the recording of a conference.
@@ -311,73 +254,19 @@ class ConferenceService:
             NotFound: no such conference, or it is not recorded.
         """
         conference = self._find(account, name)
-        listener, conference.listener = conference.listener, None
-        if listener is None:
+        if not await self._recorder.stop(conference):
             raise NotFound("the conference is not recorded")
-        await self._close(listener)
 
-    async def _record_quietly(self, conference: _Conference, seat: _Seat) -> None:
-        """Record as a member's document wants it, if nobody does yet; what is in the way is told in its event log."""
-        if conference.is_recorded:
-            return
-        wanted = seat.member.spec
-        spec = RecordingSpec(
-            file_format=FileFormat(wanted.record_format),
-            max_length_s=MAX_LENGTH_S,
-            callback_url=wanted.callback_url,
-            callback_method=wanted.callback_method,
-            style=CallbackStyle.XML,
-        )
-        try:
-            await self._record(conference, seat, spec)
-        except RingbackError as error:
-            seat.call.note("conference", event="problem", name=conference.name, detail=f"not recorded: {error}")
-
-    async def _record(self, conference: _Conference, seat: _Seat, spec: RecordingSpec) -> StartedRecording:
-        listener = RoomListener(
-            self._media,
-            self._recordings,
-            seat.call,
-            conference.name,
-            conference.conference_uuid,
-            seat.member.member_id,
-        )
-        conference.listener = listener
-        try:
-            await listener.open()
-            started = await self._recordings.record_room(listener, spec, conference.name, conference.conference_uuid)
-        except BaseException:
-            if conference.listener is listener:
-                conference.listener = None
-            await self._close(listener)
-            raise
-        conference.recording = RecordingFacts(started.recording_id, started.url)
-        if conference.listener is not listener or conference.machine.state is State.ENDED:
-            # It was stopped, or everyone left, before it had begun.
-            await self._close(listener)
-        return started
-
-    async def _close(self, listener: RoomListener) -> None:
-        with contextlib.suppress(MediaError):
-            await listener.close()
-
-    def _find(self, account: Account, name: str) -> _Conference:
+    def _find(self, account: Account, name: str) -> Conference:
         conference = self._live.get((account.auth_id, name))
         if conference is None:
             raise NotFound("conference not found")
         return conference
 
-    def _named(self, account: Account, name: str, members: str) -> list[_Seat]:
-        conference = self._find(account, name)
-        if members == EVERYONE:
-            return list(conference.seats.values())
-        wanted = dict.fromkeys(part.strip() for part in members.split(","))
-        seats = [seat for member_id in wanted if (seat := conference.seats.get(member_id)) is not None]
-        if not seats:
-            raise NotFound("member not found")
-        return seats
+    def _named(self, account: Account, name: str, members: str) -> list[Seat]:
+        return self._find(account, name).named(members)
 
-    async def _hang_up(self, seats: Sequence[_Seat]) -> None:
+    async def _hang_up(self, seats: Sequence[Seat]) -> None:
         await asyncio.gather(*(seat.call.end(Code.NORMAL, HangupSource.API) for seat in seats))
 
     # ── what happens ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -405,18 +294,18 @@ class ConferenceService:
             seat.conference.machine.take_floor(seat.member.member_id)
             self._carry_out(seat.conference)
 
-    def _time_is_up(self, conference: _Conference) -> None:
+    def _time_is_up(self, conference: Conference) -> None:
         conference.time_limit = None
         conference.machine.close(Exit.TIME_LIMIT)
         self._carry_out(conference)
 
     # ── what is done ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _carry_out(self, conference: _Conference) -> None:
+    def _carry_out(self, conference: Conference) -> None:
         while (output := conference.machine.poll_output()) is not None:
             self._do(conference, output)
 
-    def _do(self, conference: _Conference, output: Output) -> None:
+    def _do(self, conference: Conference, output: Output) -> None:
         match output:
             case JoinAudio(member):
                 self._command(conference.seats[member.member_id], self._join)
@@ -438,19 +327,21 @@ class ConferenceService:
             case Tell(member, report, digits):
                 self._tell(conference.seats[member.member_id], report, digits)
             case StartRecording(member):
-                self._spawn(self._record_quietly(conference, conference.seats[member.member_id]))
+                self._spawn(self._recorder.record_as_wanted(conference, conference.seats[member.member_id]))
             case Release(member, why):
                 self._release(conference, conference.seats.pop(member.member_id), why)
             case Close():
                 if conference.time_limit is not None:
                     conference.time_limit.cancel()
-                if conference.listener is not None:
-                    self._spawn(self._close(conference.listener))
+                self._spawn(self._end_recording(conference))
                 del self._live[conference.account_id, conference.name]
             case _:
                 assert_never(output)
 
-    def _release(self, conference: _Conference, seat: _Seat, why: Exit) -> None:
+    async def _end_recording(self, conference: Conference) -> None:
+        await self._recorder.stop(conference)
+
+    def _release(self, conference: Conference, seat: Seat, why: Exit) -> None:
         call, member = seat.call, seat.member
         del self._seats[call.call_uuid]
         for prompt in seat.signals:
@@ -470,7 +361,7 @@ class ConferenceService:
             )
         seat.on_left(params)
 
-    def _tell(self, seat: _Seat, report: Report, digits: str) -> None:
+    def _tell(self, seat: Seat, report: Report, digits: str) -> None:
         member, conference = seat.member, seat.conference
         seat.call.note("conference", event=report.value, name=conference.name, digits=digits)
         if not member.spec.callback_url:
@@ -482,11 +373,11 @@ class ConferenceService:
             member.member_id,
             member.call_uuid,
             digits,
-            conference.recording,
+            conference.recording if report is Report.EXIT else None,
         )
         self._send(seat, CallbackKind.CONFERENCE, member.spec.callback_url, member.spec.callback_method, params)
 
-    def _send(self, seat: _Seat, kind: CallbackKind, url: str, method: str, params: dict[str, str]) -> None:
+    def _send(self, seat: Seat, kind: CallbackKind, url: str, method: str, params: dict[str, str]) -> None:
         seat.reports += 1
         message = OutboundCallback(
             kind=kind.value,
@@ -506,7 +397,7 @@ class ConferenceService:
 
     # ── audio ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _command(self, seat: _Seat, make: Callable[[_Seat], SessionCommand]) -> None:
+    def _command(self, seat: Seat, make: Callable[[Seat], SessionCommand]) -> None:
         command = make(seat)
 
         async def sent() -> None:
@@ -522,7 +413,7 @@ class ConferenceService:
 
         self._spawn(sent())
 
-    def _join(self, seat: _Seat) -> SessionCommand:
+    def _join(self, seat: Seat) -> SessionCommand:
         member = seat.member
         return JoinRoom(
             command_id=CommandId(ids.new_token()),
@@ -534,14 +425,14 @@ class ConferenceService:
             watches_floor=member.spec.reports_floor,
         )
 
-    def _part(self, seat: _Seat) -> SessionCommand:
+    def _part(self, seat: Seat) -> SessionCommand:
         return LeaveRoom(
             command_id=CommandId(ids.new_token()),
             session_id=seat.call.leg.session_id,
             room_id=seat.conference.conference_uuid,
         )
 
-    def _set(self, seat: _Seat) -> SessionCommand:
+    def _set(self, seat: Seat) -> SessionCommand:
         return SetMember(
             command_id=CommandId(ids.new_token()),
             session_id=seat.call.leg.session_id,
@@ -550,7 +441,7 @@ class ConferenceService:
             is_deaf=seat.member.is_deaf,
         )
 
-    def _announce(self, seats: Sequence[_Seat], sound: str) -> None:
+    def _announce(self, seats: Sequence[Seat], sound: str) -> None:
         if sound in BEEPS:
             loops = 2 if sound == "beep:2" else 1
             self._spawn(self._beep(seats, loops))
@@ -558,14 +449,14 @@ class ConferenceService:
         for seat, prompt in zip(seats, self._prompt(seats, sound, repeats=False), strict=False):
             seat.signals = [*seat.signals[-_SIGNALS_KEPT:], prompt]
 
-    async def _beep(self, seats: Sequence[_Seat], loops: int) -> None:
+    async def _beep(self, seats: Sequence[Seat], loops: int) -> None:
         for seat in seats:
             try:
                 await seat.call.play(_BEEP, loops)
             except RingbackError as error:
                 seat.call.note("conference", event="problem", name=seat.conference.name, detail=str(error))
 
-    def _prompt(self, seats: Sequence[_Seat], url: str, *, repeats: bool) -> Sequence[Prompt]:
+    def _prompt(self, seats: Sequence[Seat], url: str, *, repeats: bool) -> Sequence[Prompt]:
         if self.start_prompts is None:
             return ()
         return self.start_prompts([seat.call for seat in seats], url, repeats=repeats)
@@ -583,22 +474,7 @@ class ConferenceService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _view(seat: _Seat, now: int) -> MemberView:
-    terms = seat.call.terms
-    return MemberView(
-        member_id=seat.member.member_id,
-        call_uuid=seat.call.call_uuid,
-        from_number=terms.from_number,
-        to_number=terms.to_number,
-        caller_name=terms.caller_name,
-        direction=terms.direction.value,
-        is_muted=seat.member.is_muted,
-        is_deaf=seat.member.is_deaf,
-        age_s=(now - seat.member.entered) // SECOND,
-    )
-
-
-def _ids(seats: Sequence[_Seat]) -> list[str]:
+def _ids(seats: Sequence[Seat]) -> list[str]:
     return [seat.member.member_id for seat in seats]
 
 
