@@ -6,10 +6,17 @@ import re
 
 import plivo
 import pytest
-from plivo.exceptions import AuthenticationError, ForbiddenError, ResourceNotFoundError, ValidationError
-from tests.support.api_server import AUTH_ID, ApiServer
+from plivo.exceptions import (
+    AuthenticationError,
+    ForbiddenError,
+    PlivoRestError,
+    ResourceNotFoundError,
+    ValidationError,
+)
+from tests.support.api_server import AUTH_ID, ApiServer, running
 
 from ringback.accounts.store import find_account
+from ringback.api.services import ApiSettings
 from ringback.endpoints.store import find_endpoint
 
 ANSWER_URL = "https://h.example/answer"
@@ -239,3 +246,22 @@ def test_prices_are_nothing(api: ApiServer, client: plivo.RestClient) -> None:
         client.pricing.get("ZZ")
     assert api.request("GET", "Pricing/").json["error"] == "country_iso parameter is missing"
     assert api.request("GET", "Pricing/?country_iso=d1").json["error"].startswith("country_iso parameter is invalid")
+
+
+# ── bounds ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_too_many_requests_are_told_with_a_time_and_each_account_has_its_own_bound() -> None:
+    with running(ApiSettings(requests_per_window=4, window_ms=60_000)) as api, api.client() as client:
+        made = client.subaccounts.create("Customer", enabled=True)
+        with api.client(made.auth_token, made.auth_id) as sub:
+            for _ in range(4):
+                sub.account.get()
+            with pytest.raises(PlivoRestError, match="429"):
+                sub.account.get()
+        for _ in range(3):
+            client.account.get()
+        with pytest.raises(PlivoRestError, match="429"):
+            client.calls.create("14151234567", "14157654321", ANSWER_URL)
+        assert int(api.request("GET", "").headers["retry-after"]) >= 1
+        assert api.calls.made == []
