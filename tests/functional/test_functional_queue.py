@@ -64,12 +64,14 @@ async def test_many_calls_start_in_order_at_the_pace_and_hear_their_document(
         call = await phone.next_call()
         call.answer()
         calls.append(call)
-    assert [call.call_uuid for call in calls] == uuids
-    assert [call.request.uri.user for call in calls] == [f"1555100000{index}" for index in range(7)]
+    # Calls that start together may overtake each other on their way to the wire: each waits for its own media session.
+    rung = {call.call_uuid: call.request.uri.user for call in calls}
+    assert rung == {uuid: f"1555100000{index}" for index, uuid in enumerate(uuids)}
     await asyncio.gather(*map(assert_hears_the_document, calls))
     ended = await customer.until("/hangup", 7)
     assert {request.params["HangupCauseCode"] for request in ended} == {"4010"}
     rows = [await customer.events(call_uuid, "call", state="dialling") for call_uuid in uuids]
+    assert [row["id"] for [row] in rows] == sorted(row["id"] for [row] in rows), "first come, first served"
     started = [row["at_ms"] for [row] in rows]
     # The pace counts when a call is taken out of the queue; writing that down takes a moment before the INVITE.
     assert all(late - early >= 800 for early, late in zip(started, started[PER_SECOND:], strict=False)), started
@@ -99,7 +101,7 @@ async def test_waiting_and_ringing_calls_are_hung_up_together(
 
 
 async def test_calls_that_wait_survive_a_server_that_is_killed(tmp_path: Path, phone: Phone) -> None:
-    settings = {"RINGBACK_LIMITS__OUTBOUND_CPS": "1", "RINGBACK_MEDIA__DETACHED_LIMIT_S": "1"}
+    settings = {"RINGBACK_LIMITS__OUTBOUND_CPS": "1", "RINGBACK_MEDIA__DETACHED_LIMIT_S": "20"}
     with Platform.start(folder=tmp_path, settings=settings) as first:
         async with customer_of(first) as customer:
             serve_tone(customer)
@@ -111,7 +113,7 @@ async def test_calls_that_wait_survive_a_server_that_is_killed(tmp_path: Path, p
                 rung = [uuids[0]]
 
                 async def answer_the_rest() -> None:
-                    while rung[-1] != uuids[-1]:
+                    while uuids[-1] not in rung:
                         call = await phone.next_call()
                         rung.append(call.call_uuid)
                         call.answer()

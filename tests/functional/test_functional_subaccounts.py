@@ -1,4 +1,4 @@
-"""A subaccount's calls on the wire: its own numbers, callbacks signed for both accounts; and an asynchronous request."""
+"""A subaccount's calls on the wire: own numbers, callbacks signed for both accounts. And an asynchronous request."""
 
 from __future__ import annotations
 
