@@ -12,13 +12,10 @@ from ringback.conferences.machine import Report
 
 @dataclass(frozen=True, slots=True)
 class RecordingFacts:
-    """A conference's recording; times in ms, -1 while it runs."""
+    """A conference's recording, which may still run."""
 
     recording_id: str
     url: str
-    duration_ms: int = -1
-    start_ms: int = -1
-    end_ms: int = -1
 
 
 def action_params(name: str, conference_uuid: str, member_id: str, recording: RecordingFacts | None) -> dict[str, str]:
@@ -39,7 +36,7 @@ def callback_params(
     digits: str = "",
     recording: RecordingFacts | None = None,
 ) -> dict[str, str]:
-    """Return the parameters of a request to the callback URL."""
+    """Return the parameters of a request to the callback URL; with `Report.RECORD` those of the file are added."""
     params = {
         "ConferenceAction": report.value,
         "ConferenceName": name,
@@ -52,8 +49,4 @@ def callback_params(
     if recording is not None:
         params["RecordUrl"] = recording.url
         params["RecordingID"] = recording.recording_id
-        params["RecordingDuration"] = str(max(recording.duration_ms // 1000, -1))
-        params["RecordingDurationMs"] = str(recording.duration_ms)
-        params["RecordingStartMs"] = str(recording.start_ms)
-        params["RecordingEndMs"] = str(recording.end_ms)
     return params
