@@ -116,3 +116,14 @@ async def test_engine_that_cannot_be_loaded_is_said(tmp_path: Path) -> None:
     assert "did not start" in found.detail
     assert "no.such" in (tmp_path / "log").read_text()
     await recognizer.close()
+
+
+async def test_free_speech_is_written_down(tmp_path: Path) -> None:
+    pytest.importorskip("faster_whisper")
+    recognizer = Recognizer(tmp_path / "files", tmp_path / "log", RecognizerSettings(timeout_ms=30_000))
+    path = spoken(recognizer, "i_would_like_to_talk_about_my_bicycle")
+    found = await recognizer.recognize(path, "en-US", (), is_partial=False)
+    assert "i would like to talk about my bicycle" in found.text.lower()
+    assert 0.3 < found.confidence <= 1
+    assert await heard(recognizer, "technical_support") == "Technical Support"
+    await recognizer.close()

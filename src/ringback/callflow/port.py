@@ -301,7 +301,7 @@ class NoSpeech:
 
     def fault(self, language: str) -> str:
         """Return that there is none."""
-        return "speech recognition is not installed: pip install 'ringback[speech]'"
+        return "speech recognition is not available in this flow"
 
     def warm(self) -> None:
         """Do nothing."""

@@ -17,6 +17,7 @@ from ringback.cli.output import write_json, write_result
 from ringback.cli.ports import is_free, owner_of
 from ringback.cli.readiness import is_ready
 from ringback.cli.settings import load_settings
+from ringback.recognition import installed as recognition
 from ringback.speech.installed import HINT, installed_engines
 
 _FILES_WANTED = 4_096
@@ -67,6 +68,7 @@ def _findings() -> Iterator[Finding]:
         yield Finding("good", "files", f"{soft} open files allowed")
     yield _receive_buffer()
     yield _voices(config.speech.voices_dir is not None)
+    yield _ears(config.recognition.engine)
     yield Finding("good", "cores", f"{os.cpu_count()}, so {config.media.workers or os.cpu_count()} media workers")
 
 
@@ -89,6 +91,13 @@ def _voices(has_voices_dir: bool) -> Finding:
     if not engines:
         return Finding("note", "voices", "none is installed, so <Speak> says nothing", HINT)
     return Finding("good", "voices", f"spoken by {', '.join(engine.value for engine in engines)}")
+
+
+def _ears(engine: str) -> Finding:
+    names = recognition.installed_engines(engine)
+    if not names:
+        return Finding("note", "speech in", 'none, so <GetInput inputType="speech"> is refused', recognition.HINT)
+    return Finding("good", "speech in", f"recognised by {', '.join(names)}")
 
 
 async def _udp_loopback() -> Finding:

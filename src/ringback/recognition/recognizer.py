@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from ringback import clock, ids
 from ringback.machine import SECOND, Instant
 from ringback.recognition import messages
 from ringback.recognition.heard import Recognition
+from ringback.recognition.installed import fault_of
 from ringback.recognition.messages import Text, Utterance
 from ringback.recognition.settings import RecognizerSettings
 from ringback.telemetry.logs import get_logger
@@ -24,11 +24,9 @@ from ringback.telemetry.logs import get_logger
 _log = get_logger(__name__)
 
 _MODULE = "ringback.recognition.worker.main"
-_PACKAGES = {"pocketsphinx": "pocketsphinx", "whisper": "faster_whisper"}
 _RESTART_PAUSE_NS = 1 * SECOND
 _END_TIMEOUT_S = 2.0
 _LOG_MAX_BYTES = 4 * 1024 * 1024
-_INSTALL = "pip install 'ringback[speech]'"
 
 
 class Recognizer:
@@ -56,17 +54,7 @@ class Recognizer:
 
     def fault(self, language: str) -> str:
         """Return why speech in this language cannot be recognised here and what to do; empty when it can."""
-        engine = self._settings.engine
-        if ":" in engine:
-            return ""
-        if engine == "none":
-            return "speech recognition is switched off: set recognition.engine"
-        names = _PACKAGES if engine == "auto" else (engine,)
-        if not any(importlib.util.find_spec(_PACKAGES[name]) is not None for name in names):
-            return f"speech recognition is not installed: {_INSTALL}"
-        if language.lower().partition("-")[0] != "en":
-            return f"speech in {language[:20]} cannot be recognised: the engines here know English"
-        return ""
+        return fault_of(self._settings.engine, language)
 
     def warm(self) -> None:
         """Start the process beside what goes on, so that it is ready when somebody has spoken."""

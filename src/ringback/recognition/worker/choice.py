@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Sequence
 
 from ringback.errors import ConfigError
+from ringback.recognition.installed import HINT, installed_engines
 from ringback.recognition.worker.engine import Engine, Heard
 
 _SURE = 0.85
@@ -26,8 +26,8 @@ def load_engine(name: str) -> Engine:
         except (ImportError, AttributeError) as error:
             raise ConfigError(f"recognition.engine {name} cannot be loaded: {error}") from error
         return engine
-    sphinx = name in ("auto", "pocketsphinx") and importlib.util.find_spec("pocketsphinx") is not None
-    whisper = name in ("auto", "whisper") and importlib.util.find_spec("faster_whisper") is not None
+    found = installed_engines(name)
+    sphinx, whisper = "pocketsphinx" in found, "whisper" in found
     if sphinx and not whisper:
         from ringback.recognition.worker.sphinx import Sphinx
 
@@ -38,10 +38,7 @@ def load_engine(name: str) -> Engine:
         return Whisper()
     if sphinx and whisper:
         return Both()
-    raise ConfigError(
-        f"recognition.engine {name} is not installed",
-        hint="pip install 'ringback[speech]', for whisper 'ringback[free-speech]'",
-    )
+    raise ConfigError(f"recognition.engine {name} is not installed", hint=HINT)
 
 
 class Both:
