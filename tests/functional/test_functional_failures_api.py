@@ -54,7 +54,9 @@ MAKE_CALL = [
     call_with(says="send_digits parameter is invalid", send_digits="12x"),
     call_with(says="sip_headers parameter is invalid", sip_headers="Bad Name=1"),
     call_with(says="caller_name parameter is invalid", caller_name="x" * 51),
-    call_with(says="this server does not detect machines", machine_detection="true"),
+    call_with(
+        says="machine_detection parameter is invalid: 'maybe', expected true or hangup", machine_detection="maybe"
+    ),
     call_with(says="no call", parent_call_uuid=NOBODY, error_if_parent_not_found=True),
 ]
 BODIES = [

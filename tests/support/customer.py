@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from plivo.exceptions import ResourceNotFoundError
+
 from ringback.phones.platform_api import PlatformApi
 from ringback.testing.answer_server import AnswerServer, AppReply, AppRequest
 from ringback.testing.platform import Platform
@@ -98,8 +100,16 @@ class Customer:
         return (await self.until(path, timeout_s=timeout_s, **wanted))[0].params
 
     async def cdr(self, call_uuid: str) -> Any:
-        """Return the call's detail record as the official SDK reads it."""
-        return await self.sdk(lambda sdk: sdk.calls.get(call_uuid))
+        """Return the call's detail record as the official SDK reads it, as soon as there is one."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + 10
+        while True:
+            try:
+                return await self.sdk(lambda sdk: sdk.calls.get(call_uuid))
+            except ResourceNotFoundError:
+                if loop.time() > deadline:
+                    raise
+                await asyncio.sleep(0.05)
 
     async def events(self, call_uuid: str, kind: str = "", **fields: object) -> list[dict[str, Any]]:
         """Return the facts of a call's event log so far, of one kind and with these fields."""

@@ -31,7 +31,7 @@ from ringback.machine import after_ms
 from ringback.phones.platform_api import PlatformApi
 from ringback.telemetry.metrics import IDLE_GAUGES
 
-_START_LIMIT_MS = 20_000
+_START_LIMIT_MS = 60_000
 _STOP_LIMIT_S = 15.0
 _IDLE_LIMIT_MS = 8_000
 _WORKER_MODULE = "ringback.media.worker"

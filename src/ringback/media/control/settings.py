@@ -37,6 +37,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Listenings per session; `Listen` beyond is rejected with LIMIT."""
     detached_limit_ms: int = 300_000
     """How long calls live without a server (reference: reliability F-49)."""
+    first_attach_ms: int = 60_000
+    """How long a fresh worker waits for its first server."""
     idle_exit_ms: int = 10_000
     """How long a worker without a server and without anything to keep stays."""
     port_rest_ms: int = 30_000

@@ -57,6 +57,8 @@ class ControlServer:
 
     def __init__(self, engine: Engine, settings: WorkerSettings, incarnation: Incarnation) -> None:
         self.detached_since: Instant | None = clock.now()
+        self.was_attached = False
+        """Whether any server has driven the worker yet."""
         self.shutdown_asked = asyncio.Event()
         self.on_change: Callable[[], None] = lambda: None
         self._engine = engine
@@ -228,6 +230,7 @@ class ControlServer:
             former.cut()
         self._epoch = command.epoch
         self.detached_since = None
+        self.was_attached = True
         self._engine.on_stats = self._keep_session_stats
         self._send_snapshot(connection, command)
         self._engine.ledger.rewind()

@@ -137,8 +137,10 @@ async def _watch(engine: Engine, control: ControlServer, settings: WorkerSetting
         if since is None:
             continue
         alone_ms = (clock.now() - since) // MS
+        # A server that has started its workers may be a while, on a busy machine, before it comes to them.
+        idle_exit_ms = settings.idle_exit_ms if control.was_attached else settings.first_attach_ms
         holds_nothing = engine.is_idle and len(engine.ledger) == 0
-        if alone_ms >= settings.detached_limit_ms or (holds_nothing and alone_ms >= settings.idle_exit_ms):
+        if alone_ms >= settings.detached_limit_ms or (holds_nothing and alone_ms >= idle_exit_ms):
             _log.warning("no server", alone_ms=alone_ms, sessions=engine.session_count)
             engine.close_all(SessionEnd.ORPHANED)
             control.shutdown_asked.set()
