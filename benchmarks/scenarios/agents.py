@@ -50,7 +50,7 @@ CASES = (
         attributes=f'streamTimeout="{_STREAM_TIMEOUT_S}" ',
     ),
     Case("closes", "closes after 3 s", "next", 4),
-    Case("stops-reading", "stops reading, dead_after_ms=5000", "fallback", 10, headers=FALLBACK),
+    Case("stops-reading", "stops reading, dead_after_ms=4000", "fallback", 10, headers=FALLBACK),
     Case("audio-flood", "sends audio at 10 times real time", "fault:buffer_overflow", 12),
     Case("garbage", "garbage in text frames as fast as TCP takes it", "fault:invalid JSON", 3),
     Case("bytes", "bytes that are no frames as fast as TCP takes them", "fallback", 3, headers=FALLBACK),

@@ -132,7 +132,7 @@ class Stream(Section):
     allow_insecure: Literal["loopback", "never", "always"] = "never"
     """Where `ws://` is allowed."""
     verify_tls: bool = True
-    dead_after_ms: Annotated[int, Field(ge=0, le=600_000)] = 5_000
+    dead_after_ms: Annotated[int, Field(ge=0, le=600_000)] = 4_000
     """How long an agent may take nothing that is sent to it before its connection counts as lost; 0 is for ever."""
     reconnects: Annotated[int, Field(ge=0, le=10)] = 2
     """How often a dropped stream is dialled again."""

@@ -204,7 +204,7 @@ async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def stops_reading(stage: Stage) -> None:
-    """An agent that takes nothing for five seconds is lost: what it does not hear, it cannot answer."""
+    """An agent that takes nothing for some seconds is lost: what it does not hear, it cannot answer."""
     async with raw_agent(stall) as port:
         headers = f"ringback.reconnects=0,ringback.fallback={stage.fallback('stops')}"
         call = await stage.call("stops", stage.element(f"ws://127.0.0.1:{port}/", headers), "<Wait length='60'/>")

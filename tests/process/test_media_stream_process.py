@@ -168,17 +168,18 @@ async def test_the_stream_time_limit(pool: MediaPool) -> None:
 async def test_an_agent_that_never_answers_the_close_is_cut(pool: MediaPool) -> None:
     async with stream_agent() as agent:
         leg = await open_leg(pool)
+        pid = pool.workers()[0].pid
+        without_stream = open_descriptors(pid)
         stream_id = await leg.stream(agent.port)
         await leg.one(StreamOpened)
         connection = agent.connections[0]
         assert connection.transport is not None
         connection.transport.underlying_transport.pause_reading()  # type: ignore[attr-defined]  # of read transports
+        assert open_descriptors(pid) == without_stream + 1
         await leg.close_stream(stream_id)
         assert (await leg.one(StreamClosed)).reason is StreamEnd.API_REQUEST
+        await until(lambda: open_descriptors(pid) == without_stream)
         await finish(leg)
-        pid = pool.workers()[0].pid
-        before = open_descriptors(pid)
-        await until(lambda: open_descriptors(pid) < before or before <= 20)
 
 
 @pytest.mark.parametrize("code", [1000, 1001])

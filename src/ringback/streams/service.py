@@ -70,7 +70,7 @@ class StreamSettings:
     subprotocol: str = "audio.drachtio.org"
     send_stop: bool = True
     verify_tls: bool = True
-    dead_after_ms: int = 5_000
+    dead_after_ms: int = 4_000
     delay_policy: DelayPolicy = DelayPolicy.DROP_OLDEST
     away: AwayRules = field(default_factory=AwayRules)
 

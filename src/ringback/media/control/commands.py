@@ -191,7 +191,7 @@ class OpenStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     file."""
     hold_after_ms: int = 1_000
     """How long the agent is away before the hold sound begins."""
-    dead_after_ms: int = 5_000
+    dead_after_ms: int = 4_000
     """How long an agent may take nothing that was sent to it before its connection counts as lost; 0 is for ever."""
     delay_policy: DelayPolicy = DelayPolicy.DROP_OLDEST
     truth: bool = False
