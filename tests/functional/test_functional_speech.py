@@ -2,6 +2,7 @@
 
 import pytest
 from tests.support.customer import response
+from tests.support.dials import assert_joined, dial
 from tests.support.live_calls import hung_up
 from tests.support.sounds import heard_tones, wav_reply
 from tests.support.spoken import heard_clips, spoken_ms
@@ -135,3 +136,18 @@ async def test_a_transfer_silences_speech(customer, run, after):
     assert went_on(call)
     stopped = await customer.events(call.call_uuid, "media", event="play finished", reason="stopped")
     assert stopped
+
+
+async def test_a_caller_and_a_party_that_is_dialled_are_spoken_to(customer, platform, run, new_phone):
+    human = await new_phone(user="15550007777")
+    music = customer.serve("/music", response("<Speak>You are being connected.</Speak>"))
+    confirm = customer.serve("/confirm", response("<Speak>Press one to take this call.</Speak>"))
+    call = await run(dial(human.uri, dialMusic=music, confirmSound=confirm, confirmKey="1"))
+    callee = await human.next_call()
+    callee.ring()
+    await until_said(platform, call, 1)
+    callee.answer()
+    await until_said(platform, callee, 1)
+    callee.send_digits("1")
+    await assert_joined(call, callee)
+    await hung_up(call)

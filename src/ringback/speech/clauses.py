@@ -22,6 +22,9 @@ _SENTENCE_END = re.compile(r"[.!?…]+[\"')\]»”’]*(?=\s)|[。！？।؟]+[
 _CLAUSE_END = re.compile(r"[,;:](?=\s)|[、，；：]|\s[–—-]+(?=\s)")
 _JOINT = re.compile(r"\s(?=(?:and|or|but|because|when|if|that|which|who|while|until|so|before|after|where)\s)", re.I)
 """Where a clause begins without a comma."""
+_PHRASE = re.compile(r"\s(?=(?:for|from|with|to|at|in|on|by)\s)", re.I)
+"""Where a phrase begins: the place to cut when there is no better one."""
+_LONG_CHARS = 52
 _ABBREVIATED = re.compile(
     r"(?:^|[\s(])(?:mr|mrs|ms|dr|prof|st|sr|jr|vs|no|nr|approx|dept|ext|inc|ltd|co|corp|e\.g|i\.e|etc|a\.m|p\.m|z\.b|u\.s|[a-z])\.$",
     re.IGNORECASE,
@@ -94,12 +97,19 @@ def _shortened(sentence: Piece, limit: int) -> list[Piece]:
 
 def _at_joint(clause: Piece) -> list[Piece]:
     """Return a first clause that is too long in two, where another clause begins in it."""
-    joints = [match.start() for match in _JOINT.finditer(clause.text)]
-    wanted = [at for at in joints if _FIRST_MIN_CHARS <= at <= FIRST_MAX_CHARS]
-    if len(clause.text) <= FIRST_MAX_CHARS or not wanted:
+    if len(clause.text) <= FIRST_MAX_CHARS:
+        return [clause]
+    wanted = _places(_JOINT, clause.text)
+    if not wanted and len(clause.text) > _LONG_CHARS:
+        wanted = _places(_PHRASE, clause.text)
+    if not wanted:
         return [clause]
     at = wanted[-1]
     return [Piece(clause.text[:at], 0), Piece(clause.text[at:].strip(), clause.pause_ms)]
+
+
+def _places(joint: re.Pattern[str], text: str) -> list[int]:
+    return [match.start() for match in joint.finditer(text) if _FIRST_MIN_CHARS <= match.start() <= FIRST_MAX_CHARS]
 
 
 def _by_words(clause: Piece) -> list[Piece]:

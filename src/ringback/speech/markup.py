@@ -170,8 +170,12 @@ class _SpeechReader:
     def _flush(self, *, is_end: bool = False) -> None:
         """Turn the texts of one style into passages; at an end of a sentence with the pause that belongs there."""
         text, self._run = "".join(self._run), []
-        for piece in split(text, is_start=not self._passages):
-            self._passages.append(Passage(piece.text, self._style, piece.pause_ms))
+        pieces = split(text, is_start=not self._passages)
+        for index, piece in enumerate(pieces):
+            # A comma tells engines that the sentence goes on.
+            goes_on = index < len(pieces) - 1 and piece.pause_ms == 0 and piece.text[-1].isalnum()
+            said = f"{piece.text}," if goes_on else piece.text
+            self._passages.append(Passage(said, self._style, piece.pause_ms))
             self._is_pause_natural = True
         if self._passages and text.strip() and not is_end and not text.rstrip().endswith(_SENTENCE_ENDS):
             self._passages[-1] = replace(self._passages[-1], pause_ms=0)

@@ -26,8 +26,18 @@ def test_a_first_clause_without_a_comma_is_cut_where_another_begins() -> None:
     ]
 
 
+def test_a_long_clause_is_cut_at_a_phrase_if_nowhere_else() -> None:
+    text = "Your appointment is confirmed for tomorrow at three in the afternoon."
+    assert [piece.text for piece in split(text, is_start=True)] == [
+        "Your appointment is confirmed for tomorrow",
+        "at three in the afternoon.",
+    ]
+    shorter = "Your train leaves at one past five from track two."
+    assert [piece.text for piece in split(shorter, is_start=True)] == [shorter]
+
+
 def test_a_short_beginning_is_no_piece_of_its_own() -> None:
-    text = "Hold on and have your membership number ready for the agent please."
+    text = "Hold on and have your membership number ready by then."
     assert [piece.text for piece in split(text, is_start=True)] == [text]
 
 

@@ -33,6 +33,14 @@ def test_sentences_are_passages_with_a_pause_and_little_after_the_last() -> None
     ]
 
 
+def test_a_piece_of_a_sentence_is_said_as_one_that_goes_on() -> None:
+    found = passages("Your appointment is confirmed for tomorrow at three in the afternoon.")
+    assert [(passage.text, passage.pause_ms) for passage in found] == [
+        ("Your appointment is confirmed for tomorrow,", 0),
+        ("at three in the afternoon.", 150),
+    ]
+
+
 @pytest.mark.parametrize(
     ("element", "pause_ms"),
     [
@@ -182,5 +190,5 @@ def test_the_text_is_bounded(too_many: int) -> None:
 @given(st.lists(st.text(max_size=400), max_size=5), st.text(max_size=30), st.text(max_size=30))
 def test_no_text_raises_and_every_passage_is_bounded(parts: list[str], voice: str, language: str) -> None:
     speech = read_speech(parts, voice, language)
-    assert all(len(passage.text) <= 220 and "\n" not in passage.text for passage in speech.passages)
+    assert all(len(passage.text) <= 221 and "\n" not in passage.text for passage in speech.passages)
     assert all(passage.text or passage.pause_ms for passage in speech.passages)
