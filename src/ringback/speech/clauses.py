@@ -109,7 +109,9 @@ def _at_joint(clause: Piece) -> list[Piece]:
 
 
 def _places(joint: re.Pattern[str], text: str) -> list[int]:
-    return [match.start() for match in joint.finditer(text) if _FIRST_MIN_CHARS <= match.start() <= FIRST_MAX_CHARS]
+    """Return where the text may be cut so that neither part is a mere word or two."""
+    last = min(FIRST_MAX_CHARS, len(text) - _FIRST_MIN_CHARS)
+    return [match.start() for match in joint.finditer(text) if _FIRST_MIN_CHARS <= match.start() <= last]
 
 
 def _by_words(clause: Piece) -> list[Piece]:
