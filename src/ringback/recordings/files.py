@@ -154,38 +154,43 @@ class RecordingFiles:
         return CompletedFile(path, FileFormat(path.suffix[1:]), size, duration_ms)
 
     async def _encode(self, wav: Path, mp3: Path) -> bool:
+        """Return whether the encoder has made `mp3` with `.part` behind its name."""
         part = mp3.with_name(mp3.name + PART_SUFFIX)
         async with self._encoders:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "ringback.recordings.mp3", str(wav), str(part)),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                # Nothing inherited: no secret of the server reaches it.
-                env={"PYTHONPATH": os.pathsep.join(sys.path)},
-            )
-            self._running.add(process)
             try:
-                async with asyncio.timeout(self._settings.encode_max_s):
-                    _, errors = await process.communicate()
-            except TimeoutError:
-                errors = b"it takes too long"
-            finally:
-                self._running.discard(process)
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-        if process.returncode == 0 and errors == b"":
-            return True
-        last = errors.decode(errors="replace").strip().splitlines()[-1:]
-        # Not the whole name: it is the secret in the file's address.
-        _log.warning(
-            "recording kept as wav",
-            file=wav.name[:_SHOWN_CHARS],
-            error=last[0] if last else "",
-            code=process.returncode,
+                fault = await self._run_encoder(wav, part)
+            except OSError as error:
+                fault = str(error)
+        if fault:
+            # Not the whole name: it is the secret in the file's address.
+            _log.warning("recording kept as wav", file=wav.name[:_SHOWN_CHARS], error=fault)
+        return not fault
+
+    async def _run_encoder(self, wav: Path, target: Path) -> str:
+        """Return what went wrong, empty for nothing."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "ringback.recordings.mp3", str(wav), str(target)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            # Nothing inherited: no secret of the server reaches it.
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
         )
-        return False
+        self._running.add(process)
+        try:
+            async with asyncio.timeout(self._settings.encode_max_s):
+                _, errors = await process.communicate()
+        except TimeoutError:
+            return "it takes too long"
+        finally:
+            self._running.discard(process)
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode == 0:
+            return ""
+        last = errors.decode(errors="replace").strip().splitlines()[-1:]
+        return f"exit code {process.returncode} {''.join(last)}".strip()
 
     def _exchange(self, wav: Path, mp3: Path, duration_ms: int) -> CompletedFile:
         mp3.with_name(mp3.name + PART_SUFFIX).rename(mp3)

@@ -47,6 +47,8 @@ _STOP_PATIENCE_S = 0.5
 _READY_PATIENCE_S = 10.0
 """How long a request for a file waits while it is being completed."""
 _CLOSE_PATIENCE_S = 5.0
+_DISK_PATIENCE_S = 2.0
+"""How long a request waits for the recordings' folder: official clients give up after 5 s."""
 _STORE_PAUSE_S = 0.2
 _STORE_PATIENCE_S = 600
 _SWEEP_S = 15.0
@@ -337,7 +339,10 @@ class RecordingService:
     async def _check_space(self, account_id: str) -> None:
         """Raise when there is no room for a recording; when the disk fills later, the worker ends it."""
         try:
-            has_room = await self._files.prepare(account_id)
+            async with asyncio.timeout(_DISK_PATIENCE_S):
+                has_room = await self._files.prepare(account_id)
+        except TimeoutError:
+            raise Conflict("the disk of this server does not answer") from None
         except OSError as error:
             raise Conflict(f"the recordings' folder cannot be used: {error.strerror or error}") from error
         if not has_room:
@@ -505,7 +510,8 @@ class RecordingService:
     ) -> OutboundCallback | None:
         """Return what the action of a `<Record>` is told when the caller has hung up instead of finishing."""
         spec = live.spec
-        if not spec.hangup_url or event.reason is not RecordingEnd.CALL_ENDED:
+        # One who hangs up during the beep has left no message.
+        if not spec.hangup_url or event.reason is not RecordingEnd.CALL_ENDED or not event.duration_ms:
             return None
         params = finished_params(
             view.recording_id,
@@ -542,6 +548,15 @@ class RecordingService:
             state, detail = State.FAILED, str(error)
             _log.warning("recording lost", call_uuid=view.call_uuid, error=detail)
         columns: dict[str, object] = {}
+        if (
+            file is not None
+            and not file.duration_ms
+            and view.callback_style is CallbackStyle.XML
+            and not view.end_wall_ms
+        ):
+            # Nobody is told of a message that was never begun. Who asked by REST waits for an answer.
+            state, detail, file = State.FAILED, "nothing was recorded", None
+            await self._files.remove(view.account_id, view.recording_id)
         if file is not None:
             columns = {"size_bytes": file.size_bytes, "file_format": file.file_format.value}
             if file.duration_ms and abs(file.duration_ms - view.duration_ms) > 1:

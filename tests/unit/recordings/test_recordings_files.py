@@ -80,6 +80,12 @@ async def test_wav_that_cannot_be_encoded_is_kept(files, monkeypatch):
     assert (done.path, done.file_format) == (wav_of(files), FileFormat.WAV)
 
 
+async def test_encoder_that_cannot_be_started_costs_the_mp3_alone(files, monkeypatch):
+    monkeypatch.setattr(files_module.sys, "executable", "/nonexistent/python")
+    write(wav_of(files))
+    assert (await files.complete(ACCOUNT, ID, FileFormat.MP3)).file_format is FileFormat.WAV
+
+
 async def test_encoder_that_hangs_is_ended(tmp_path, monkeypatch):
     slow = tmp_path / "slow"
     slow.write_text("#!/bin/sh\nexec sleep 60\n")

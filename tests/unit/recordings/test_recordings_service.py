@@ -224,6 +224,37 @@ async def test_hang_up_in_a_message_tells_the_action(world: World) -> None:
     assert params["RecordingDurationMs"] == "1000"
 
 
+@pytest.mark.parametrize(("style", "told"), [(CallbackStyle.XML, []), (CallbackStyle.REST, ["recording"])])
+async def test_hang_up_in_the_beep_leaves_no_message(world: World, style: CallbackStyle, told: list[str]) -> None:
+    spec = RecordingSpec(
+        file_format=FileFormat.WAV, callback_url="http://app/r", hangup_url="http://app/action", style=style
+    )
+    started = await world.service.start_recording(CALL, spec)
+    world.write(started.recording_id, 0)
+    world.service.handle(
+        world.call,
+        RecordingFinished(
+            session_id=world.leg.session_id, recording_id=started.recording_id, reason=RecordingEnd.CALL_ENDED
+        ),
+    )
+    await world.settle()
+    assert [kind for kind, _, _ in await world.callbacks()] == told
+    row = await world.row(started.recording_id)
+    assert row is not None
+    assert row.state is (State.READY if told else State.FAILED)
+
+
+async def test_disk_that_does_not_answer_is_a_clear_refusal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(_account: str) -> bool:
+        return await asyncio.Event().wait()
+
+    monkeypatch.setattr(world.files, "prepare", hang)
+    monkeypatch.setattr(service_module, "_DISK_PATIENCE_S", 0.01)
+    with pytest.raises(Conflict, match="does not answer"):
+        await world.service.record(ACCOUNT, CALL, WAV)
+    assert world.service.live_count == 0
+
+
 async def test_stop_ends_all_or_the_one_that_is_named(world: World) -> None:
     first = await world.service.record(ACCOUNT, CALL, WAV)
     second = await world.service.record(ACCOUNT, CALL, WAV)
