@@ -14,7 +14,6 @@ import miniaudio
 import numpy as np
 
 from ringback.phones.tones import Samples
-from tests.support.sounds import heard_tones
 
 RATE_HZ = 8000
 
@@ -59,8 +58,3 @@ async def fetch(url: str, method: str = "GET", **headers: str) -> Fetched:
                 return Fetched(error.code, dict(error.headers.items()), error.read())
 
     return await asyncio.to_thread(work)
-
-
-def sounds(samples: Samples) -> list[tuple[int, int]]:
-    """Return pitch and length of every tone in a recording, without the pauses."""
-    return [tone for tone in heard_tones(samples) if tone[0]]

@@ -7,35 +7,33 @@ file; this room sees its life only.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from ringback import clock, ids
 from ringback.accounts.account import Account
 from ringback.calls.service import CallService
 from ringback.errors import Conflict, InvalidParameter, NotFound, RingbackError
 from ringback.ids import CallUuid, CommandId, RecordingId
-from ringback.machine import SECOND
 from ringback.media.control.commands import StartRecording, StopRecording
 from ringback.media.control.events import RecordingEvent, RecordingFaulted, RecordingFinished, RecordingStarted
 from ringback.media.control.values import RecordingEnd
 from ringback.recordings import store
-from ringback.recordings.files import CompletedFile, NoAudio, RecordingFiles
+from ringback.recordings.completion import Completion
+from ringback.recordings.files import CompletedFile, RecordingFiles
+from ringback.recordings.housekeeping import Housekeeping
 from ringback.recordings.mp3 import can_encode
 from ringback.recordings.party import RecordedParty
-from ringback.recordings.payloads import finished_params, rest_params
-from ringback.recordings.spec import CallbackStyle, FileFormat, RecordingKind, RecordingSpec
+from ringback.recordings.payloads import finished_params
+from ringback.recordings.spec import FileFormat, RecordingKind, RecordingSpec
 from ringback.recordings.views import (
-    DAY_MS,
     RecordingFilters,
     RecordingView,
     StartedRecording,
     State,
 )
 from ringback.signalling.errors import LegOver
-from ringback.storage.database import Database, Session, StorageUnavailable
+from ringback.storage.database import Database, Session
 from ringback.telemetry.logs import get_logger
 from ringback.webhooks.fetcher import CallbackKind
 from ringback.webhooks.store import OutboundCallback, enqueue
@@ -44,19 +42,9 @@ _log = get_logger(__name__)
 
 _STOP_PATIENCE_S = 0.5
 """How long a stop request waits for the file, so that an immediate look-up finds it."""
-_READY_PATIENCE_S = 10.0
-"""How long a request for a file waits while it is being completed."""
 _CLOSE_PATIENCE_S = 5.0
 _DISK_PATIENCE_S = 2.0
 """How long a request waits for the recordings' folder: official clients give up after 5 s."""
-_STORE_PAUSE_S = 0.2
-_STORE_PATIENCE_S = 600
-_SWEEP_S = 15.0
-_SWEEPS_PER_HOUR = 240
-_ABANDONED_MS = 15_000
-"""A recording of an earlier server is completed once nobody has written to its file for so long."""
-_STRAY_MS = 3_600_000
-_KNOWN_AT_ONCE = 500
 NO_ENCODER = "mp3 needs the package lameenc, which is not installed: the file is a wav"
 
 
@@ -107,9 +95,9 @@ class RecordingService:
         self._base_url = base_url
         self._wake_outbox = wake_outbox
         self._live: dict[RecordingId, LiveRecording] = {}
-        self._completing: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._housekeeping: asyncio.Task[None] | None = None
+        self._completion = Completion(database, files, self.url, wake_outbox)
+        self.housekeeping = Housekeeping(database, files, self._completion, self._live.keys, settings.retention_days)
 
     @property
     def live_count(self) -> int:
@@ -125,12 +113,11 @@ class RecordingService:
 
     def start(self) -> None:
         """Look after what earlier servers left, and after what is too old, from now on."""
-        self._housekeeping = asyncio.create_task(self._keep_house(), name="recordings")
+        self.housekeeping.start()
 
     async def close(self) -> None:
         """Complete what has ended, for a moment; the next server does the rest."""
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
+        self.housekeeping.close()
         if self._tasks:
             _, left = await asyncio.wait(self._tasks, timeout=_CLOSE_PATIENCE_S)
             for task in left:
@@ -217,11 +204,7 @@ class RecordingService:
 
     async def file(self, auth_id: str, recording_id: str, file_format: FileFormat) -> CompletedFile | None:
         """Return a recording's file, or `None`; one that is just being completed is waited for."""
-        completing = self._completing.get(recording_id)
-        if completing is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_READY_PATIENCE_S):
-                    await completing.wait()
+        await self._completion.wait(recording_id)
         view = await self._database.read(lambda session: store.find_recording(session, auth_id, recording_id))
         if view is None or view.state is not State.READY:
             return None
@@ -403,7 +386,7 @@ class RecordingService:
         def work(session: Session) -> None:
             store.update_recording(session, recording_id, state=State.FAILED.value, detail=detail[:500])
 
-        self._spawn(self._stored(work))
+        self._spawn(self._completion.stored(work))
         live.completed.set()
 
     async def _stop(self, live: LiveRecording) -> None:
@@ -471,7 +454,7 @@ class RecordingService:
         )
         if live is None:
             return
-        self._completing[live.view.recording_id] = live.completed
+        self._completion.expect(live.view.recording_id, live.completed)
         self._spawn(self._finish(live, event, is_worker_gone=is_worker_gone))
         call.report_recording_end(event)
 
@@ -501,9 +484,9 @@ class RecordingService:
             if hung_up is not None:
                 enqueue(session, hung_up)
 
-        await self._stored(work)
+        await self._completion.stored(work)
         self._wake_outbox()
-        await self._complete(view, live.call.webhook_params, event.digit, is_worker_gone=is_worker_gone)
+        await self._completion.complete(view, live.call.webhook_params, event.digit, is_worker_gone=is_worker_gone)
 
     def _hangup_callback(
         self, live: LiveRecording, view: RecordingView, event: RecordingFinished
@@ -530,151 +513,7 @@ class RecordingService:
             event_id=f"{view.recording_id}:action",
         )
 
-    async def _complete(
-        self,
-        view: RecordingView,
-        base_params: Callable[..., dict[str, str]],
-        digit: str = "",
-        *,
-        is_worker_gone: bool = False,
-    ) -> None:
-        """Bring the file into its format, then say in one transaction that it is ready and enqueue its callback."""
-        state, detail, file = State.READY, "", None
-        try:
-            file = await self._files.complete(
-                view.account_id, view.recording_id, view.file_format, is_worker_gone=is_worker_gone
-            )
-        except (NoAudio, OSError) as error:
-            state, detail = State.FAILED, str(error)
-            _log.warning("recording lost", call_uuid=view.call_uuid, error=detail)
-        columns: dict[str, object] = {}
-        if (
-            file is not None
-            and not file.duration_ms
-            and view.callback_style is CallbackStyle.XML
-            and not view.end_wall_ms
-        ):
-            # Nobody is told of a message that was never begun. Who asked by REST waits for an answer.
-            state, detail, file = State.FAILED, "nothing was recorded", None
-            await self._files.remove(view.account_id, view.recording_id)
-        if file is not None:
-            columns = {"size_bytes": file.size_bytes, "file_format": file.file_format.value}
-            if file.duration_ms and abs(file.duration_ms - view.duration_ms) > 1:
-                # What is on the disk counts.
-                start = view.start_wall_ms or view.created_wall_ms
-                columns |= {
-                    "duration_ms": file.duration_ms,
-                    "start_wall_ms": start,
-                    "end_wall_ms": start + file.duration_ms,
-                }
-        if detail:
-            columns["detail"] = detail[:500]
-
-        def work(session: Session) -> RecordingView | None:
-            done = store.complete_recording(session, view.recording_id, state, **columns)
-            if done is not None and done.callback_url and done.state is State.READY:
-                enqueue(session, self._ready_callback(done, base_params, digit))
-            return done
-
-        try:
-            await self._stored(work)
-        finally:
-            completed = self._completing.pop(view.recording_id, None)
-            if completed is not None:
-                completed.set()
-        self._wake_outbox()
-
-    def _ready_callback(
-        self, view: RecordingView, base_params: Callable[..., dict[str, str]], digit: str
-    ) -> OutboundCallback:
-        url = self.url(view)
-        if view.callback_style is CallbackStyle.REST:
-            params = rest_params(view, url)
-        else:
-            params = base_params(
-                **finished_params(
-                    view.recording_id,
-                    url,
-                    duration_ms=view.duration_ms,
-                    start_wall_ms=view.start_wall_ms,
-                    end_wall_ms=view.end_wall_ms,
-                    digit=digit,
-                )
-            )
-            # It reports; it asks for no document.
-            params.pop("Event", None)
-        return OutboundCallback(
-            kind=CallbackKind.RECORDING.value,
-            account_id=view.account_id,
-            call_uuid=view.call_uuid,
-            url=view.callback_url,
-            method=view.callback_method,
-            params=params,
-            event_id=f"{view.recording_id}:ready",
-        )
-
-    # ── housekeeping ───────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _keep_house(self) -> None:
-        turn = 0
-        while True:
-            try:
-                await self.complete_abandoned()
-                if turn % _SWEEPS_PER_HOUR == 0:
-                    await self.clean_up()
-            except Exception as error:
-                # The next turn comes; a task that dies here would leave recordings incomplete for ever.
-                _log.warning("recordings not looked after", error=repr(error))
-            turn += 1
-            await asyncio.sleep(_SWEEP_S)
-
-    async def complete_abandoned(self) -> None:
-        """Complete what an earlier server left, once no worker writes to it any more."""
-        now_wall_ms = clock.wall_ms()
-        mine = {*self._live, *self._completing}
-        left = await self._database.read(
-            lambda session: store.incomplete_recordings(session, now_wall_ms - _ABANDONED_MS, mine)
-        )
-        for view in left:
-            if await self._files.is_idle(view.account_id, view.recording_id, _ABANDONED_MS):
-                await self._complete(view, _params_of(view), is_worker_gone=True)
-
-    async def clean_up(self) -> None:
-        """Delete recordings that are too old, and files that no row knows."""
-        if self.settings.retention_days:
-            before = clock.wall_ms() - self.settings.retention_days * DAY_MS
-            for view in await self._database.read(lambda session: store.expired_recordings(session, before)):
-                await self._forget(view)
-        await self._remove_strays()
-
-    async def _forget(self, view: RecordingView) -> None:
-        await self._database.write(lambda session: store.delete_recording(session, view.account_id, view.recording_id))
-        await self._files.remove(view.account_id, view.recording_id)
-
-    async def _remove_strays(self) -> None:
-        old = await self._files.old_files(_STRAY_MS)
-        names = [*old]
-        for at in range(0, len(names), _KNOWN_AT_ONCE):
-            part = names[at : at + _KNOWN_AT_ONCE]
-            known = await self._database.read(partial(store.known_recordings, recording_ids=part))
-            for recording_id in part:
-                if recording_id not in known:
-                    await self._files.remove(old[recording_id], recording_id)
-
     # ── small tools ────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _stored(self, work: Callable[[Session], object]) -> None:
-        """Write a fact, again for as long as the database refuses, up to ten minutes."""
-        give_up_at = clock.now() + _STORE_PATIENCE_S * SECOND
-        while True:
-            try:
-                await self._database.write(work)
-            except StorageUnavailable:
-                if clock.now() >= give_up_at:
-                    raise
-                await asyncio.sleep(_STORE_PAUSE_S)
-            else:
-                return
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work, name="recording")
@@ -685,19 +524,3 @@ class RecordingService:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("recording not completed", exc_info=error)
-
-
-def _params_of(view: RecordingView) -> Callable[..., dict[str, str]]:
-    """Return what makes callback parameters of a call that an earlier server knew."""
-
-    def params(**extra: str) -> dict[str, str]:
-        return {
-            "CallUUID": view.call_uuid,
-            "From": view.from_number,
-            "To": view.to_number,
-            "CallStatus": "completed",
-            "ParentAuthID": view.account_id,
-            **extra,
-        }
-
-    return params

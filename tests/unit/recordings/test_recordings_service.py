@@ -401,11 +401,11 @@ async def test_what_an_earlier_server_left_is_completed_once_nobody_writes(world
     await world.insert("r-new", state=State.RECORDING)
     live = await world.service.record(ACCOUNT, CALL, WAV)
     world.write("r-old", 2.0, suffix="wav.part")
-    await world.service.complete_abandoned()
+    await world.service.housekeeping.complete_abandoned()
     assert await world.service.get(ACCOUNT, "r-old") is None, "a worker may write to it still"
     part = world.files.folder / ACCOUNT.auth_id / "r-old.wav.part"
     part.rename(part.with_suffix(""))
-    await world.service.complete_abandoned()
+    await world.service.housekeeping.complete_abandoned()
     view = await world.service.get(ACCOUNT, "r-old")
     assert view is not None
     assert (view.duration_ms, view.start_wall_ms) == (2_000, old)
@@ -425,7 +425,7 @@ async def test_age_and_missing_rows_end_files(world: World) -> None:
         world.write(name)
         if name != "r-fresh":
             os.utime(world.files.folder / ACCOUNT.auth_id / f"{name}.wav", (1, 1))
-    await world.service.clean_up()
+    await world.service.housekeeping.clean_up()
     assert sorted(path.stem for path in (world.files.folder / ACCOUNT.auth_id).iterdir()) == ["r-fresh", "r-young"]
     assert await world.service.get(ACCOUNT, "r-aged") is None
     assert await world.service.get(ACCOUNT, "r-young") is not None
