@@ -526,6 +526,7 @@ class Node:
         metrics.calls_queued.set(len(self.calls.outbound.queue))
         metrics.dials_active.set(self.dials.live_count)
         metrics.speech_waiting.set(self.speaker.waiting)
+        metrics.recognition_waiting.set(self.recognizer.waiting)
         metrics.stream_active.set(self.streams.live_count)
         metrics.conferences_active.set(self.conferences.live_count)
         metrics.conference_members.set(self.conferences.member_count)

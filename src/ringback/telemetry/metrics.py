@@ -55,6 +55,7 @@ class Metrics:
         )
         self.recording_active = gauge("recording_active", "Recordings that have not ended.")
         self.speech_waiting = gauge("speech_waiting_passages", "Passages that wait to be synthesised.")
+        self.recognition_waiting = gauge("recognition_waiting_utterances", "Utterances that wait to be recognised.")
         self.speech_passages_total = counter("speech_passages_total", "Passages that were wanted.", "outcome")
         self.stream_connect_seconds = histogram("stream_connect_seconds", "Dial to open WebSocket.", _SHORT)
         self.streams_total = counter("streams_total", "Ended streams.", "reason")
@@ -104,6 +105,7 @@ IDLE_GAUGES = (
     "ringback_conference_members",
     "ringback_recording_active",
     "ringback_speech_waiting_passages",
+    "ringback_recognition_waiting_utterances",
     "ringback_webhook_outbox_depth",
     "ringback_media_sessions_active",
     "ringback_media_ports_open",
