@@ -44,6 +44,7 @@ class IncomingCall:
 
     __slots__ = (
         "_bye_headers",
+        "_cseq_number",
         "_dialog",
         "_host",
         "_offer",
@@ -67,7 +68,8 @@ class IncomingCall:
         self.invite_id = invite_id
         self.state = INCOMING.initial
         self._host = host
-        self._transaction = transaction
+        self._transaction: ServerTransaction | None = transaction
+        self._cseq_number = transaction.request.cseq.number
         self._dialog = dialog
         self._offer = offer
         self._timers = OwnedTimers(host.timers, self)
@@ -81,7 +83,8 @@ class IncomingCall:
 
     def start(self, now: Instant) -> None:
         """Report the call to its owner-to-be."""
-        self._host.emit(InviteReceived(self.invite_id, self._transaction.request, self._transaction.flow, self._offer))
+        transaction = self._invite
+        self._host.emit(InviteReceived(self.invite_id, transaction.request, transaction.flow, self._offer))
 
     # Verbs of the owner.
 
@@ -138,7 +141,7 @@ class IncomingCall:
 
     def receive_ack(self, now: Instant, ack: SipRequest) -> None:
         """Take the ACK of our 200, or of a 200 to a re-INVITE."""
-        if ack.cseq.number != self._transaction.request.cseq.number:
+        if ack.cseq.number != self._cseq_number:
             self._usage.reoffer.receive_ack(now, ack)
             return
         if self._offer is not None:
@@ -166,7 +169,9 @@ class IncomingCall:
         """Ignore it: before the final response the caller repeats its INVITE, after it the ACK decides."""
 
     def server_transaction_ended(self, now: Instant, transaction: ServerTransaction) -> None:
-        """Need nothing: the dialog lives on by itself."""
+        """Let go of the INVITE: the dialog of a confirmed call lives on by itself, and without its 8 kB."""
+        if self.state is CallState.CONFIRMED and transaction is self._transaction:
+            self._transaction = None
 
     def bye_received(self, now: Instant, transaction: ServerTransaction) -> None:
         """Take the peer's BYE."""
@@ -188,10 +193,16 @@ class IncomingCall:
         elif timer is Timer.ACK_WAIT:
             self._step(now, CallTrigger.ACK_TIMEOUT, _Cause(detail=EndDetail.NO_ACK))
         elif self._provisional is not None:
-            self._transaction.respond(now, self._provisional)
+            self._invite.respond(now, self._provisional)
             self._timers.arm(Timer.RINGING_REFRESH, after_ms(now, self._host.settings.ringing_refresh_ms))
 
     # The machine.
+
+    @property
+    def _invite(self) -> ServerTransaction:
+        """Return the INVITE's transaction, which is there until the call is confirmed."""
+        assert self._transaction is not None
+        return self._transaction
 
     def _step(self, now: Instant, trigger: CallTrigger, cause: _Cause) -> bool:
         transition = INCOMING.table.get((self.state, trigger))
@@ -207,8 +218,9 @@ class IncomingCall:
             self._send_provisional(now, cause)
         elif effect is CallEffect.SEND_SUCCESS:
             self._timers.stop(Timer.RINGING_REFRESH)
+            self._provisional = None
             response = self._respond(now, 200, "", (("allow", ALLOW), *cause.headers), cause.sdp)
-            self._repeater.start(now, self._transaction, response.to_bytes())
+            self._repeater.start(now, self._invite, response.to_bytes())
         elif effect is CallEffect.SEND_FAILURE:
             self._respond(now, cause.status, cause.reason, cause.headers, None)
         elif effect is CallEffect.SEND_UNAVAILABLE:
@@ -216,7 +228,7 @@ class IncomingCall:
         elif effect is CallEffect.SEND_TERMINATED:
             self._respond(now, 487, "", (), None)
         elif effect is CallEffect.SEND_NOTHING:
-            self._transaction.ignore(now)
+            self._invite.ignore(now)
         elif effect is CallEffect.STOP_SUCCESS:
             self._repeater.stop()
         elif effect is CallEffect.ACCEPT_BYE:
@@ -248,7 +260,7 @@ class IncomingCall:
         if sdp is not None:
             lines.append(("content-type", SDP_TYPE))
         tag = "" if status == 100 else self._dialog.dialog_id.local_tag
-        return self._host.respond(now, self._transaction, status, reason, tuple(lines), sdp or b"", tag)
+        return self._host.respond(now, self._invite, status, reason, tuple(lines), sdp or b"", tag)
 
     def _finish(self, now: Instant) -> None:
         self._timers.stop_all()
