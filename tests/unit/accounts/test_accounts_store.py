@@ -9,9 +9,10 @@ import pytest
 from ringback.accounts import store
 from ringback.accounts.account import Account
 from ringback.accounts.application import Application
+from ringback.accounts.models import AccountRow
 from ringback.errors import NotFound
 from ringback.ids import AccountId, AppId
-from ringback.storage.database import Database
+from ringback.storage.database import Database, Session
 
 ME, OTHER = AccountId("MATESTTESTTESTTEST01"), AccountId("MATESTTESTTESTTEST02")
 
@@ -132,3 +133,43 @@ def test_hangup_url_falls_back_to_the_answer_url() -> None:
 
 def test_sealing_can_be_undone() -> None:
     assert store.unsealed(store.sealed("token")) == "token"
+
+
+async def test_a_subaccount_signs_for_both_and_is_off_with_its_main_account(database: Database) -> None:
+    def work(session: Session) -> None:
+        main = store.ensure_account(session, "MA000000000000000001", "main-token", timezone="Asia/Kolkata")
+        store.create_subaccount(session, main, "SA000000000000000001", "sub-token", "s", True)
+        found = store.find_account(session, "SA000000000000000001")
+        assert found is not None
+        assert (found.auth_token, found.main_tokens, found.main_auth_id) == (
+            "sub-token",
+            ("main-token",),
+            "MA000000000000000001",
+        )
+        assert (found.timezone, found.is_enabled, found.is_deleted) == ("Asia/Kolkata", True, False)
+        assert "token" not in repr(found)
+        row = session.get(AccountRow, "MA000000000000000001")
+        assert row is not None
+        row.is_enabled = False
+        session.flush()
+        found = store.find_account(session, "SA000000000000000001")
+        assert found is not None
+        assert not found.is_enabled
+
+    await database.write(work)
+
+
+async def test_a_deleted_subaccount_is_remembered_by_its_id_alone(database: Database) -> None:
+    def work(session: Session) -> None:
+        main = store.ensure_account(session, "MA000000000000000001", "main-token")
+        store.create_subaccount(session, main, "SA000000000000000001", "sub-token", "s", True)
+        assert not store.delete_subaccount(session, "MA000000000000000002", "SA000000000000000001", cascade=True)
+        assert store.delete_subaccount(session, main.auth_id, "SA000000000000000001", cascade=True)
+        assert not store.delete_subaccount(session, main.auth_id, "SA000000000000000001", cascade=True)
+        assert store.find_subaccount(session, main.auth_id, "SA000000000000000001") is None
+        assert store.list_subaccounts(session, main.auth_id, 20, 0) == ([], 0)
+        gone = store.find_account(session, "SA000000000000000001")
+        assert gone is not None
+        assert (gone.is_enabled, gone.is_deleted) == (False, True)
+
+    await database.write(work)
