@@ -32,6 +32,8 @@ _log = get_logger(__name__)
 _ROOM_LOOK_S = 1.0
 """How long a call may stand before a full node or trunk that nobody reported empty again."""
 _STORE_PAUSE_S = 1.0
+_ENDED_TOGETHER = 100
+"""Records written in one transaction when many waiting calls are cancelled: others want to write too."""
 
 
 @dataclass
@@ -125,11 +127,17 @@ class CallQueue:
 
     async def start(self) -> None:
         """Load the calls that an earlier server left waiting, and begin to start calls."""
-        found = await self._database.read(_load)
+        now_wall_ms = clock.wall_ms()
+        found = await self._database.write(lambda session: _load(session, now_wall_ms))
         self.join(
             [
-                QueuedCall(self.place(call_uuid, account.auth_id, trunk), account, request, queued_wall_ms)
-                for call_uuid, account, trunk, request, queued_wall_ms in found
+                QueuedCall(
+                    self.place(CallUuid(waiting.call_uuid), account.auth_id, waiting.trunk),
+                    account,
+                    waiting.request,
+                    waiting.queued_wall_ms,
+                )
+                for waiting, account in found
             ]
         )
         self._runner = asyncio.create_task(self._run(), name="call-queue")
@@ -144,25 +152,47 @@ class CallQueue:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=5)
 
-    async def cancel(self, call: QueuedCall, reason: Hangup) -> None:
-        """Give a waiting call its record, and return when it has it; one that is being dialled ends right after."""
-        if self._lanes.remove(call.call_uuid):
-            await self._end(call, reason)
-        else:
-            call.is_cancelled = True
+    async def cancel(self, calls: Sequence[QueuedCall], reason: Hangup) -> None:
+        """Give waiting calls their records, and return when they have them; one that is being dialled ends right after.
+
+        Raises:
+            StorageUnavailable: the records could not be written; calls without one wait as before.
+        """
+        waiting = []
+        for call in calls:
+            if self._lanes.remove(call.call_uuid):
+                waiting.append(call)
+            else:
+                call.is_cancelled = True
+        for start in range(0, len(waiting), _ENDED_TOGETHER):
+            try:
+                await self._store_ends(waiting[start : start + _ENDED_TOGETHER], reason)
+            except StorageUnavailable:
+                for call in waiting[start:]:
+                    self._lanes.add(call.place)
+                self.wake()
+                raise
+        for call in calls:
             await call.settled.wait()
 
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            await self._give_up_stale()
-            while (place := self._lanes.next(clock.now(), self._has_room)) is not None:
-                self.starting[place.trunk] += 1
-                task = asyncio.create_task(self._begin(self._queued[place.call_uuid]), name=f"dial {place.call_uuid}")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            try:
+                await self._give_up_stale()
+                self._begin_due()
+            except Exception as error:
+                # The queue of every account stands on this loop: it goes on whatever one call brings.
+                _log.error("turn of the queue failed", exc_info=error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._pause_s())
+
+    def _begin_due(self) -> None:
+        while (place := self._lanes.next(clock.now(), self._has_room)) is not None:
+            self.starting[place.trunk] += 1
+            task = asyncio.create_task(self._begin(self._queued[place.call_uuid]), name=f"dial {place.call_uuid}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _pause_s(self) -> float | None:
         now = clock.now()
@@ -179,14 +209,17 @@ class CallQueue:
             for call in itertools.takewhile(lambda each: each.queued_wall_ms < oldest_wall_ms, self._queued.values())
             if self._lanes.holds(call.call_uuid)
         ]
-        for call in stale:
+        if stale:
             waited = f"waited {self._settings.queue_patience_s} s for its turn"
             with contextlib.suppress(StorageUnavailable):
-                await self.cancel(call, hangup(Code.CANCELED, HangupSource.PLATFORM, waited))
+                await self.cancel(stale, hangup(Code.CANCELED, HangupSource.PLATFORM, waited))
 
     async def _begin(self, call: QueuedCall) -> None:
         try:
             await self._take_and_dial(call)
+        except Exception as error:
+            _log.error("waiting call not dialled", call_uuid=call.call_uuid, exc_info=error)
+            self._settle(call)
         finally:
             self.starting[call.place.trunk] -= 1
             self.wake()
@@ -205,30 +238,40 @@ class CallQueue:
             self._settle(call)
             return
         reason = hangup(Code.CANCELED, HangupSource.API) if call.is_cancelled else await self._dial(call)
-        if reason is None:
-            self._settle(call)
-        else:
-            await self._end(call, reason)
+        if reason is not None:
+            # A record that cannot be written now is written by the next server: the call is open, and waits no more.
+            with contextlib.suppress(StorageUnavailable):
+                await self._store_ends([call], reason)
+        self._settle(call)
 
-    async def _end(self, call: QueuedCall, reason: Hangup) -> None:
-        try:
-            await self._database.write(
-                lambda session: store.end_undialled(session, call.call_uuid, reason, clock.wall_ms())
-            )
-        finally:
-            # A record that could not be written is written by the next server, for the row is still open.
+    async def _store_ends(self, calls: Sequence[QueuedCall], reason: Hangup) -> None:
+        now_wall_ms = clock.wall_ms()
+
+        def end(session: Session) -> None:
+            for call in calls:
+                store.end_undialled(session, call.call_uuid, reason, now_wall_ms)
+
+        await self._database.write(end)
+        for call in calls:
             self._settle(call)
-        self._ended(call, reason)
+            self._ended(call, reason)
 
     def _settle(self, call: QueuedCall) -> None:
         self._queued.pop(call.call_uuid, None)
         call.settled.set()
 
 
-def _load(session: Session) -> list[tuple[CallUuid, Account, str, MakeCall, int]]:
+def _load(session: Session, now_wall_ms: int) -> list[tuple[store.WaitingCall, Account]]:
+    """Return the waiting calls whose accounts may call; the others get their records."""
     found = []
-    for row in store.load_queue(session):
-        account = find_account(session, row.account_id)
-        if account is not None:
-            found.append((CallUuid(row.call_uuid), account, row.trunk, row.request, row.queued_wall_ms))
+    waiting, unreadable = store.load_queue(session)
+    for call in waiting:
+        account = find_account(session, call.account_id)
+        if account is not None and account.is_enabled:
+            found.append((call, account))
+        else:
+            unreadable.append(call.call_uuid)
+    for call_uuid in unreadable:
+        reason = hangup(Code.INTERNAL_ERROR, HangupSource.ERROR, "its account or its request is gone")
+        store.end_undialled(session, call_uuid, reason, now_wall_ms)
     return found

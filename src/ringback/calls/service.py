@@ -324,7 +324,7 @@ class CallService:
 
     async def _cancel_waiting(self, waiting: Sequence[QueuedCall]) -> None:
         reason = hangup(Code.CANCELED, HangupSource.API)
-        await asyncio.gather(*(self.outbound.queue.cancel(call, reason) for call in waiting))
+        await self.outbound.queue.cancel(waiting, reason)
         # One that was being dialled at that moment has become a live call.
         dialled = [self._live.get(call.call_uuid) for call in waiting]
         await self._end_soon([call for call in dialled if call is not None and not call.is_over])

@@ -69,18 +69,17 @@ def insert_queued(session: Session, rows: Sequence[tuple[CallRow, WaitingCall]])
         )
 
 
-def load_queue(session: Session) -> list[WaitingCall]:
-    """Return the waiting calls, oldest first."""
-    return [
-        WaitingCall(
-            row.call_uuid,
-            row.account_id,
-            row.trunk,
-            msgspec.json.decode(row.request, type=MakeCall),
-            row.queued_wall_ms,
-        )
-        for row in session.scalars(select(QueuedCallRow).order_by(QueuedCallRow.id))
-    ]
+def load_queue(session: Session) -> tuple[list[WaitingCall], list[str]]:
+    """Return the waiting calls, oldest first, and the ids of those that cannot be read any more."""
+    found, unreadable = [], []
+    for row in session.scalars(select(QueuedCallRow).order_by(QueuedCallRow.id)):
+        try:
+            request = msgspec.json.decode(row.request, type=MakeCall)
+        except msgspec.MsgspecError:
+            unreadable.append(row.call_uuid)
+            continue
+        found.append(WaitingCall(row.call_uuid, row.account_id, row.trunk, request, row.queued_wall_ms))
+    return found, unreadable
 
 
 def take_from_queue(session: Session, call_uuid: str, now_wall_ms: int) -> bool:

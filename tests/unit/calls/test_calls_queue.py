@@ -13,6 +13,7 @@ from tests.support.fake_leg import FakeLeg
 from tests.support.waiting import until
 
 from ringback.accounts.account import Account
+from ringback.accounts.models import AccountRow
 from ringback.accounts.store import ensure_account
 from ringback.calls.models import CallRow, QueuedCallRow
 from ringback.calls.service import CallService, CallSettings
@@ -281,6 +282,67 @@ async def test_a_call_that_waited_too_long_is_given_up(database: Database, monke
         assert (record.hangup_cause_code, record.hangup_source) == (1000, "Plivo")
         assert node.legs.dialled == []
         assert (await node.rows())[2] == ["hangup"] * 2
+
+
+async def test_what_cannot_be_dialled_after_a_restart_gets_its_record(database: Database):
+    async with node_on(database, starts=False) as node:
+        await node.calls.make_calls(ACCOUNT, many(1, hangup_url="http://app/h"))
+        off = await node.calls.make_calls(OTHER, many(2))
+
+    def spoil(session: Session) -> None:
+        session.query(QueuedCallRow).filter(QueuedCallRow.account_id == ACCOUNT.auth_id).update({"request": "{}"})
+        session.query(AccountRow).filter(AccountRow.auth_id == OTHER.auth_id).update({"is_enabled": False})
+
+    await database.write(spoil)
+    async with node_on(database) as node:
+        assert await node.rows() == (["ended"] * 3, 0, ["hangup"])
+        record = await node.calls.cdr(OTHER, off.request_uuids[0])
+        assert record is not None
+        assert record.hangup_cause_code == 5010
+        assert node.legs.dialled == []
+
+
+async def test_a_cancellation_that_cannot_be_stored_is_refused_and_the_call_waits_on(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    async with node_on(database, starts=False) as node:
+        (uuid, _) = (await node.calls.make_calls(ACCOUNT, many(2))).request_uuids
+
+        async def refuse(_work: Any) -> None:
+            raise StorageUnavailable("busy")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(database, "write", refuse)
+            with pytest.raises(StorageUnavailable):
+                await node.calls.hangup_call(ACCOUNT, uuid)
+        assert uuid in await node.queued()
+        assert await node.calls.hangup_call(ACCOUNT, uuid)
+        assert uuid not in await node.queued()
+
+
+async def test_many_waiting_calls_are_cancelled_together(database: Database):
+    async with node_on(database, starts=False) as node:
+        await node.calls.make_calls(ACCOUNT, many(250))
+        assert await node.calls.hangup_all(ACCOUNT) == 250
+        assert await node.queued() == []
+        assert (await node.rows())[:2] == (["ended"] * 250, 0)
+
+
+async def test_a_turn_that_fails_does_not_stop_the_queue(database: Database, monkeypatch: pytest.MonkeyPatch):
+    async with node_on(database) as node:
+        queue = node.calls.outbound.queue
+        begin, failures = queue._begin_due, iter([True])
+
+        def fail_once() -> None:
+            if next(failures, False):
+                raise ZeroDivisionError
+            begin()
+
+        monkeypatch.setattr(queue, "_begin_due", fail_once)
+        await node.calls.make_calls(ACCOUNT, many(2))
+        await until(lambda: next(failures, None) is None, "the failure")
+        queue.wake()
+        assert len(await node.until_dialled(2)) == 2
 
 
 async def test_a_database_that_refuses_only_delays(database: Database, monkeypatch: pytest.MonkeyPatch):
