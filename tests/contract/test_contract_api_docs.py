@@ -10,7 +10,7 @@ import pytest
 from tests.support.api_server import ApiServer
 
 DOCS = Path(__file__).parents[2] / "docs" / "api"
-PAGES = ("calls", "endpoints", "pricing", "requests", "subaccounts")
+PAGES = ("account", "applications", "calls", "endpoints", "numbers", "pricing", "requests", "subaccounts")
 _EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
