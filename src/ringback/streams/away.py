@@ -73,10 +73,17 @@ def check_fallback(value: str) -> str:
     raise InvalidParameter(f"fallback is {value[:80]!r}, expected an http or https URL", field="fallback")
 
 
-def rules_of(defaults: AwayRules, extra_headers: str) -> tuple[AwayRules, tuple[str, ...]]:
-    """Return the rules of one stream and what of its extra headers could not be used, for people."""
+def rules_of(
+    defaults: AwayRules, extra_headers: str, *, holds_document: bool = True
+) -> tuple[AwayRules, tuple[str, ...]]:
+    """Return the rules of one stream and what of its extra headers could not be used, for people.
+
+    Args:
+        holds_document: Whether the call's document waits for the stream. One that does not may be in the middle of
+            something else, which only a fallback of the stream's own may end.
+    """
     options = stream_options(extra_headers)
-    hold, fallback, reconnects = defaults.hold, defaults.fallback_url, defaults.reconnects
+    hold, fallback, reconnects = defaults.hold, defaults.fallback_url if holds_document else "", defaults.reconnects
     notes = []
     try:
         hold = check_hold(options.get("hold", hold))

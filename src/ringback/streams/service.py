@@ -254,7 +254,7 @@ class StreamService:
             created_wall_ms=clock.wall_ms(),
             status_callback_url=spec.status_callback_url,
         )
-        away, notes = rules_of(self.settings.away, spec.extra_headers)
+        away, notes = rules_of(self.settings.away, spec.extra_headers, holds_document=spec.keep_call_alive)
         stream = LiveStream(stream_id, call, spec, view, away)
         self._live[stream_id] = stream
         call.note(

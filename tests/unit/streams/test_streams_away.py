@@ -50,6 +50,14 @@ def test_a_fallback_comes_before_six_seconds_of_silence() -> None:
     assert AwayRules(fallback_url=XML, hold="tone").redial_max_ms == 6_000
 
 
+def test_the_node_s_fallback_is_for_streams_that_hold_their_document() -> None:
+    defaults = AwayRules(fallback_url=XML)
+    assert rules_of(defaults, "", holds_document=True)[0].fallback_url == XML
+    assert rules_of(defaults, "", holds_document=False)[0].fallback_url == ""
+    own = "ringback.fallback=http://app.example/own.xml"
+    assert rules_of(defaults, own, holds_document=False)[0].fallback_url == "http://app.example/own.xml"
+
+
 def test_words_and_urls() -> None:
     assert [check_hold(value) for value in ("silence", "tone", SOUND)] == ["silence", "tone", SOUND]
     assert [check_fallback(value) for value in ("", XML)] == ["", XML]
