@@ -150,8 +150,10 @@ class HttpClient:
         self._resolver = resolver
         self._slots = Slots(self._settings.slot_wait_ms)
         self._in_flight = 0
-        context = ssl.create_default_context()
+        # By default the context that the library has made already: another one takes a megabyte.
+        context: ssl.SSLContext | bool = True
         if self._settings.ca_file:
+            context = ssl.create_default_context()
             context.load_verify_locations(self._settings.ca_file)
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_on_created)
