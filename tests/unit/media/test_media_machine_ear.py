@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 import pytest
@@ -54,6 +55,35 @@ def test_failing_detector_gives_unknown_and_is_over() -> None:
     assert verdict is not None
     assert (verdict.answerer, ear.is_over) == (Answerer.UNKNOWN, True)
     assert "no weights" in verdict.reason
+
+
+def test_detector_that_cannot_be_made_is_unusable() -> None:
+    def without_weights(_rules: MachineRules) -> Any:
+        raise FileNotFoundError("no weights")
+
+    with pytest.raises(UnusableDetector, match="no weights"):
+        MachineEar(COMMAND, without_weights)
+
+
+def test_module_that_fails_while_it_is_imported_is_unusable(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing_detector.py").write_text("raise RuntimeError('no model folder')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("failing_detector:make", ":make", ".relative:make"):
+        with pytest.raises(UnusableDetector):
+            load_factory(name)
+
+
+def test_answer_that_is_no_verdict_gives_unknown() -> None:
+    class Talkative:
+        def take(self, pcm: bytes) -> Any:
+            return "machine"
+
+    ear = MachineEar(COMMAND, lambda _rules: Talkative())
+    verdict = ear.take(bytes(320))
+    assert verdict is not None
+    assert (verdict.answerer, ear.is_over) == (Answerer.UNKNOWN, True)
 
 
 def test_listening_is_bounded() -> None:

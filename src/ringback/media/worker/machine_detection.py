@@ -25,15 +25,16 @@ def load_factory(name: str) -> DetectorFactory:
     """Return the factory named `package.module:factory`, that of the rules when `name` is empty.
 
     Raises:
-        UnusableDetector: there is no such module, or nothing to call in it.
+        UnusableDetector: there is no such module, it cannot be imported, or there is nothing to call in it.
     """
     if not name:
         return RuleDetector
     module, separator, attribute = name.partition(":")
     try:
         factory = getattr(import_module(module), attribute) if separator else None
-    except (ImportError, AttributeError) as error:
-        raise UnusableDetector(f"media.machine_detector {name}: {error}") from error
+    except Exception as error:
+        # Somebody else's module may fail in any way; the call goes on without it.
+        raise UnusableDetector(f"media.machine_detector {name}: {error!r}") from error
     if not callable(factory):
         raise UnusableDetector(f"media.machine_detector {name}: expected package.module:factory")
     return cast(DetectorFactory, factory)
@@ -48,25 +49,35 @@ class MachineEar:
     __slots__ = ("_detector", "_heard_ms", "is_over")
 
     def __init__(self, command: DetectMachine, factory: DetectorFactory) -> None:
+        """Make the detector.
+
+        Raises:
+            UnusableDetector: the factory failed.
+        """
         self.is_over = False
         self._heard_ms = 0
-        self._detector = factory(
-            MachineRules(
-                total_ms=command.total_ms,
-                initial_silence_ms=command.initial_silence_ms,
-                speech_ms=command.speech_ms,
-                words=command.words,
-                greeting_ms=command.greeting_ms,
-                silence_ms=command.silence_ms,
-            )
+        rules = MachineRules(
+            total_ms=command.total_ms,
+            initial_silence_ms=command.initial_silence_ms,
+            speech_ms=command.speech_ms,
+            words=command.words,
+            greeting_ms=command.greeting_ms,
+            silence_ms=command.silence_ms,
         )
+        try:
+            self._detector = factory(rules)
+        except Exception as error:
+            raise UnusableDetector(f"media.machine_detector: {error!r}") from error
 
     def take(self, pcm: bytes) -> Verdict | None:
         """Take 20 ms of native 16-bit audio; returns a verdict when there is one."""
         self._heard_ms += _FRAME_MS
         self.is_over = self._heard_ms >= LISTENS_MAX_MS
         try:
-            return self._detector.take(pcm)
+            verdict = self._detector.take(pcm)
+            if verdict is not None and not isinstance(verdict, Verdict):
+                raise TypeError(f"expected a Verdict or None, found {type(verdict).__name__}")
+            return verdict
         except Exception as error:
             # Somebody else's model must cost its verdict, not the call.
             self.is_over = True
