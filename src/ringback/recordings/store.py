@@ -133,7 +133,7 @@ def incomplete_recordings(session: Session, before_wall_ms: int, but: Collection
 
 
 def expired_recordings(session: Session, before_wall_ms: int) -> list[RecordingView]:
-    """Return complete recordings that were added before a time, oldest first."""
+    """Return complete recordings that were added before a time, the oldest ones, a bounded number at once."""
     rows = session.scalars(
         select(RecordingRow)
         .where(

@@ -431,6 +431,16 @@ async def test_age_and_missing_rows_end_files(world: World) -> None:
     assert await world.service.get(ACCOUNT, "r-young") is not None
 
 
+async def test_every_recording_that_is_too_old_goes_at_once_however_many(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringback.recordings.store._SWEEP_MAX", 2)
+    for number in range(5):
+        await world.insert(f"r-aged-{number}", created_wall_ms=clock.wall_ms() - 8 * DAY_MS)
+    await world.service.housekeeping.clean_up()
+    assert [await world.row(f"r-aged-{number}") for number in range(5)] == [None] * 5
+
+
 async def test_list_filters_and_pages(world: World) -> None:
     now = clock.wall_ms()
     for number in range(5):
