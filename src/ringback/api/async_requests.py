@@ -6,6 +6,7 @@ parameters, and its answer is the result.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
@@ -25,6 +26,9 @@ from ringback.errors import RingbackError
 _NAMES = ("callback_url", "callback_method")
 _OWN_MEANING = "/Record/"
 """End of the paths where `callback_url` is told of the finished recording (specification 4.9)."""
+
+_FILE = re.compile(r"/Recording/[^/]+\.[^/]+/")
+"""End of the paths of files: as the result of a request one would be held in memory and in the outbox."""
 
 
 class AsyncRequests:
@@ -108,7 +112,8 @@ class _Body:
 
 
 def _may_be_asynchronous(path: str) -> bool:
-    return path.startswith("/v1/Account/") and path.count("/") > 4 and not path.endswith(_OWN_MEANING)
+    is_resource = path.startswith("/v1/Account/") and path.count("/") > 4
+    return is_resource and not path.endswith(_OWN_MEANING) and _FILE.search(path) is None
 
 
 def _wanted(read: Callable[[], Mapping[str, object]]) -> Mapping[str, object]:
