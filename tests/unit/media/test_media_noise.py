@@ -175,6 +175,25 @@ def test_more_streams_than_allowed_get_the_cheap_engine_and_are_told(late: type[
     room.close()
 
 
+@pytest.mark.parametrize("wished", ["dtln", "speex"])
+def test_without_the_cheap_engine_no_more_streams_than_allowed_use_the_dear_one(
+    late: type[Late], monkeypatch: pytest.MonkeyPatch, wished: str
+) -> None:
+    def make(kind: EngineKind) -> NoiseEngine:
+        if kind is SPEEX:
+            raise EngineMissing("noise engine speex is not installed")
+        return Late()
+
+    monkeypatch.setattr(noise, "make_engine", make)
+    room = NoiseRoom(WorkerSettings(noise_streams_max=1, noise_engine=wished))
+    assert room.open(stream_of(), 85, lambda: None).engine == "dtln"
+    second = room.open(stream_of(), 85, lambda: None)
+    assert (second.engine, room.dear_streams) == ("", 1)
+    assert second.detail
+    late.gate.set()
+    room.close()
+
+
 def test_engine_that_is_missing_gives_way_and_without_any_the_noise_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     def without(*names: str) -> None:
         def make(kind: EngineKind) -> NoiseEngine:

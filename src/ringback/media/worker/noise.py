@@ -108,7 +108,10 @@ class NoiseRoom:
     def open(self, stream: StreamSession, level: int, flush: Callable[[], None]) -> Outcome:
         """Take the noise out of a stream's uplink, as far as engines are installed; `flush` sends what came back."""
         kind, detail = self._choose()
-        for candidate in (kind, SPEEX if kind is DTLN else DTLN):
+        other = SPEEX if kind is DTLN else DTLN
+        for candidate in (kind, other):
+            if not self._has_room_for(candidate):
+                continue
             try:
                 noise = self._make(candidate, level)
             except EngineMissing as error:
@@ -127,9 +130,12 @@ class NoiseRoom:
     def _choose(self) -> tuple[EngineKind, str]:
         wished = self._settings.noise_engine
         kind = KINDS.get(wished, DTLN)
-        if not kind.is_cheap and self.dear_streams >= self._settings.noise_streams_max:
+        if not self._has_room_for(kind):
             return SPEEX, f"{self._settings.noise_streams_max} streams of this worker use {kind.name} already"
         return kind, ""
+
+    def _has_room_for(self, kind: EngineKind) -> bool:
+        return kind.is_cheap or self.dear_streams < self._settings.noise_streams_max
 
     def _make(self, kind: EngineKind, level: int) -> StreamNoise:
         stream = StreamNoise(self, kind, Suppressor(kind, make_engine(kind), level), level)
