@@ -211,8 +211,12 @@ class CallQueue:
         ]
         if stale:
             waited = f"waited {self._settings.queue_patience_s} s for its turn"
-            with contextlib.suppress(StorageUnavailable):
+            try:
                 await self.cancel(stale, hangup(Code.CANCELED, HangupSource.PLATFORM, waited))
+            except StorageUnavailable as error:
+                _log.warning("waiting calls not given up yet", calls=len(stale), error=str(error))
+                # What is still stale woke the queue: without a rest the next turn would fail at once.
+                await asyncio.sleep(_STORE_PAUSE_S)
 
     async def _begin(self, call: QueuedCall) -> None:
         try:

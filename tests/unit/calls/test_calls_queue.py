@@ -12,6 +12,7 @@ import pytest
 from tests.support.fake_leg import FakeLeg
 from tests.support.waiting import until
 
+from ringback import clock
 from ringback.accounts.account import Account
 from ringback.accounts.models import AccountRow
 from ringback.accounts.store import ensure_account
@@ -282,6 +283,31 @@ async def test_a_call_that_waited_too_long_is_given_up(database: Database, monke
         assert (record.hangup_cause_code, record.hangup_source) == (1000, "Plivo")
         assert node.legs.dialled == []
         assert (await node.rows())[2] == ["hangup"] * 2
+
+
+async def test_a_queue_that_cannot_give_calls_up_rests_between_its_tries(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    async with node_on(database, starts=False, queue_patience_s=60) as node:
+        await node.calls.make_calls(ACCOUNT, many(2))
+        later_ms = clock.wall_ms() + 61_000
+        tries = 0
+
+        async def refuse(_work: Any) -> None:
+            nonlocal tries
+            tries += 1
+            raise StorageUnavailable("disk full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("ringback.clock.wall_ms", lambda: later_ms)
+            patch.setattr(database, "write", refuse)
+            patch.setattr("ringback.calls.queue._STORE_PAUSE_S", 60)
+            runner = asyncio.create_task(node.calls.outbound.queue._run())
+            for _ in range(200):
+                await asyncio.sleep(0)
+            runner.cancel()
+            await asyncio.gather(runner, return_exceptions=True)
+        assert tries == 1
 
 
 async def test_what_cannot_be_dialled_after_a_restart_gets_its_record(database: Database):
