@@ -37,6 +37,8 @@ from ringback.ids import AccountId, AppId
 from ringback.media.control.settings import PoolSettings, WorkerSettings
 from ringback.media.control.values import DelayPolicy
 from ringback.media.pool.pool import MediaPool
+from ringback.multiparty.invitations import Invitations
+from ringback.multiparty.service import MultipartyService
 from ringback.numbers.store import ensure_number
 from ringback.numbers.trunks import Gateway, GatewayCredentials, NatMode, Trunk, TrunkDirection
 from ringback.recognition.recognizer import Recognizer
@@ -399,9 +401,19 @@ class Node:
             wake_outbox=self.outbox.wake,
         )
         self._stack.push_async_callback(self.conferences.close)
+        invitations = Invitations(self.documents)
+        self.multiparty = MultipartyService(
+            self.database,
+            self.calls,
+            invitations,
+            fetch_audio=self._fetch_audio,
+            maximum=config.limits.calls or _DEFAULT_CALLS,
+            wake_outbox=self.outbox.wake,
+        )
+        self._stack.push_async_callback(self.multiparty.close)
         self.flows = CallFlows(
             FlowServices(
-                documents=self.documents,
+                documents=invitations,
                 media=self.playable,
                 streams=self.streams,
                 timeline=self.timeline,
@@ -409,10 +421,12 @@ class Node:
                 recordings=self.recordings,
                 dials=self.dials,
                 conferences=self.conferences,
+                multiparty=self.multiparty,
                 speech=self.recognizer,
             )
         )
         self.conferences.start_prompts = self.flows.start_prompts
+        self.multiparty.start_prompts = self.flows.start_prompts
         self.legs.on_incoming = self.calls.incoming
         self.calls.start_flow = self._start_flow
         self.calls.start_transfer = lambda call, url, method: self.flows.start(
@@ -478,6 +492,7 @@ class Node:
             calls=self.calls,
             streams=self.streams,
             conferences=self.conferences,
+            multiparty=self.multiparty,
             recordings=self.recordings,
             in_call=InCallActions(self.calls, self._fetch_audio, self.speaker),
             events=self.event_log,
@@ -533,6 +548,7 @@ class Node:
         metrics.stream_active.set(self.streams.live_count)
         metrics.conferences_active.set(self.conferences.live_count)
         metrics.conference_members.set(self.conferences.member_count)
+        metrics.multiparty_active.set(self.multiparty.live_count)
         metrics.recording_active.set(self.recordings.live_count)
         metrics.sip_invites_active.set(self.legs.live_count)
         metrics.sip_table_entries.labels(table="calls").set(self.sip.call_count)

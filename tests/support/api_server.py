@@ -27,6 +27,7 @@ from ringback.api.listener import HttpListener
 from ringback.api.services import ApiSettings, Services
 from ringback.storage.database import Database
 from ringback.storage.event_log import EventLog, EventLogSettings
+from tests.support.fake_multiparty import FakeMultiparty
 from tests.support.fake_ports import (
     FakeCallbacks,
     FakeCalls,
@@ -94,6 +95,7 @@ class ApiServer:
         self.in_call = FakeInCall(self.calls)
         self.streams = FakeStreams(self.calls)
         self.conferences = FakeConferences()
+        self.multiparty = FakeMultiparty()
         self.recordings = FakeRecordings(self.calls)
         self.callbacks = FakeCallbacks()
         self.readiness = FakeReadiness()
@@ -139,6 +141,7 @@ class ApiServer:
             calls=self.calls,
             streams=self.streams,
             conferences=self.conferences,
+            multiparty=self.multiparty,
             recordings=self.recordings,
             in_call=self.in_call,
             events=self.events,

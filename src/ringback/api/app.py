@@ -20,6 +20,9 @@ from ringback.api import (
     conferences,
     endpoints,
     errors,
+    multiparty_calls,
+    multiparty_participants,
+    multiparty_sounds,
     numbers,
     openapi,
     pricing,
@@ -50,6 +53,9 @@ RESOURCES = (
     endpoints,
     pricing,
     conferences,
+    multiparty_calls,
+    multiparty_participants,
+    multiparty_sounds,
 )
 """Modules with the routes below `ACCOUNT_PATH`, one a resource."""
 

@@ -22,6 +22,8 @@ from ringback.calls.views import (
 )
 from ringback.conferences.views import ConferenceView
 from ringback.ids import CallUuid, StreamId
+from ringback.media.control.values import PlayLane
+from ringback.multiparty.views import AddedCall, AddParticipant, MultipartyFilters, MultipartyView
 from ringback.recordings.files import CompletedFile
 from ringback.recordings.spec import FileFormat, RecordingSpec
 from ringback.recordings.views import RecordingFilters, RecordingView, StartedRecording
@@ -176,6 +178,68 @@ class ConferencesPort(Protocol):
 
     async def stop_record(self, account: Account, name: str) -> None:
         """Stop the recording of a conference."""
+
+
+class MultipartyPort(Protocol):
+    """Multiparty calls of one account; `mpc_id` is `name_{friendly_name}` or `uuid_{mpc_uuid}`, `who` one participant's
+    id, a list with commas, or `all`.
+
+    Raises (from every method but `page`): `InvalidParameter`, the id is none; `NotFound`, no such multiparty call, or
+    none of these participants.
+    """
+
+    def page(
+        self, account: Account, filters: MultipartyFilters, limit: int, offset: int
+    ) -> tuple[Sequence[MultipartyView], int]:
+        """Return one page of multiparty calls, newest first, and how many match in all."""
+
+    def view(self, account: Account, mpc_id: str) -> MultipartyView:
+        """Return a live multiparty call, or by its UUID an ended one."""
+
+    def start(self, account: Account, mpc_id: str) -> str:
+        """Let the participants hear each other; return its name."""
+
+    def stop(self, account: Account, mpc_id: str) -> None:
+        """End it for everyone."""
+
+    async def add(self, account: Account, mpc_id: str, wanted: AddParticipant) -> Sequence[AddedCall]:
+        """Make calls of which the first to be answered becomes a participant, or make a participant of a live call.
+
+        Raises:
+            LimitReached: No more participants or calls are possible now.
+        """
+
+    def set(
+        self,
+        account: Account,
+        mpc_id: str,
+        who: str,
+        *,
+        is_muted: bool | None = None,
+        is_held: bool | None = None,
+        is_coach: bool | None = None,
+    ) -> str:
+        """Mute, hold, or let coach; `None` leaves as it is. Return the name of the multiparty call."""
+
+    def kick(self, account: Account, mpc_id: str, who: str) -> None:
+        """Send participants out."""
+
+    async def play(self, account: Account, mpc_id: str, who: str, url: str) -> tuple[str, list[str]]:
+        """Play a file to participants; return the name of the multiparty call and their ids.
+
+        Raises:
+            InvalidParameter: The file cannot be had.
+        """
+
+    async def speak(self, account: Account, mpc_id: str, who: str, speech: Speech) -> tuple[str, list[str]]:
+        """Say something to participants; return the name of the multiparty call and their ids.
+
+        Raises:
+            LimitReached: Too much waits to be said to one of them.
+        """
+
+    async def stop_sounds(self, account: Account, mpc_id: str, who: str, lane: PlayLane) -> None:
+        """Stop what `play` or `speak` lets participants hear."""
 
 
 class RecordingsPort(Protocol):

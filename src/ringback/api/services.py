@@ -16,6 +16,7 @@ from ringback.api.ports import (
     EventsPort,
     InCallPort,
     MetricsPort,
+    MultipartyPort,
     ReadinessPort,
     RecordingsPort,
     StreamsPort,
@@ -53,6 +54,7 @@ class Services:
     calls: CallsPort
     streams: StreamsPort
     conferences: ConferencesPort
+    multiparty: MultipartyPort
     recordings: RecordingsPort
     in_call: InCallPort
     events: EventsPort

@@ -249,6 +249,36 @@ _CONFERENCE: Mapping[str, Schema] = {
         )
     ),
 }
+_MULTIPARTY: Mapping[str, Schema] = {
+    **dict.fromkeys(("friendly_name", "participants", "resource_uri", "recording"), _TEXT),
+    **dict.fromkeys(("duration", "billed_duration"), _WHOLE),
+    **dict.fromkeys(("start_time", "end_time"), _TIME_OR_NULL),
+    "billed_amount": _MONEY,
+    "creation_time": _TIME,
+    "mpc_uuid": _UUID,
+    "status": _one_of("Initialized", "Active", "Ended"),
+    "stay_alone": _FLAG,
+    "sub_account": _TEXT_OR_NULL,
+    "termination_cause": _TEXT_OR_NULL,
+    "termination_cause_code": {"type": ["integer", "null"]},
+}
+_PARTICIPANT: Mapping[str, Schema] = {
+    **dict.fromkeys(("call_uuid", "member_address", "member_id", "resource_uri"), _TEXT),
+    **dict.fromkeys(("duration", "billed_duration"), _WHOLE),
+    **dict.fromkeys(("coach_mode", "end_mpc_on_exit", "hold", "mute", "start_mpc_on_enter"), _FLAG),
+    "billed_amount": _MONEY,
+    "exit_cause": _TEXT_OR_NULL,
+    "exit_time": _TIME_OR_NULL,
+    "join_time": _TIME,
+    "mpc_uuid": _UUID,
+    "role": _one_of("agent", "customer", "supervisor"),
+}
+_CHANGED: Schema = {
+    "type": "object",
+    "properties": {"api_id": _UUID, "mute": _TEXT, "hold": _TEXT, "coach_mode": _TEXT},
+    "required": ["api_id"],
+    "additionalProperties": False,
+}
 _MEMBERS: Schema = {"anyOf": [_TEXT, _array(_TEXT)]}
 _STREAM_LIST = _list(_STREAM, count=_WHOLE)
 
@@ -292,6 +322,19 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
         "retrieve_pricing": _answer(_PRICING),
         "list_conferences": _answer(conferences=_array(_TEXT)),
         "retrieve_conference": _answer(_CONFERENCE),
+        "list_multiparty_calls": _list(_MULTIPARTY, count=_WHOLE),
+        "retrieve_multiparty_call": _answer(_MULTIPARTY),
+        "start_multiparty_call": _answer(message=_TEXT),
+        "add_participant": _done(
+            "add participant action initiated",
+            calls=_array(_object(to=_TEXT, call_uuid=_TEXT, **{"from": _TEXT})),
+            request_uuid=_TEXT,
+        ),
+        "list_participants": _list(_PARTICIPANT, count=_WHOLE),
+        "retrieve_participant": _answer(_PARTICIPANT),
+        "change_participant": _CHANGED,
+        "play_to_participant": _done("play queued into MPC", mpcMemberId=_array(_TEXT), mpcName=_TEXT),
+        "speak_to_participant": _done("speak queued into MPC", mpcMemberId=_array(_TEXT), mpcName=_TEXT),
         **{
             operation: _answer(message=_TEXT, member_id=_MEMBERS)
             for operation in ("kick_member", "mute_member", "deafen_member", "play_to_member", "speak_to_member")

@@ -12,6 +12,7 @@ from ringback.conferences.spec import ConferenceSpec
 from ringback.dials.spec import DialSpec
 from ringback.ids import RecordingId, StreamId
 from ringback.media.control.values import BeepRule, StreamEnd
+from ringback.multiparty.spec import MultipartySpec
 from ringback.recordings.spec import RecordingSpec
 from ringback.speech.passage import Speech
 from ringback.streams.spec import StreamSpec
@@ -117,6 +118,18 @@ class EnterConference:
 @dataclass(frozen=True, slots=True)
 class LeaveConference:
     """Take the call out of its conference, if it is in one."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnterMultiparty:
+    """Take the call into a multiparty call; resumed by `MultipartyLeft` once it is out, or by `MultipartyRefused`."""
+
+    spec: MultipartySpec
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveMultiparty:
+    """Take the call out of its multiparty call, if it is in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +301,9 @@ Command = (
     | StartStream
     | StopStream
     | EnterConference
+    | EnterMultiparty
     | LeaveConference
+    | LeaveMultiparty
     | StartRecording
     | StopRecording
     | StartDial

@@ -32,6 +32,8 @@ from ringback.callflow.events import (
     DigitsSent,
     Event,
     Interruption,
+    MultipartyLeft,
+    MultipartyRefused,
     RecordingBegan,
     RecordingOver,
     RecordingRefused,
@@ -53,6 +55,8 @@ from ringback.ids import CallUuid, PlayId, StreamId
 from ringback.machine import SECOND
 from ringback.media.control.events import ListenEvent, RecordingFinished
 from ringback.media.control.values import PlayEnd, StreamEnd
+from ringback.multiparty.departure import Departure
+from ringback.multiparty.spec import MultipartySpec
 from ringback.recordings.spec import RecordingSpec
 from ringback.webhooks.fetcher import (
     Callback,
@@ -114,16 +118,27 @@ class CallFlows:
         """Play the document at `url` to a call beside its own document, and return at once."""
         return self._start_prompt(call, url, Once(self._services.documents), repeats=repeats, on_end=on_end)
 
-    def start_prompts(self, calls: Sequence[LiveCall], url: str, *, repeats: bool) -> list[RunningPrompt]:
+    def start_prompts(
+        self, calls: Sequence[LiveCall], url: str, *, repeats: bool, method: str = "POST"
+    ) -> list[RunningPrompt]:
         """Play the document at `url`, fetched once, to several calls; return at once."""
         document = Once(self._services.documents)
-        return [self._start_prompt(call, url, document, repeats=repeats, on_end=_nothing) for call in calls]
+        return [
+            self._start_prompt(call, url, document, repeats=repeats, on_end=_nothing, method=method) for call in calls
+        ]
 
     def _start_prompt(
-        self, call: LiveCall, url: str, document: Once, *, repeats: bool, on_end: Callable[[], None]
+        self,
+        call: LiveCall,
+        url: str,
+        document: Once,
+        *,
+        repeats: bool,
+        on_end: Callable[[], None],
+        method: str = "POST",
     ) -> RunningPrompt:
         services = replace(self._services, documents=document)
-        first = FirstRequest(url, is_prompt=True)
+        first = FirstRequest(url, method, is_prompt=True)
         prompt = RunningPrompt(
             call, lambda flow_call: _Flow(services, flow_call, first), repeats=repeats, on_end=on_end
         )
@@ -183,7 +198,7 @@ class _Flow:
         self._hearing = Hearing(call, services.speech, self._queue)
         self._has_dropped_digits = False
         self._visit: object | None = None
-        """The stay in a conference that the document waits for."""
+        """The stay in a conference or multiparty call that the document waits for."""
 
     # The listener of the call.
 
@@ -411,6 +426,11 @@ class _Flow:
             case commands.LeaveConference():
                 self._visit = None
                 self._services.conferences.leave(self._call.call_uuid)
+            case commands.EnterMultiparty(spec):
+                return self._enter_multiparty(spec)
+            case commands.LeaveMultiparty():
+                self._visit = None
+                self._services.multiparty.leave(self._call.call_uuid)
             case commands.StartRecording(spec):
                 return await self._start_recording(spec)
             case commands.StopRecording(recording_id):
@@ -464,6 +484,19 @@ class _Flow:
             self._services.conferences.enter(self._call.call_uuid, spec, left)
         except RingbackError as error:
             return (ConferenceRefused(str(error)),)
+        return ()
+
+    def _enter_multiparty(self, spec: MultipartySpec) -> tuple[Event, ...]:
+        visit = self._visit = object()
+
+        def left(departure: Departure) -> None:
+            if self._visit is visit:
+                self._queue(MultipartyLeft(departure))
+
+        try:
+            self._services.multiparty.enter(self._call.call_uuid, spec, left)
+        except RingbackError as error:
+            return (MultipartyRefused(str(error)),)
         return ()
 
     async def _start_early_media(self) -> None:

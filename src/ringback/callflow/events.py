@@ -10,6 +10,7 @@ from ringback.dials.spec import DialOutcome
 from ringback.ids import CallUuid, RecordingId, StreamId
 from ringback.media.control.events import RecordingFinished
 from ringback.media.control.values import PlayEnd, StreamEnd
+from ringback.multiparty.departure import Departure
 
 
 class Timer(Enum):
@@ -157,6 +158,20 @@ class ConferenceRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class MultipartyLeft:
+    """The call is out of the multiparty call of the last `EnterMultiparty`."""
+
+    departure: Departure
+
+
+@dataclass(frozen=True, slots=True)
+class MultipartyRefused:
+    """The call did not get into the multiparty call; the document goes on."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingBegan:
     """The recording of the last `StartRecording` exists; its file will be at `url`."""
 
@@ -197,6 +212,8 @@ Event = (
     | DigitsRefused
     | DigitsSent
     | ListenRefused
+    | MultipartyLeft
+    | MultipartyRefused
     | PlayFinished
     | PlayRefused
     | SilenceReached

@@ -16,6 +16,8 @@ from ringback.errors import NotAllowed
 from ringback.ids import CallUuid, ListenId, PlayId, RecordingId, StreamId
 from ringback.media.control.events import ListenEvent, RecordingFinished
 from ringback.media.control.values import BeepRule, PlayEnd, StreamEnd
+from ringback.multiparty.departure import Departure
+from ringback.multiparty.spec import MultipartySpec
 from ringback.recognition.heard import Recognition
 from ringback.recordings.spec import RecordingSpec
 from ringback.recordings.views import StartedRecording
@@ -226,6 +228,33 @@ class NoConferences:
         """Do nothing."""
 
 
+class FlowMultiparty(Protocol):
+    """Multiparty calls as the call flow needs them; `multiparty.service.MultipartyService` fulfils it."""
+
+    def enter(self, call_uuid: CallUuid, spec: MultipartySpec, on_left: Callable[[Departure], None]) -> str:
+        """Take an answered call into a multiparty call and return its member id.
+
+        `on_left` is called once when the call is out.
+
+        Raises:
+            RingbackError: the call is gone, or a bound is reached.
+        """
+
+    def leave(self, call_uuid: CallUuid) -> None:
+        """Take a call out that gets another document; does nothing when it is in no multiparty call."""
+
+
+class NoMultiparty:
+    """A `FlowMultiparty` that nobody enters."""
+
+    def enter(self, call_uuid: CallUuid, spec: MultipartySpec, on_left: Callable[[Departure], None]) -> str:
+        """Refuse."""
+        raise NotAllowed("there are no multiparty calls here")
+
+    def leave(self, call_uuid: CallUuid) -> None:
+        """Do nothing."""
+
+
 class FlowRecordings(Protocol):
     """Recordings as the call flow needs them; their end is reported to the call's `FlowListener`."""
 
@@ -379,3 +408,4 @@ class FlowServices:
     dials: FlowDials = field(default_factory=NoDials)
     speech: SpeechPort = field(default_factory=NoSpeech)
     conferences: FlowConferences = field(default_factory=NoConferences)
+    multiparty: FlowMultiparty = field(default_factory=NoMultiparty)

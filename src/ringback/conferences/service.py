@@ -58,7 +58,7 @@ from ringback.webhooks.store import OutboundCallback, enqueue
 FetchAudio = Callable[[str], Awaitable[str]]
 """Returns the path of a local copy of the file at a URL, or raises `errors.EgressError`."""
 
-_BEEP = str(Path(__file__).parent / "sounds" / "beep.wav")
+BEEP_FILE = str(Path(__file__).parent / "sounds" / "beep.wav")
 """A beep of 0.16 s with a pause behind it, so that two follow each other well."""
 _SIGNALS_KEPT = 3
 
@@ -452,7 +452,7 @@ class ConferenceService:
     async def _beep(self, seats: Sequence[Seat], loops: int) -> None:
         for seat in seats:
             try:
-                await seat.call.play(_BEEP, loops)
+                await seat.call.play(BEEP_FILE, loops)
             except RingbackError as error:
                 seat.call.note("conference", event="problem", name=seat.conference.name, detail=str(error))
 

@@ -6,10 +6,10 @@ import audioop
 
 from ringback.media.codecs.g711 import FRAME_SAMPLES, Law
 from ringback.media.codecs.l16 import to_native
-from ringback.media.room import Member
+from ringback.media.place import Place
 
 
-def mixed(law: Law, pcm: bytes, agent: bytes | None, room: Member | None, *, is_alone: bool) -> bytes:
+def mixed(law: Law, pcm: bytes, agent: bytes | None, room: Place | None, *, is_alone: bool) -> bytes:
     """Return 160 law bytes; the room's slot is taken in any case, so that nothing of it is heard later.
 
     Args:

@@ -68,13 +68,13 @@ from ringback.media.figures import quality_of, stats_of, totals_of
 from ringback.media.hold import HoldSound
 from ringback.media.losses import Losses
 from ringback.media.mix import mixed
+from ringback.media.place import Place
 from ringback.media.playback import PcmSource as PcmSource  # part of this module's interface
 from ringback.media.playback import Playback, Playbacks
 from ringback.media.played import PlayedAudio
 from ringback.media.playout import SAMPLES_PER_MS, Playout
 from ringback.media.receive import Receiver
 from ringback.media.recorder import Recorder, RecorderOver
-from ringback.media.room import Member
 from ringback.media.rtp.latch import Latch, is_forbidden_target
 from ringback.media.rtp.packet import HEADER_BYTES, is_rtcp, parse_rtp
 from ringback.media.rtp.sender import RtpSender
@@ -211,7 +211,7 @@ class MediaSession:
         self._played = PlayedAudio(0, 0, is_audible=False)
         self._plays = Playbacks(settings.plays_max, on_start=self._play_started, on_end=self._play_ended)
         self._digits_out = SentDigits(settings.digits_max)
-        self._room: Member | None = None
+        self._room: Place | None = None
         self._is_busy = False
         self._sender = RtpSender(int(chance() * 0x1_0000_0000), int(chance() * 0x8000), int(chance() * 0x1_0000_0000))
         self._has_ticked = False
@@ -474,11 +474,11 @@ class MediaSession:
         return self._law
 
     @property
-    def room(self) -> Member | None:
+    def room(self) -> Place | None:
         """Return the session's place in a room, `None` when it is in none."""
         return self._room
 
-    def join_room(self, member: Member | None) -> None:
+    def join_room(self, member: Place | None) -> None:
         """Say what the far party says in a room, and hear that room under agent audio and playbacks; `None` leaves."""
         self._room = member
         if member is not None:

@@ -49,6 +49,7 @@ class Metrics:
         self.stream_active = gauge("stream_active", "Streams that have not ended.")
         self.conferences_active = gauge("conferences_active", "Conferences that have members.")
         self.conference_members = gauge("conference_members", "Calls in conferences.")
+        self.multiparty_active = gauge("multiparty_active", "Multiparty calls that have participants.")
         self.recordings_total = counter("recordings_total", "Ended recordings.", "reason")
         self.recording_dropped_audio_seconds_total = counter(
             "recording_dropped_audio_seconds_total", "Audio that the disk was too slow for."
@@ -103,6 +104,7 @@ IDLE_GAUGES = (
     "ringback_stream_active",
     "ringback_conferences_active",
     "ringback_conference_members",
+    "ringback_multiparty_active",
     "ringback_recording_active",
     "ringback_speech_waiting_passages",
     "ringback_recognition_waiting_utterances",

@@ -40,6 +40,7 @@ class CallbackKind(Enum):
     PROMPT = "prompt"
     """Music and sounds of `<Dial>` and `<Conference>`."""
     CONFERENCE = "conference"
+    MULTIPARTY = "multiparty"
 
 
 @dataclass(frozen=True, slots=True)

@@ -441,17 +441,9 @@ def test_what_the_official_builder_emits_is_read() -> None:
     assert not program.notes
 
 
-@pytest.mark.parametrize("tag", sorted(registry.NOT_YET_SUPPORTED))
-def test_elements_of_a_later_version_are_skipped_with_a_warning(tag: str) -> None:
-    program = bind(parse_document(f"<Response><{tag}>x</{tag}><Wait/></Response>".encode()))
-    assert [step.node.tag for step in program.steps] == ["Wait"]
-    assert [note.element for note in program.notes if "not supported" in note.text] == [tag]
-
-
 def test_every_element_of_the_language_is_known_by_name() -> None:
     nestable = set(plivoxml.ResponseElement._nestable)
-    assert nestable <= registry.SUPPORTED | registry.NOT_YET_SUPPORTED
-    assert not registry.SUPPORTED & registry.NOT_YET_SUPPORTED
+    assert nestable <= registry.SUPPORTED
 
 
 @pytest.mark.parametrize(

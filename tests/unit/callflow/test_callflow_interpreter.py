@@ -64,7 +64,7 @@ def started(body: str, *, is_answered: bool) -> Interpreter:
 
 
 @pytest.mark.parametrize("is_answered", [True, False])
-@pytest.mark.parametrize("body", ["", "<Say/>", "<MultiPartyCall/>"])
+@pytest.mark.parametrize("body", ["", "<Say/>"])
 def test_document_without_elements_ends_the_call_without_answering(body: str, is_answered: bool) -> None:
     commands = drain(started(body, is_answered=is_answered))
     assert [command for command in commands if not isinstance(command, Note)] == [EndCall(4010, HangupSource.PLATFORM)]

@@ -10,6 +10,7 @@ import pytest
 from tests.support.media_leg import PCMA_CODEC, PEER, SLOT_NS, Leg, remote, sine_pcm
 
 from ringback.media.codecs.g711 import PCMA, PCMU, Law
+from ringback.media.place import PlaceWithSide
 from ringback.media.room import Member, Room
 from ringback.media.rtp.packet import RtpPacket
 from ringback.testing.tones import Samples, goertzel_dbov, levels_dbov
@@ -298,3 +299,26 @@ def test_a_leg_that_sends_digits_hears_nothing_late_afterwards() -> None:
     assert member is not None
     (ear,) = member._ears
     assert ear.behind == 0
+
+
+def test_a_side_room_is_heard_over_the_room_by_its_members_alone() -> None:
+    room, side = Room("r"), Room("r-coaching")
+    customer = room.join("customer", PCMU)
+    agent = PlaceWithSide(room.join("agent", PCMU), side.join("agent", PCMU, is_muted=True), PCMU)
+    coach = PlaceWithSide(room.join("coach", PCMU, is_muted=True), side.join("coach", PCMU), PCMU)
+    said = {"customer": frames(400, 50), "agent": frames(700, 50), "coach": frames(1_000, 50)}
+    heard: dict[str, list[bytes]] = {"customer": [], "agent": [], "coach": []}
+    for slot in range(50):
+        for key, place in (("customer", customer), ("agent", agent), ("coach", coach)):
+            place.push(said[key][slot])
+        for key, place in (("customer", customer), ("agent", agent), ("coach", coach)):
+            frame = place.hear_frame() if key != "agent" or slot < 25 else None
+            pcm = place.hear() if key == "agent" and slot >= 25 else frame and PCMU.decode(frame)
+            heard[key].append(pcm or bytes(2 * FRAME))
+    levels = {
+        (key, pitch): goertzel_dbov(np.frombuffer(b"".join(audio), dtype=np.int16)[1600:], pitch) > -40
+        for key, audio in heard.items()
+        for pitch in (400, 700, 1_000)
+    }
+    audible = {key: {pitch for pitch in (400, 700, 1_000) if levels[key, pitch]} for key in said}
+    assert audible == {"customer": {700}, "agent": {400, 1_000}, "coach": {400, 700}}

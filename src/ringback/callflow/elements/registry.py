@@ -21,6 +21,7 @@ from ringback.callflow.elements.get_digits import GetDigits
 from ringback.callflow.elements.get_input import GetInput
 from ringback.callflow.elements.hangup import Hangup
 from ringback.callflow.elements.message import Message
+from ringback.callflow.elements.multi_party_call import MultiPartyCall
 from ringback.callflow.elements.play import Play
 from ringback.callflow.elements.pre_answer import PreAnswer
 from ringback.callflow.elements.record import Record
@@ -38,6 +39,7 @@ _READERS: Mapping[str, Callable[[Reader], Element]] = MappingProxyType(
         GetInput.TAG: GetInput.from_xml,
         Hangup.TAG: Hangup.from_xml,
         Message.TAG: Message.from_xml,
+        MultiPartyCall.TAG: MultiPartyCall.from_xml,
         Play.TAG: Play.from_xml,
         PreAnswer.TAG: PreAnswer.from_xml,
         Record.TAG: Record.from_xml,
@@ -58,6 +60,7 @@ _ATTRIBUTES: Mapping[str, frozenset[str]] = MappingProxyType(
             GetInput,
             Hangup,
             Message,
+            MultiPartyCall,
             Play,
             PreAnswer,
             Record,
@@ -81,12 +84,6 @@ OWN_CHILDREN: frozenset[str] = frozenset({Dial.TAG, Speak.TAG})
 """Elements that read what is inside them by themselves (`Reader.node.children`)."""
 
 SUPPORTED = frozenset(_READERS)
-NOT_YET_SUPPORTED = frozenset(
-    {
-        "MultiPartyCall",
-    }
-)
-"""Plivo elements that this version skips with a warning."""
 
 _NAME_COMPARED_MAX_CHARS = 40
 _NOTES_MAX = 64
@@ -154,9 +151,7 @@ def spoken_languages(program: Program) -> list[tuple[str, int]]:
 
 def _unknown_element(node: Node) -> Note:
     tag = node.tag[:_NAME_COMPARED_MAX_CHARS]
-    if node.tag in NOT_YET_SUPPORTED:
-        return Note(f"<{tag}> is not supported by this version and is skipped", tag, node.line)
-    hint = _suggestion(node.tag, SUPPORTED | NOT_YET_SUPPORTED, "<{}>")
+    hint = _suggestion(node.tag, SUPPORTED, "<{}>")
     return Note(f"unknown element <{tag}> is skipped{hint}", tag, node.line)
 
 

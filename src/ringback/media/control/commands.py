@@ -224,15 +224,23 @@ class JoinRoom(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     """Whether it does not hear the others."""
     relays_digits: bool = False
     watches_floor: bool = False
+    side_room_id: str = ""
+    """A second room, of some members of the first, that is heard over it (`media.place`); empty is none."""
+    is_side_muted: bool = True
+    """Whether the others in the side room do not hear it."""
 
 
 class SetMember(Command, frozen=True, array_like=True, tag=True, kw_only=True):
-    """Mute or deafen a session in the room where it is, without a click; rejected with INVALID elsewhere."""
+    """Mute or deafen a session in the room where it is, without a click; rejected with INVALID elsewhere.
+
+    `is_deaf` counts for its side room too.
+    """
 
     session_id: SessionId
     room_id: str
     is_muted: bool
     is_deaf: bool
+    is_side_muted: bool = True
 
 
 class LeaveRoom(Command, frozen=True, array_like=True, tag=True, kw_only=True):

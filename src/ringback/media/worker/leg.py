@@ -45,8 +45,8 @@ from ringback.media.control.events import (
 )
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import Address, MediaDirection, PlayEnd, RejectCode, SessionEnd, StreamEnd
+from ringback.media.place import Place
 from ringback.media.recorder import RecorderOver
-from ringback.media.room import Member
 from ringback.media.session import AgentStopped, Datagram, MediaSession
 from ringback.media.settings import MediaSettings
 from ringback.media.stream.session import StreamSession, StreamSettings
@@ -328,7 +328,7 @@ class Leg:
         """The companding law of the leg."""
         return self._session.law
 
-    def join_room(self, member: Member | None) -> None:
+    def join_room(self, member: Place | None) -> None:
         """Say and hear what is said in a room; `None` leaves."""
         self._session.join_room(member)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ringback.ids import CommandId
 from ringback.media.control.commands import JoinRoom, LeaveRoom, SetMember
 from ringback.media.control.events import AnyEvent, FloorChanged, RoomJoined, RoomLeft
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import RejectCode, RoomEnd
+from ringback.media.place import PlaceWithSide
 from ringback.media.room import Member, Room
 from ringback.media.worker.leg import Leg
 from ringback.media.worker.refusal import Refusal
@@ -16,6 +18,16 @@ from ringback.media.worker.relay import RelayHub
 
 _ROOM_ID_MAX = 128
 _NO_CAUSE = CommandId("")
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a leg is."""
+
+    room: Room
+    member: Member
+    side_room: Room | None = None
+    side: Member | None = None
 
 
 class Rooms:
@@ -29,7 +41,7 @@ class Rooms:
         self._relays = relays
         self._report = report
         self._rooms: dict[str, Room] = {}
-        self._places: dict[Leg, tuple[Room, Member]] = {}
+        self._places: dict[Leg, _Place] = {}
 
     def __len__(self) -> int:
         return len(self._rooms)
@@ -43,7 +55,7 @@ class Rooms:
                 return self._set(leg, command)
             case LeaveRoom():
                 place = self._places.get(leg)
-                if place is not None and place[0].room_id == command.room_id:
+                if place is not None and place.room.room_id == command.room_id:
                     self._leave(leg, RoomEnd.LEFT, command.command_id)
                 return None
 
@@ -53,18 +65,21 @@ class Rooms:
             self._leave(leg, RoomEnd.CLOSED, _NO_CAUSE)
 
     def _join(self, leg: Leg, command: JoinRoom) -> Refusal | None:
-        if not 0 < len(command.room_id) <= _ROOM_ID_MAX:
-            return Refusal(RejectCode.INVALID, found="room id", allowed=f"1 to {_ROOM_ID_MAX} characters")
+        wanted = [command.room_id, *([command.side_room_id] if command.side_room_id else [])]
+        if not all(0 < len(room_id) <= _ROOM_ID_MAX for room_id in wanted) or command.side_room_id == command.room_id:
+            return Refusal(
+                RejectCode.INVALID, found="room id", allowed=f"1 to {_ROOM_ID_MAX} characters, all different"
+            )
         place = self._places.get(leg)
         if place is not None:
-            return Refusal(RejectCode.DUPLICATE, found=f"in room {place[0].room_id}", allowed="LeaveRoom first")
-        room = self._rooms.get(command.room_id)
-        if room is not None and len(room) >= self._settings.room_members_max:
-            return Refusal(RejectCode.LIMIT, found=f"{len(room)} members", allowed=str(self._settings.room_members_max))
-        if room is None:
-            room = self._rooms[command.room_id] = Room(command.room_id)
-            room.on_floor = lambda key: self._floor_taken(command.room_id, key)
-            self._relays.room_opened(room)
+            return Refusal(RejectCode.DUPLICATE, found=f"in room {place.room.room_id}", allowed="LeaveRoom first")
+        for room_id in wanted:
+            members = len(self._rooms.get(room_id, ()))
+            if members >= self._settings.room_members_max:
+                return Refusal(
+                    RejectCode.LIMIT, found=f"{members} members", allowed=str(self._settings.room_members_max)
+                )
+        room = self._room(command.room_id)
         member = room.join(
             leg.session_id,
             leg.law,
@@ -74,33 +89,56 @@ class Rooms:
             watches_floor=command.watches_floor,
         )
         member.on_digit = leg.pass_digit
-        self._places[leg] = (room, member)
-        leg.join_room(member)
+        self._places[leg] = place = _Place(room, member)
+        if command.side_room_id:
+            place.side_room = self._room(command.side_room_id)
+            place.side = place.side_room.join(
+                leg.session_id, leg.law, is_muted=command.is_side_muted, is_deaf=command.is_deaf
+            )
+            leg.join_room(PlaceWithSide(member, place.side, leg.law))
+        else:
+            leg.join_room(member)
         self._report(RoomJoined(session_id=leg.session_id, room_id=room.room_id, caused_by=command.command_id))
         return None
 
+    def _room(self, room_id: str) -> Room:
+        room = self._rooms.get(room_id)
+        if room is None:
+            room = self._rooms[room_id] = Room(room_id)
+            room.on_floor = lambda key: self._floor_taken(room_id, key)
+            self._relays.room_opened(room)
+        return room
+
     def _set(self, leg: Leg, command: SetMember) -> Refusal | None:
         place = self._places.get(leg)
-        if place is None or place[0].room_id != command.room_id:
+        if place is None or place.room.room_id != command.room_id:
             return Refusal(
                 RejectCode.INVALID, found=f"not in room {command.room_id[:_ROOM_ID_MAX]}", allowed="JoinRoom"
             )
-        member = place[1]
-        member.voice.mute(command.is_muted)
-        member.is_deaf = command.is_deaf
+        place.member.voice.mute(command.is_muted)
+        place.member.is_deaf = command.is_deaf
+        if place.side is not None:
+            place.side.voice.mute(command.is_side_muted)
+            place.side.is_deaf = command.is_deaf
         return None
 
     def _leave(self, leg: Leg, reason: RoomEnd, caused_by: CommandId) -> None:
-        room, member = self._places.pop(leg)
+        place = self._places.pop(leg)
         leg.join_room(None)
+        self._part(place.room, place.member)
+        if place.side_room is not None and place.side is not None:
+            self._part(place.side_room, place.side)
+        room_id = place.room.room_id
+        self._report(RoomLeft(session_id=leg.session_id, room_id=room_id, reason=reason, caused_by=caused_by))
+
+    def _part(self, room: Room, member: Member) -> None:
         room.leave(member)
         if not len(room):
             del self._rooms[room.room_id]
             self._relays.room_closed(room)
-        self._report(RoomLeft(session_id=leg.session_id, room_id=room.room_id, reason=reason, caused_by=caused_by))
 
     def _floor_taken(self, room_id: str, key: str) -> None:
-        for leg, (room, member) in self._places.items():
-            if member.key == key and room.room_id == room_id:
+        for leg, place in self._places.items():
+            if place.member.key == key and place.room.room_id == room_id:
                 self._report(FloorChanged(session_id=leg.session_id, room_id=room_id))
                 return

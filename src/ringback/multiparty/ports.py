@@ -1,0 +1,22 @@
+"""What multiparty calls need from rooms above them; `server.py` registers it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ringback.calls.live import LiveCall
+
+
+class Prompt(Protocol):
+    """Sounds that play to one call beside its document."""
+
+    async def stop(self) -> None:
+        """End them; return when nothing plays any more."""
+
+
+class PromptStarter(Protocol):
+    """Plays the document at a URL (Play, Speak and Wait only) to calls; `callflow.driver.CallFlows` has one."""
+
+    def __call__(self, calls: Sequence[LiveCall], url: str, *, repeats: bool, method: str = "POST") -> Sequence[Prompt]:
+        """Start and return at once; a document that cannot be had is silence, and the event log says why."""
