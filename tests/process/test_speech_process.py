@@ -43,7 +43,7 @@ async def speaker_of(folder: Path, settings: SpeechSettings = ESPEAK) -> AsyncIt
         yield speaker
     finally:
         await speaker.close()
-    left = {child.pid for child in psutil.Process().children(recursive=True)} - before
+    left = {child.pid for child in psutil.Process().children(recursive=True) if command_line(child)} - before
     assert not left
     assert "Traceback" not in ((folder / "run" / "speech.log").read_text() if (folder / "run").exists() else "")
 
@@ -61,9 +61,15 @@ def loudness(path: str) -> tuple[float, float]:
 
 
 def synthesisers() -> list[psutil.Process]:
-    return [
-        child for child in psutil.Process().children() if "ringback.speech.worker.main" in " ".join(child.cmdline())
-    ]
+    return [child for child in psutil.Process().children() if "ringback.speech.worker.main" in command_line(child)]
+
+
+def command_line(process: psutil.Process) -> str:
+    """Return how a process was started; empty when it has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return ""
 
 
 @pytest.mark.parametrize("engine", list(Engine))

@@ -30,7 +30,7 @@ PCMU = Codec("PCMU", 0)
 _ports = count(31_000, 400)
 
 
-async def until(condition: Callable[[], object], what: str = "", timeout_s: float = 5.0) -> None:
+async def until(condition: Callable[[], object], what: str = "", timeout_s: float = 20.0) -> None:
     """Return as soon as `condition` holds; fails the test when it does not."""
     try:
         async with asyncio.timeout(timeout_s):
@@ -111,7 +111,7 @@ class TestLeg:
         """Return the events of one kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def one(self, kind: type[EventT], timeout_s: float = 5.0) -> EventT:
+    async def one(self, kind: type[EventT], timeout_s: float = 20.0) -> EventT:
         """Return the first event of one kind once it is there."""
         await until(lambda: self.all(kind), f"{kind.__name__}, heard {self.events[-5:]}", timeout_s)
         return self.all(kind)[0]
