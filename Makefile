@@ -11,7 +11,7 @@ ARGS ?=
 # Prints a heading, so that a long run shows where it is.
 say = @printf '\n── %s\n' "$(1)"
 # Runs pytest on a folder of tests if there is one.
-tests = @if [ -d $(1) ]; then printf '\n── %s\n' "$(1)"; $(PYTEST) $(1) $(ARGS); fi
+tests = @if [ -d $(1) ]; then printf '\n── %s\n' "$(1)"; $(PYTEST) $(1) $(2) $(ARGS); fi
 
 .DEFAULT_GOAL := help
 
@@ -75,7 +75,7 @@ gates: setup-dev ## Import contracts and the other rules of the house
 	@for gate in scripts/check_*.py; do echo "$$gate"; $(BIN)/python $$gate || exit 1; done
 
 unit: setup-dev ## Each module by its own test, no sockets
-	$(call tests,tests/unit)
+	$(call tests,tests/unit,-n 2 --dist loadfile)
 
 sim: setup-dev ## Parts joined on fake time
 	$(call tests,tests/sim)
