@@ -43,7 +43,7 @@ from ringback.multiparty.machine import (
 )
 from ringback.multiparty.payloads import exit_params, status_params
 from ringback.multiparty.ports import Prompt, PromptStarter
-from ringback.multiparty.spec import BEEPS, MultipartySpec, Role, Sound
+from ringback.multiparty.spec import BEEPS, NAME_MAX_CHARS, MultipartySpec, Role, Sound
 from ringback.multiparty.state import Cause
 from ringback.multiparty.views import AddedCall, AddParticipant, MultipartyFilters, MultipartyView
 from ringback.signalling.errors import LegOver
@@ -177,13 +177,15 @@ class MultipartyService:
 
         Raises:
             NotFound: no live multiparty call has this UUID, or no answered call the call's.
-            InvalidParameter: a destination cannot be reached.
+            InvalidParameter: the name is none, or a destination cannot be reached.
             LimitReached: no more participants or calls are possible now.
         """
         kind, key = split_id(mpc_id)
         multiparty = self._all.live.get((account.auth_id, key)) if kind == NAME_PREFIX else None
         if kind != NAME_PREFIX:
             multiparty = self._all.find(account, mpc_id)
+        elif len(key) > NAME_MAX_CHARS or not key.isprintable():
+            raise InvalidParameter(f"a name has at most {NAME_MAX_CHARS} printable characters", field="mpc_id")
         spec = replace(wanted.spec, name=multiparty.name if multiparty is not None else key)
         if multiparty is not None and not multiparty.machine.has_room_for(spec):
             raise LimitReached(f"it has {len(multiparty.seats)} participants, at most {spec.participants_max}")
