@@ -8,6 +8,7 @@ Spec: wire spec 6.3 (wav and mp3, 10 MB), 5.5 (media time-outs); reference relia
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 from collections import OrderedDict
@@ -231,8 +232,11 @@ class _Incoming:
         await self._flush()
         path = self._folder / f"{self._digest.hexdigest()}.{kind.value}"
         if self._file is not None:
-            file, self._file = self._file, None
-            await asyncio.get_running_loop().run_in_executor(self._disk, _rename, file, path)
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._disk, _rename, self._file, path)
+            except OSError as error:
+                raise ExchangeFailed(f"file cannot be kept: {error.strerror}", FailureClass.BROKEN) from None
+            self._file = None
         return path
 
     async def discard(self) -> None:
@@ -277,7 +281,9 @@ def _rename(file: IO[bytes], path: Path) -> None:
 
 
 def _remove(file: IO[bytes]) -> None:
-    file.close()
+    with contextlib.suppress(OSError):
+        # A full disk does not take what is still to be written.
+        file.close()
     Path(file.name).unlink(missing_ok=True)
 
 

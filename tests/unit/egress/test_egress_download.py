@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -176,6 +177,20 @@ async def test_any_failure_is_tried_once_more(shelf: Shelf) -> None:
     shelf.server.reply("/gone", "x", status=404)
     await failure(shelf, "/gone")
     assert [seen.path for seen in shelf.server.seen].count("/gone") == 2
+
+
+async def test_a_disk_that_is_full_at_the_last_moment_is_told_and_nothing_is_left(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_paths: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    shelf.server.reply("/x", WAV)
+    with monkeypatch.context() as patch:
+        patch.setattr("ringback.egress.download.os.replace", refuse)
+        error = await failure(shelf, "/x")
+    assert (error.failure, "No space left" in error.message) == (FailureClass.BROKEN, True)
+    assert shelf.files() == []
 
 
 async def test_forbidden_address_is_refused(shelf: Shelf) -> None:
