@@ -63,7 +63,7 @@ RESOURCES = (
 def build_api(services: Services) -> FastAPI:
     """Return the application that serves Plivo's REST API and our own resources.
 
-    State: it belongs to the running loop; its shutdown waits for asynchronous requests that are under way.
+    State: it belongs to the running loop; its shutdown waits some seconds for asynchronous requests.
     """
     settings = services.settings
     own_routers = [("", events.router), ("", webhooks.router), ("", health.router)]

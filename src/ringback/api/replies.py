@@ -20,6 +20,9 @@ from ringback.errors import LimitReached, RingbackError
 
 _logger = logging.getLogger(__name__)
 
+_CLOSE_PATIENCE_S = 5.0
+"""A request may wait minutes for a file of the customer's; the end of the server must not."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallbackTarget:
@@ -62,8 +65,13 @@ class AsyncReplies:
         return reply(202, {"message": "async api spawned", "api_id": api_id})
 
     async def close(self) -> None:
-        """Wait for the requests that are under way."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+        """Wait for the requests that are under way; give up those that take longer than the server may to end."""
+        if not self._running:
+            return
+        _, left = await asyncio.wait(self._running, timeout=_CLOSE_PATIENCE_S)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _run(
         self,

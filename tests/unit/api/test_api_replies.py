@@ -69,6 +69,17 @@ async def test_the_next_one_above_the_bound_is_refused_and_never_run() -> None:
     assert len(callbacks.delivered) == 3
 
 
+async def test_a_request_without_end_does_not_hold_the_end_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ringback.api.replies._CLOSE_PATIENCE_S", 0.01)
+    callbacks = FakeCallbacks()
+    replies = AsyncReplies(callbacks, 2)
+    replies.spawn(request(), ACCOUNT, TARGET, answer("never", asyncio.Event()))
+    replies.spawn(request(), ACCOUNT, TARGET, answer("at once"))
+    async with asyncio.timeout(5):
+        await replies.close()
+    assert [json.loads(params["response"])["message"] for _, _, params in callbacks.delivered] == ["at once"]
+
+
 async def test_undeliverable_result_ends_quietly() -> None:
     class Refusing(FakeCallbacks):
         async def deliver(self, *_args: object) -> None:
