@@ -12,6 +12,7 @@ import select
 import subprocess
 import sys
 import threading
+import unicodedata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,6 +28,8 @@ from ringback.speech.worker.engine import SynthesisFailed, harmless
 from ringback.speech.worker.sound import RATE_HZ, Samples, read_wav
 
 _WRITTEN = b"Wrote "
+_NOTHING_SAID = b"channels not specified"
+"""How the program ends over a line of which it can say nothing: it has no format for a file without audio."""
 _PROGRAMS_MAX = 4
 """Voices that stay loaded, 200 MB each; the one used longest ago makes room."""
 _WOMEN = frozenset(
@@ -72,10 +75,15 @@ class Piper:
 
     def say(self, voice: str, text: str, rate: float) -> tuple[Samples, int, float]:
         """Return the audio at the voice's own speed, which a running program cannot change."""
+        silence = np.zeros(0, dtype=np.float32), RATE_HZ, rate
         if not any(letter.isalnum() for letter in text):
             # A line without a word ends the program with an error.
-            return np.zeros(0, dtype=np.float32), RATE_HZ, rate
-        samples, rate_hz = self._program(voice).say(harmless(text))
+            return silence
+        try:
+            samples, rate_hz = self._program(voice).say(harmless(_with_plain_digits(text)))
+        except _NothingToSay:
+            # The text's fault, not the engine's: one caller's odd sign must not change the voice of all the others.
+            return silence
         return samples, rate_hz, rate
 
     def close(self) -> None:
@@ -97,6 +105,10 @@ class Piper:
         if dropped is not None:
             dropped.close()
         return program
+
+
+class _NothingToSay(SynthesisFailed):
+    """The text has no sounds in the voice's language."""
 
 
 class _Program:
@@ -172,6 +184,8 @@ class _Program:
                 raise SynthesisFailed(f"piper took longer than {timeout_ms} ms")
             data = os.read(process.stderr.fileno(), 65_536)
             if not data:
+                if _NOTHING_SAID in heard:
+                    raise _NothingToSay("piper can say nothing of this text")
                 raise SynthesisFailed(f"piper ended: {heard.decode('utf-8', 'replace')[:200]}")
             self._unread += data
 
@@ -190,6 +204,11 @@ class _Program:
         folder, self._folder = self._folder, None
         if folder is not None:
             folder.cleanup()
+
+
+def _with_plain_digits(text: str) -> str:
+    """Return the text with the digits of all scripts as 0-9, the only ones that every voice knows."""
+    return "".join(str(unicodedata.decimal(sign)) if sign.isdecimal() else sign for sign in text)
 
 
 def _models(voices_dir: str) -> dict[str, Path]:
