@@ -132,6 +132,8 @@ class Stream(Section):
     allow_insecure: Literal["loopback", "never", "always"] = "never"
     """Where `ws://` is allowed."""
     verify_tls: bool = True
+    ca_file: Path | None = None
+    """PEM file of authorities that agents' certificates may come from, besides the system's."""
     dead_after_ms: Annotated[int, Field(ge=0, le=600_000)] = 4_000
     """How long an agent may take nothing that is sent to it before its connection counts as lost; 0 is for ever."""
     reconnects: Annotated[int, Field(ge=0, le=10)] = 2
@@ -156,6 +158,13 @@ class Stream(Section):
         words = ("silence", "tone") if info.field_name == "hold" else ("",)
         if value not in words and not re.match(r"https?://.", value):
             raise ValueError(f"expected {', '.join(filter(None, (*words, 'an http or https URL')))}")
+        return value
+
+    @field_validator("ca_file")
+    @classmethod
+    def _is_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"expected a PEM file, there is none at {value}")
         return value
 
 

@@ -269,6 +269,7 @@ class Node:
             worker=WorkerSettings(
                 detached_limit_ms=config.media.detached_limit_s * 1000,
                 machine_detector=config.media.machine_detector,
+                stream_ca_file=str(config.stream.ca_file.absolute()) if config.stream.ca_file else "",
                 noise_engine=config.noise.engine,
                 noise_streams_max=config.noise.max_streams_per_worker,
                 recording_free_min_bytes=config.recording.free_min_mb * 1024**2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ class StreamAgent:
     """What the agent saw, and how it behaves."""
 
     port: int = 0
+    tls: ssl.SSLContext | None = None
     echo: bool = True
     subprotocol: str = ""
     on_connected: Callable[[AgentConnection], None] | None = None
@@ -37,7 +39,7 @@ class StreamAgent:
     @property
     def url(self) -> str:
         """Return the agent's WebSocket URL."""
-        return f"ws://127.0.0.1:{self.port}/agent?x=1"
+        return f"{'wss' if self.tls else 'ws'}://127.0.0.1:{self.port}/agent?x=1"
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the messages of one event that arrived so far, over all connections."""
@@ -152,7 +154,7 @@ async def stream_agent(**options: Any) -> AsyncIterator[StreamAgent]:
             WSUpgradeResponse.create_101_response(extra_headers=headers), AgentConnection(agent)
         )
 
-    server = await ws_create_server(accept, "127.0.0.1", agent.port, enable_auto_pong=False)
+    server = await ws_create_server(accept, "127.0.0.1", agent.port, enable_auto_pong=False, ssl=agent.tls)
     agent.port = server.sockets[0].getsockname()[1]
     try:
         yield agent

@@ -59,6 +59,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Bytes that the kernel holds besides, for what an agent has not acknowledged yet."""
     stream_unsent_max_bytes: int = 8 * 1024
     """Bytes of them that the agent's side has no room for: about half a second of audio that is getting old."""
+    stream_ca_file: str = ""
+    """Authorities that agents' certificates may come from, besides the system's."""
     stream_messages_per_s: int = 1_000
     stream_messages_burst: int = 4_000
     stream_frame_max_bytes: int = 2 * 1024 * 1024

@@ -341,7 +341,7 @@ class StreamClient:
             transport, _ = await ws_connect(
                 lambda: listener,
                 self.command.url,
-                ssl_context=tls_context(self.command.verify_tls) if is_secure else None,
+                ssl_context=tls_context(self.command.verify_tls, self._settings.stream_ca_file) if is_secure else None,
                 websocket_handshake_timeout=None,
                 logger_name=_picows_log,
                 enable_auto_ping=False,

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from ringback import __version__
 from ringback.errors import MediaError
 from ringback.media.control.commands import OpenStream
+from ringback.telemetry.logs import get_logger
 
 _URL = re.compile(r"wss?://[\x21\x22\x24-\x7e]{1,2048}")
 """Printable ASCII without space and `#`: the library puts it into the request line as it is."""
@@ -19,6 +20,8 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}")
 _OWN_HEADERS = frozenset(
     {"host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"}
 )
+
+_log = get_logger(__name__)
 
 
 class UnusableStream(MediaError):
@@ -55,10 +58,19 @@ def handshake_headers(command: OpenStream) -> list[tuple[str, str]]:
     return headers
 
 
-@lru_cache(maxsize=2)
-def tls_context(verify: bool) -> ssl.SSLContext:
-    """Return the TLS settings towards agents; without `verify` any certificate passes."""
+@lru_cache(maxsize=4)
+def tls_context(verify: bool, ca_file: str = "") -> ssl.SSLContext:
+    """Return the TLS settings towards agents; without `verify` any certificate passes.
+
+    Args:
+        ca_file: PEM file of authorities that are trusted besides the system's; one that cannot be read is logged.
+    """
     context = ssl.create_default_context()
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ssl.SSLError) as error:
+            _log.error("stream.ca_file cannot be used", path=ca_file, reason=str(error))
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
