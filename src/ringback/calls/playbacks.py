@@ -170,6 +170,12 @@ class CallPlaybacks:
                     if limit is not None:
                         limit.cancel()
                 self._note("media", event=f"api {lane.value} over", reason=end.value, detail=detail)
+        except Exception:
+            # A fault of ours costs one request, not those behind it.
+            if queue.waiting and not self._is_over:
+                heir = self._lanes[lane] = _Lane(waiting=queue.waiting, is_running=True)
+                self._spawn(self._run_lane(lane, heir))
+            raise
         finally:
             queue.current = None
             queue.is_running = False

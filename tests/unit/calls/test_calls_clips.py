@@ -207,6 +207,24 @@ async def test_requests_of_one_kind_wait_for_each_other_and_kinds_do_not() -> No
     assert [(play.path, play.mixes) for play in call.playing] == [("c", True), ("b", False)]
 
 
+async def test_a_fault_of_ours_costs_one_request_not_those_behind_it() -> None:
+    class Faulty(Paths):
+        async def clip(self, index: int) -> str:
+            raise OSError("no space")
+
+    call = Call()
+    call.playbacks.add(PlayLane.PLAY, ApiPlay(Faulty(["a"])))
+    call.playbacks.add(PlayLane.PLAY, ApiPlay(Paths(["b"])))
+    call.playbacks.add(PlayLane.PLAY, ApiPlay(Paths(["c"])))
+    (faulty,) = call.tasks
+    await call.play_out()
+    assert isinstance(faulty.exception(), OSError)
+    assert call.log == ["b x1", "c x1"]
+    call.playbacks.add(PlayLane.PLAY, ApiPlay(Paths(["d"])))
+    await call.play_out()
+    assert call.log[2:] == ["d x1"]
+
+
 async def test_a_request_without_end_makes_room_for_the_next() -> None:
     call = Call()
     call.playbacks.add(PlayLane.PLAY, ApiPlay(Paths(["music"]), loops=0))
