@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.audio.borders import borders_table
 from benchmarks.audio.codecs import g711_table, rates_table
 from benchmarks.audio.concealment import concealment_table
-from benchmarks.audio.noise import cost_table, quality_table, words_table
+from benchmarks.audio.noise import cost_table, quality_table, wide_table, words_table
 from benchmarks.processes import describe_machine
 from benchmarks.report import table_as_markdown
 from ringback import clock
@@ -18,7 +18,7 @@ PARTS = {
     "codecs": (g711_table, rates_table),
     "borders": (borders_table,),
     "concealment": (concealment_table,),
-    "noise": (quality_table, words_table, cost_table),
+    "noise": (quality_table, wide_table, words_table, cost_table),
 }
 _HEAD = """# Audio quality
 

@@ -9,6 +9,7 @@ import numpy as np
 from tests.support.greetings import FOLDER, clip
 from tests.support.noisy_speech import NOISES, frames, mixed, voice
 
+from benchmarks.audio.codecs import doubled
 from benchmarks.audio.measures import Samples, distortion_db, intelligibility, lag_of, pesq_of, word_errors, words_of
 from benchmarks.figures import Table
 from ringback.media.noise.engine import EngineKind
@@ -35,6 +36,26 @@ def quality_table() -> Table:
                 rows.append((f"{ratio} dB", kind.name, str(level), *_means(found)))
     head = ("speech to noise", "engine", "level", "SI-SDR, dB", "PESQ (narrow band)", "STOI")
     return Table("Quality of suppressed speech: two voices, three noises, 8 kHz", head, tuple(rows))
+
+
+def wide_table() -> Table:
+    """Return the same as a stream of 16 kHz carries it: the leg's audio, suppressed, then doubled."""
+    rows = []
+    for ratio in _RATIOS_DB:
+        for kind in (None, *KINDS.values()):
+            found = []
+            for name in _VOICES:
+                speech = voice(name)
+                noisy = mixed(speech, "hiss", ratio)
+                heard = noisy.astype(np.float64) if kind is None else through(kind, 85, noisy)
+                clean, got = doubled(speech), doubled(heard)
+                length = min(len(clean), len(got))
+                clean, got = clean[:length], got[:length]
+                found.append((distortion_db(clean, got), intelligibility(clean, got, 16_000)))
+            distortion, stoi = (float(np.mean(column)) for column in zip(*found, strict=True))
+            rows.append((f"{ratio} dB", "none" if kind is None else kind.name, f"{distortion:.1f}", f"{stoi:.3f}"))
+    head = ("speech to hiss", "engine at 85", "SI-SDR, dB", "STOI")
+    return Table("The same in a stream of 16 kHz", head, tuple(rows))
 
 
 def words_table() -> Table:
