@@ -84,7 +84,7 @@ process: setup-dev ## Single processes with real sockets: phones, workers, the a
 	$(call tests,tests/process)
 
 contract: setup-dev ## Official SDKs as clients and agents
-	$(call tests,tests/contract)
+	$(call tests,tests/contract,-n 2 --dist loadfile)
 
 interop: setup-dev ## SIPp and baresip as peers
 	$(call tests,tests/interop)
