@@ -52,7 +52,8 @@ async def test_hold_silences_the_caller_and_resume_brings_audio_back(customer, s
     call.play(tones.tone(600, 500))
     await until(lambda: len(connection.messages) > chunks + 40, "0.8 s of stream on hold")
     await agent_pitch_from(connection, 0, 600)
-    assert not len(sounding(call.heard_samples()[before + 160 :])), "the caller on hold heard the agent"
+    # What the agent said before the hold fades out within 100 ms.
+    assert not len(sounding(call.heard_samples()[before + 8 * 120 :])), "the caller on hold heard the agent"
 
     call.resume()
     await customer.until_event(call.call_uuid, "leg", held["id"], event="renegotiated", direction="sendrecv")
