@@ -24,7 +24,7 @@ async def test_every_call_completes_although_messages_are_lost(load_platform: Pl
     ) as peer:
         run = (await peer.finish()).check()
     assert run.trace.count(" lost (") > CALLS * LOST_PERCENT // 100, "SIPp lost nothing"
-    # Now and then one call outlives SIPp's last by more than 8 s, and nobody knows yet why; 64 times T1 is the bound.
+    # Once a call outlived SIPp's last by more than 8 s, and nobody knows yet why; 64 times T1 is the bound.
     await until(lambda: not load_platform.api.account("Call/", status="live")["calls"], "the end of all calls", 40)
     load_platform.assert_idle()
     page = load_platform.api.account("Call/", limit=20)
