@@ -560,6 +560,7 @@ class Node:
         metrics.admission_limit_calls.set(self.calls.settings.maximum_calls)
         for worker in self.pool.workers():
             stats = worker.stats
+            metrics.media_worker_up.labels(worker=worker.worker_id).set(worker.is_accepting)
             metrics.media_sessions_active.labels(worker=worker.worker_id).set(worker.sessions)
             if stats is not None:
                 metrics.media_ports_open.labels(worker=worker.worker_id).set(stats.open_ports)

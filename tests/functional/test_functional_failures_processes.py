@@ -34,10 +34,16 @@ async def wire_to_echo(platform: Platform, number: str, hangup_url: str) -> None
     await api.wire(number, answer_url=answer_url, hangup_url=hangup_url)
 
 
-def sessions(platform: Platform) -> list[float]:
-    """Return how many sessions each worker has."""
+def by_worker(platform: Platform, gauge: str) -> dict[str, float]:
+    """Return a gauge of the media workers by the worker's id."""
     rows = platform.metrics().items()
-    return [value for name, value in rows if name.startswith("ringback_media_sessions_active{")]
+    return {name.split('"')[1]: value for name, value in rows if name.startswith(f"ringback_{gauge}{{")}
+
+
+def pids_by_worker(platform: Platform) -> dict[str, int]:
+    """Return the process of each media worker by the worker's id."""
+    commands = {pid: psutil.Process(pid).cmdline() for pid in platform.worker_pids()}
+    return {command[command.index("--worker-id") + 1]: pid for pid, command in commands.items()}
 
 
 async def assert_ended_by_us(api: RawApi, call_uuid: str, params: dict[str, str], says: str) -> None:
@@ -59,37 +65,41 @@ async def test_worker_that_is_killed_ends_its_own_calls_only() -> None:
             calls: list[Bystander] = await asyncio.gather(
                 *(stack.enter_async_context(bystander(platform.uri(NUMBER))) for _ in range(4))
             )
-            assert sessions(platform) == [2, 2]
-            before = platform.worker_pids()
-            os.kill(before[0], signal.SIGKILL)
+            placed, before = by_worker(platform, "media_sessions_active"), pids_by_worker(platform)
+            assert sum(placed.values()) == 4
+            assert all(placed.values()), f"each worker has calls: {placed}"
+            victim, spared = sorted(placed)
+            os.kill(before[victim], signal.SIGKILL)
 
-            callbacks = await customer.until("/hangup", 2, timeout_s=10)
+            callbacks = await customer.until("/hangup", int(placed[victim]), timeout_s=20)
             hit = {request.params["CallUUID"]: request.params for request in callbacks}
+            assert len(hit) == placed[victim], "its own calls"
             verdicts = {call.call_uuid: await call.verdict() for call in calls if call.call_uuid in hit}
-            assert [verdict.ended_by for verdict in verdicts.values()] == ["them", "them"], "a BYE came"
+            assert {verdict.ended_by for verdict in verdicts.values()} == {"them"}, "a BYE came"
             api = RawApi(platform)
             for call_uuid, params in hit.items():
                 await assert_ended_by_us(api, call_uuid, params, "worker")
 
-            # The new worker has no sessions, so the next two calls are its.
-            await until(lambda: len(platform.worker_pids()) == 2, "a new worker")
-            assert len(set(platform.worker_pids()) - set(before)) == 1
-            await until(lambda: sorted(sessions(platform)) == [0, 2], "the new worker's figures")
-            async with bystander(platform.uri(ECHO)) as new, bystander(platform.uri(ECHO)) as newer:
-                assert sessions(platform) == [2, 2]
+            # The new worker has no sessions and the other has at least one, so the next call is its.
+            await until(lambda: all(by_worker(platform, "media_worker_up").values()), "a new worker", timeout_s=20)
+            assert by_worker(platform, "media_sessions_active") == {victim: 0, spared: placed[spared]}
+            after = pids_by_worker(platform)
+            assert (after[victim] != before[victim], after[spared] == before[spared]) == (True, True)
+            async with bystander(platform.uri(ECHO)) as new:
+                assert by_worker(platform, "media_sessions_active") == {victim: 1, spared: placed[spared]}
                 await asyncio.sleep(1)
-                for call in (new, newer):
-                    verdict = await call.verdict()
-                    assert verdict.ended_by == "us"
-                    verdict.assert_whole()
+                verdict = await new.verdict()
+                assert verdict.ended_by == "us"
+                verdict.assert_whole()
 
             survivors = [await call.verdict() for call in calls if call.call_uuid not in hit]
-            assert len(survivors) == 2
+            assert len(survivors) == placed[spared]
             for verdict in survivors:
                 assert verdict.ended_by == "us"
                 verdict.assert_whole()
-            await customer.until("/hangup", 4)
-            assert [request.params["HangupCauseCode"] for request in customer.requests[-2:]] == ["4000", "4000"]
+            told = await customer.until("/hangup", 4)
+            codes = {request.params["CallUUID"]: request.params["HangupCauseCode"] for request in told}
+            assert codes == {call.call_uuid: "5010" if call.call_uuid in hit else "4000" for call in calls}
 
 
 @pytest.mark.timeout(100)

@@ -152,7 +152,7 @@ async def tone_then_fallback(stage: Stage) -> None:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if is_gone.is_set():
-            await asyncio.Event().wait()
+            await writer.wait_closed()
         await upgrade(reader, writer)
         is_gone.set()
         writer.transport.abort()
@@ -171,7 +171,7 @@ async def silence_then_fallback(stage: Stage) -> None:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if is_gone.is_set():
-            await asyncio.Event().wait()
+            await writer.wait_closed()
         await upgrade(reader, writer)
         is_gone.set()
         writer.transport.abort()

@@ -178,7 +178,7 @@ async def test_agents_that_do_not_come_back_are_given_up_in_time(stage: Stage) -
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             if drop.is_set():
-                await asyncio.Event().wait()
+                await writer.wait_closed()
             await upgrade(reader, writer)
             await drop.wait()
             writer.transport.abort()

@@ -23,9 +23,14 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 async def raw_agent(serve: Serve, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Run a TCP server whose every connection is `serve`d; yields its port."""
     writers: set[asyncio.StreamWriter] = set()
+    serving: set[asyncio.Task[None]] = set()
 
     async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
+        task.add_done_callback(serving.discard)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             await serve(reader, writer)
 
@@ -40,12 +45,14 @@ async def raw_agent(serve: Serve, context: ssl.SSLContext | None = None) -> Asyn
         for writer in writers:
             writer.transport.abort()
         await server.wait_closed()
+        # One that was still serving when the loop ends would be cancelled there, which asyncio reports as a fault.
+        await asyncio.gather(*serving)
 
 
 async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Accept the upgrade and never read again."""
+    """Accept the upgrade and never read again, until the connection is cut."""
     await upgrade(reader, writer)
-    await asyncio.Event().wait()
+    await writer.wait_closed()
 
 
 async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -40,6 +40,8 @@ class EventLogSettings:
     """Encoded fields of one event; longer ones are cut and say so."""
     retry_ms: int = 1_000
     """Pause after a write that failed."""
+    read_wait_max_ms: int = 2_000
+    """How long a reader waits for facts of its call that are taken but not written yet."""
     retention_days: int = 30
     """Older events are removed once an hour."""
 
@@ -84,12 +86,18 @@ class EventLog:
         self._database = database
         self._settings = settings or EventLogSettings()
         self._queue: deque[tuple[str, int, int, str, Mapping[str, object]]] = deque()
+        self._taken = 0
+        """Events that were taken into the queue since the start; one's position is the count with it."""
+        self._writing = 0
+        """Events that have left the queue and are being written."""
+        self._latest: dict[str, int] = {}
+        """Position of the latest event of each call that has one waiting."""
+        self._readers: deque[tuple[int, asyncio.Future[None]]] = deque()
+        """Who waits until the events up to a position are written or dropped, in order of positions."""
         self._first_at: OrderedDict[str, Instant] = OrderedDict()
         self._waiters: dict[str, set[_Waiter]] = {}
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
 
@@ -115,11 +123,21 @@ class EventLog:
         if first == now and len(self._first_at) > self._settings.calls_max:
             self._first_at.popitem(last=False)
         self._queue.append((call_uuid, clock.wall_ms(), (now - first) // MS, kind, fields))
-        self._idle.clear()
+        self._taken += 1
+        self._latest[call_uuid] = self._taken
         self._wake.set()
 
     async def read(self, call_uuid: str, after_id: int = 0, limit: int = 500) -> list[LoggedEvent]:
-        """Return stored events of a call with ids above `after_id`, oldest first."""
+        """Return events of a call with ids above `after_id`, oldest first.
+
+        What was recorded before this call is among them, unless the database takes longer than `read_wait_max_ms`.
+        """
+        try:
+            async with asyncio.timeout(self._settings.read_wait_max_ms / 1000):
+                await self._settle(self._latest.get(call_uuid, 0))
+        except TimeoutError:
+            # A database that takes no writes still has answers for those who read.
+            pass
         return await self._database.read(lambda session: _select(session, call_uuid, after_id, limit))
 
     async def wait(self, call_uuid: str, after_id: int, timeout_ms: int) -> None:
@@ -138,8 +156,7 @@ class EventLog:
 
     async def flush(self) -> None:
         """Return when everything recorded so far is durable, or dropped because it could not be written."""
-        self._hurry.set()
-        await self._idle.wait()
+        await self._settle(self._taken)
 
     async def remove_before(self, wall_ms: int) -> int:
         """Remove events older than `wall_ms`; return how many. Works in steps, so that other writes get their turn."""
@@ -160,6 +177,30 @@ class EventLog:
         retention.cancel()
         await asyncio.gather(writer, retention, return_exceptions=True)
 
+    @property
+    def _settled(self) -> int:
+        """Return the position up to which every event is written or dropped."""
+        return self._taken - len(self._queue) - self._writing
+
+    async def _settle(self, position: int) -> None:
+        """Return when the events up to `position` are written or dropped; they are written without delay."""
+        self._release_readers()
+        if position <= self._settled:
+            return
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Appended positions never fall: `flush` names the latest, and a reader behind it waits a little longer.
+        self._readers.append((max(position, self._readers[-1][0] if self._readers else 0), settled))
+        self._hurry.set()
+        await settled
+
+    def _release_readers(self) -> None:
+        while self._readers and (self._readers[0][1].done() or self._readers[0][0] <= self._settled):
+            _, settled = self._readers.popleft()
+            if not settled.done():
+                settled.set_result(None)
+        if not self._readers and not self._closing:
+            self._hurry.clear()
+
     def _enter(self, call_uuid: str) -> _Waiter:
         waiter = _Waiter()
         self._waiters.setdefault(call_uuid, set()).add(waiter)
@@ -174,16 +215,19 @@ class EventLog:
     async def _write_batches(self) -> None:
         while True:
             if not self._queue:
-                self._idle.set()
-                self._hurry.clear()
                 if self._closing:
                     return
                 self._wake.clear()
                 await self._wake.wait()
             await self._collect()
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._settings.batch_max))]
-            if batch:
-                await self._write(batch)
+            self._writing = len(batch)
+            await self._write(batch)
+            self._writing = 0
+            for call_uuid in {entry[0] for entry in batch}:
+                if self._latest.get(call_uuid, 0) <= self._settled:
+                    self._latest.pop(call_uuid, None)
+            self._release_readers()
 
     async def _collect(self) -> None:
         """Wait until a batch is worth writing."""

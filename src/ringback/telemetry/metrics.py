@@ -73,6 +73,7 @@ class Metrics:
         self.rtp_packets_unusable_total = counter("rtp_packets_unusable_total", "Datagrams that are no usable RTP.")
         self.rtp_jitter_seconds = histogram("rtp_jitter_seconds", "Jitter of ended sessions.", _DISK)
         self.rtp_concealed_seconds_total = counter("rtp_concealed_seconds_total", "Audio made up for lost packets.")
+        self.media_worker_up = gauge("media_worker_up", "1 while the worker takes new sessions, else 0.", "worker")
         self.media_sessions_active = gauge("media_sessions_active", "Open media sessions.", "worker")
         self.media_ports_open = gauge("media_ports_open", "Bound RTP ports.", "worker")
         self.media_tick_lateness_seconds = gauge("media_tick_lateness_seconds", "Pacer lateness, p99.", "worker")

@@ -1,4 +1,4 @@
-"""`media.pool.pool`: a session that its caller never learns of is closed again."""
+"""`media.pool.pool`: where sessions are placed; a session that its caller never learns of is closed again."""
 
 from __future__ import annotations
 
@@ -35,11 +35,54 @@ class Link:
         self.posted.append(command)
 
 
-def pool_with(link: Link) -> tuple[MediaPool, Any]:
+def pool_with(*links: Link) -> tuple[MediaPool, Any]:
+    """Return a pool with a running worker behind each link, and the first worker's slot."""
     pool = MediaPool(PoolSettings(runtime_dir="/nowhere"), Epoch(1))
-    slot = SimpleNamespace(worker_id=WorkerId("media-0"), state=SlotState.RUNNING, link=link, process=None)
-    pool._supervisor = SimpleNamespace(slots=[slot])  # type: ignore[assignment]
-    return pool, slot
+    slots = [
+        SimpleNamespace(
+            worker_id=WorkerId(f"media-{index}"),
+            state=SlotState.RUNNING,
+            link=link,
+            process=None,
+            restarts=0,
+            stats=None,
+        )
+        for index, link in enumerate(links)
+    ]
+    pool._supervisor = SimpleNamespace(slots=slots)  # type: ignore[assignment]
+    return pool, slots[0]
+
+
+def opening_of(number: int) -> OpenSession:
+    return OpenSession(command_id=CommandId(f"c{number}"), session_id=SessionId(f"s{number}"), local_host="127.0.0.1")
+
+
+async def test_sessions_that_are_opened_at_once_are_spread_evenly_before_any_worker_has_answered() -> None:
+    pool, _ = pool_with(Link(), Link(), Link())
+    opening = [asyncio.create_task(pool.open_session(opening_of(number), lambda _event: None)) for number in range(9)]
+    await asyncio.sleep(0)
+    assert [view.sessions for view in pool.workers()] == [3, 3, 3]
+    for task in opening:
+        task.cancel()
+    await asyncio.gather(*opening, return_exceptions=True)
+    assert [view.sessions for view in pool.workers()] == [0, 0, 0]
+
+
+async def test_worker_that_is_starting_takes_nothing_and_then_what_the_others_have_more() -> None:
+    pool, starting = pool_with(Link(), Link())
+    starting.state = SlotState.STARTING
+    opening = [asyncio.create_task(pool.open_session(opening_of(number), lambda _event: None)) for number in range(2)]
+    await asyncio.sleep(0)
+    assert [(view.is_accepting, view.sessions) for view in pool.workers()] == [(False, 0), (True, 2)]
+    starting.state = SlotState.RUNNING
+    opening += [
+        asyncio.create_task(pool.open_session(opening_of(number), lambda _event: None)) for number in range(2, 4)
+    ]
+    await asyncio.sleep(0)
+    assert [(view.is_accepting, view.sessions) for view in pool.workers()] == [(True, 2), (True, 2)]
+    for task in opening:
+        task.cancel()
+    await asyncio.gather(*opening, return_exceptions=True)
 
 
 async def test_opened_session_is_kept() -> None:

@@ -56,6 +56,50 @@ async def test_event_is_readable_within_100_ms_without_flush(database: Database)
     await log.close()
 
 
+async def test_reader_sees_what_was_recorded_before_and_does_not_wait_for_other_calls(database: Database) -> None:
+    log = EventLog(database, EventLogSettings(batch_ms=60_000))
+    log.start()
+    log.record("a", "call", {})
+    assert await log.read("b") == []
+    assert log.waiting_events == 1, "nobody who reads of another call makes a batch smaller"
+    assert [event.kind for event in await log.read("a")] == ["call"]
+    log.record("a", "sip", {})
+    assert [event.kind for event in await log.read("a")] == ["call", "sip"]
+    assert log._latest == {}
+    await log.close()
+
+
+async def test_events_of_one_call_are_seen_by_every_reader_while_they_are_written(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = EventLog(database, EventLogSettings(batch_ms=1))
+    log.start()
+    real, is_writing, may_write = database.write, asyncio.Event(), asyncio.Event()
+
+    async def slow(work: Any) -> Any:
+        is_writing.set()
+        await may_write.wait()
+        return await real(work)
+
+    monkeypatch.setattr(database, "write", slow)
+    log.record("a", "call", {})
+    readers = [asyncio.create_task(log.read("a")) for _ in range(3)]
+    await is_writing.wait()
+    readers.append(asyncio.create_task(log.read("a")))
+    may_write.set()
+    assert [len(events) for events in await asyncio.gather(*readers)] == [1, 1, 1, 1]
+    assert not log._readers
+    await log.close()
+
+
+async def test_reader_does_not_wait_for_ever_for_a_database_that_takes_no_writes(database: Database) -> None:
+    log = EventLog(database, EventLogSettings(read_wait_max_ms=1))
+    log.record("a", "call", {})
+    for _ in range(3):
+        assert await log.read("a") == []
+    assert len(log._readers) == 1, "those who gave up are not remembered"
+
+
 async def test_close_writes_what_waits(database: Database) -> None:
     log = EventLog(database, EventLogSettings(batch_ms=60_000))
     log.start()

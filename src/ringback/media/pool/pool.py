@@ -36,6 +36,8 @@ class WorkerView:
 
     worker_id: WorkerId
     state: SlotState
+    is_accepting: bool
+    """Whether it takes new sessions."""
     pid: int
     sessions: int
     restarts: int
@@ -98,6 +100,7 @@ class MediaPool:
             WorkerView(
                 worker_id=slot.worker_id,
                 state=slot.state,
+                is_accepting=_is_accepting(slot),
                 pid=slot.process.pid if slot.process is not None else 0,
                 sessions=counts.get(slot.worker_id, 0),
                 restarts=slot.restarts,
@@ -188,7 +191,7 @@ class MediaPool:
             Candidate(
                 slot.worker_id,
                 counts.get(slot.worker_id, 0),
-                slot.state is SlotState.RUNNING and slot.link is not None and slot.worker_id not in refused,
+                _is_accepting(slot) and slot.worker_id not in refused,
             )
             for slot in self._supervisor.slots
         ]
@@ -251,3 +254,7 @@ class MediaPool:
         except Exception:
             # A listener's fault costs its own session's event, never the link or the next session.
             _log.exception("session listener failed", event_type=type(event).__name__)
+
+
+def _is_accepting(slot: WorkerSlot) -> bool:
+    return slot.state is SlotState.RUNNING and slot.link is not None
