@@ -1,4 +1,4 @@
-"""The examples in docs/api run as they stand there."""
+"""The examples in docs/api run as they stand there, against a server that has what they speak of."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 from tests.support.api_server import ApiServer
 
 DOCS = Path(__file__).parents[2] / "docs" / "api"
-PAGES = ("account", "applications", "calls", "endpoints", "numbers", "pricing", "requests", "subaccounts")
+PAGES = sorted(page.stem for page in DOCS.glob("*.md"))
+SILENT = frozenset({"call_actions", "conferences", "multiparty_calls", "recordings", "streams", "transfer"})
+"""Pages whose examples do something and show nothing."""
 _EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -18,6 +20,9 @@ _EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def test_examples_run(api: ApiServer, client: plivo.RestClient, page: str, capsys: pytest.CaptureFixture[str]) -> None:
     examples = _EXAMPLE.findall((DOCS / f"{page}.md").read_text())
     assert examples
+    api.conferences.add("My Room", "17", "18")
+    call_uuid = api.calls.add()
+    api.calls.bridged.add(call_uuid)
     for example in examples:
-        exec(compile(example, f"{page}.md", "exec"), {"client": client, "plivo": plivo})
-    assert capsys.readouterr().out, "an example shows what it got"
+        exec(compile(example, f"{page}.md", "exec"), {"client": client, "plivo": plivo, "call_uuid": call_uuid})
+    assert bool(capsys.readouterr().out) is (page not in SILENT)

@@ -1,14 +1,12 @@
 """GetInput on live calls: words spoken by a phone, keys, and whichever comes first."""
 
 import asyncio
-import wave
-from pathlib import Path
 
-import numpy as np
 import pytest
 from tests.support.customer import response
 from tests.support.live_calls import answered
 from tests.support.sounds import heard_tones, wav_reply
+from tests.support.spoken import words
 from tests.support.waiting import until
 
 pytest.importorskip("pocketsphinx")
@@ -16,13 +14,6 @@ pytest.importorskip("pocketsphinx")
 pytestmark = pytest.mark.functional
 
 PROMPT_HZ, NEXT_HZ = 600, 1500
-SPEECH = Path(__file__).parents[1] / "vectors" / "speech"
-
-
-def words(name):
-    """Return committed words as samples."""
-    with wave.open(str(SPEECH / f"{name}.wav")) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.int16)
 
 
 @pytest.fixture

@@ -12,10 +12,17 @@ from ringback.phones.call import PhoneCall
 from ringback.phones.tones import Samples, levels_dbov
 from ringback.testing.platform import Platform
 
+_WORDS = Path(__file__).parents[1] / "vectors" / "speech"
 _CERTAIN = 0.8
 _LOOKED_AT = 3_200
 """Samples of a clip that are looked for: a phone on a busy machine may lose a frame of the whole."""
 _AUDIBLE_DBOV = -45.0
+
+
+def words(name: str) -> Samples:
+    """Return committed words as a phone plays them."""
+    with wave.open(str(_WORDS / f"{name}.wav")) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.int16)
 
 
 def spoken_ms(samples: Samples) -> int:

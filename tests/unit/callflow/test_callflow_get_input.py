@@ -221,6 +221,18 @@ def test_interim_results_are_counted_and_sent() -> None:
     assert second.params["SequenceNumber"] == "2"
 
 
+def test_profanity_filter_masks_what_is_passed_on() -> None:
+    run = collecting(inputType="speech", profanityFilter="true", interimSpeechResultsCallback="https://a/interim")
+    run.out()
+    (guess,) = run.give(SpeechGuessed("what the fuck", 0.5))
+    assert isinstance(guess, SendCallback)
+    assert guess.params["UnstableSpeech"] == "what the f***"
+    assert run.give(SpeechRecognised("what the fuck", 0.9)) == [spoken("what the f***", "0.9000")]
+    assert not any("fuck" in note for note in run.notes())
+    run = collecting(inputType="speech")
+    assert run.give(SpeechRecognised("damn", 0.9)) == [LISTEN, spoken("damn", "0.9000")]
+
+
 def test_first_of_key_and_speech_wins() -> None:
     run = collecting(inputType="dtmf speech", numDigits="1")
     assert run.give(*keys("5")) == [LISTEN, StopListening(), typed("5")]

@@ -37,6 +37,7 @@ from ringback.callflow.events import (
     Timer,
     TimerFired,
 )
+from ringback.recognition.profanity import masked
 
 _NOTHING_BILLED = "0.00000"
 _DIGITS_MAX = 32
@@ -112,6 +113,7 @@ class GetInput:
     finish_on: str = "#"
     hints: tuple[str, ...] = ()
     language: str = "en-US"
+    masks_profanity: bool = False
     log: bool = True
     redirect: bool = True
     interim_url: str = ""
@@ -137,8 +139,6 @@ class GetInput:
         model = read.text("speechModel", "default")
         if model not in _MODELS:
             read.note(f"speechModel {model[:40]!r} is unknown; the engine's own is used")
-        if read.boolean("profanityFilter", default=False):
-            read.note("profanityFilter has no effect")
         return cls(
             action=action,
             takes_digits="dtmf" in kinds,
@@ -153,6 +153,7 @@ class GetInput:
             finish_on=finishing_keys(read),
             hints=_hints(read),
             language=read.text("language") or "en-US",
+            masks_profanity=read.boolean("profanityFilter", default=False),
             log=read.boolean("log", default=True),
             redirect=read.boolean("redirect", default=True),
             interim_url=read.text("interimSpeechResultsCallback"),
@@ -242,9 +243,9 @@ class _Attempt:
                 # The utterance, if there was one, is being recognised.
                 pass
             case SpeechGuessed(text, stability):
-                yield from self._pass_on(text, stability)
+                yield from self._pass_on(self._shown(text), stability)
             case SpeechRecognised(text, confidence, detail) if self._is_listening:
-                return (yield from self._take_speech(text, confidence, detail))
+                return (yield from self._take_speech(self._shown(text), confidence, detail))
             case ListenRefused(detail):
                 self._is_listening = False
                 yield Note(f"not listening: {detail}", GetInput.TAG, self._element.line)
@@ -280,6 +281,9 @@ class _Attempt:
             return True, None
         yield from self._listen()
         return False, None
+
+    def _shown(self, text: str) -> str:
+        return masked(text) if self._element.masks_profanity else text
 
     def _typed(self) -> Input | None:
         return Input(digits=self._digits) if self._digits else None
