@@ -7,6 +7,7 @@ file; this room sees its life only.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,10 +18,11 @@ from ringback.errors import Conflict, InvalidParameter, NotFound, RingbackError
 from ringback.ids import CallUuid, CommandId, RecordingId
 from ringback.media.control.commands import StartRecording, StopRecording
 from ringback.media.control.events import RecordingEvent, RecordingFaulted, RecordingFinished, RecordingStarted
+from ringback.media.control.port import CommandRejected
 from ringback.media.control.values import RecordingEnd
 from ringback.recordings import store
 from ringback.recordings.completion import Completion
-from ringback.recordings.files import CompletedFile, RecordingFiles
+from ringback.recordings.files import CompletedFile, NoAudio, RecordingFiles
 from ringback.recordings.housekeeping import Housekeeping
 from ringback.recordings.mp3 import can_encode
 from ringback.recordings.party import RecordedParty
@@ -68,6 +70,8 @@ class LiveRecording:
     call: RecordedParty
     is_armed: bool = False
     """It waits for a `<Dial>` to be answered; the worker knows nothing of it."""
+    is_withdrawn: bool = False
+    """The request failed, but a worker that did not answer in time may record: whatever it writes is deleted."""
     completed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when its row says how it ended."""
 
@@ -304,11 +308,11 @@ class RecordingService:
             await self._database.write(lambda session: store.insert_recording(session, view))
             if live.is_armed:
                 call.on_bridged.append(lambda _partner: self._dial_answered(live))
-            else:
-                await self._command(live)
         except BaseException as error:
             self._never_began(live, str(error))
             raise
+        if not live.is_armed:
+            await self._command(live)
         call.note(
             "media",
             event="recording asked for",
@@ -339,11 +343,11 @@ class RecordingService:
             )
 
     async def _command(self, live: LiveRecording) -> None:
-        """Tell the worker to record.
+        """Tell the worker to record; what could not begin is forgotten.
 
         Raises:
             NotFound: the call ended meanwhile.
-            MediaError: the worker refused.
+            MediaError: the worker refused, or did not answer.
         """
         spec, view = live.spec, live.view
         try:
@@ -361,16 +365,23 @@ class RecordingService:
                 )
             )
         except LegOver as error:
+            self._never_began(live, str(error))
             raise NotFound("not found", hint="the call has ended") from error
+        except CommandRejected as error:
+            self._never_began(live, str(error))
+            raise
+        except BaseException as error:
+            # Nobody knows whether the worker has begun.
+            self._withdraw(live, str(error))
+            raise
 
     def _dial_answered(self, live: LiveRecording) -> None:
         """Begin a recording that waited for this."""
 
         async def begin() -> None:
-            try:
+            # Its row and the event log say why it could not begin.
+            with contextlib.suppress(RingbackError):
                 await self._command(live)
-            except RingbackError as error:
-                self._never_began(live, str(error))
 
         if live.is_armed:
             live.is_armed = False
@@ -378,8 +389,19 @@ class RecordingService:
 
     def _never_began(self, live: LiveRecording, detail: str) -> None:
         """Forget a recording that the worker never heard of."""
-        if self._live.pop(live.view.recording_id, None) is None:
-            return
+        if self._live.pop(live.view.recording_id, None) is not None:
+            self._note_failed(live, detail)
+
+    def _withdraw(self, live: LiveRecording, detail: str) -> None:
+        """Tell everybody that a recording has failed, and the worker to stop if it records after all.
+
+        State: it counts as live until the worker reports its end, or the call is gone; then its file is deleted.
+        """
+        live.is_withdrawn = True
+        self._note_failed(live, detail)
+        self._spawn(self._stop(live))
+
+    def _note_failed(self, live: LiveRecording, detail: str) -> None:
         live.call.note("media", event="recording refused", recording_id=live.view.recording_id, detail=detail)
         recording_id = live.view.recording_id
 
@@ -454,9 +476,20 @@ class RecordingService:
         )
         if live is None:
             return
+        if live.is_withdrawn:
+            self._spawn(self._discard(live.view, is_worker_gone=is_worker_gone))
+            return
         self._completion.expect(live.view.recording_id, live.completed)
         self._spawn(self._finish(live, event, is_worker_gone=is_worker_gone))
         call.report_recording_end(event)
+
+    async def _discard(self, view: RecordingView, *, is_worker_gone: bool) -> None:
+        """Delete what was recorded, once the worker has let go of it."""
+        with contextlib.suppress(NoAudio, OSError):
+            await self._files.complete(
+                view.account_id, view.recording_id, FileFormat.WAV, is_worker_gone=is_worker_gone
+            )
+        await self._files.remove(view.account_id, view.recording_id)
 
     async def _finish(self, live: LiveRecording, event: RecordingFinished, *, is_worker_gone: bool) -> None:
         view = replace(

@@ -26,7 +26,7 @@ from ringback.errors import Conflict, InvalidParameter, NotFound
 from ringback.ids import AccountId, CallUuid, RecordingId
 from ringback.media.control.commands import StartRecording, StopRecording
 from ringback.media.control.events import RecordingFaulted, RecordingFinished, RecordingStarted
-from ringback.media.control.port import CommandRejected
+from ringback.media.control.port import CommandRejected, WorkerLost
 from ringback.media.control.values import RecordingChannels, RecordingEnd, RejectCode
 from ringback.recordings import service as service_module
 from ringback.recordings import store
@@ -318,6 +318,38 @@ async def test_worker_that_refuses_leaves_no_recording(world: World, error: Exce
     assert world.service.live_count == 0
     page, total = await world.service.list(ACCOUNT, RecordingFilters(), 20, 0)
     assert (list(page), total) == ([], 0)
+
+
+@pytest.mark.parametrize("is_call_over", [False, True])
+async def test_what_a_worker_records_though_its_answer_never_came_is_stopped_and_deleted(
+    world: World, is_call_over: bool
+) -> None:
+    asked: list[str] = []
+
+    async def slow(command: Any) -> None:
+        asked.append(type(command).__name__)
+        if isinstance(command, StartRecording):
+            raise WorkerLost("no answer in time")
+
+    world.leg.media = slow  # type: ignore[method-assign]
+    with pytest.raises(WorkerLost):
+        await world.service.record(ACCOUNT, CALL, WAV)
+    await world.settle()
+    assert asked == ["StartRecording", "StopRecording"]
+    (recording_id,) = world.service._live
+    world.write(recording_id, suffix="wav.part")
+    if is_call_over:
+        world.service.call_gone(world.call)
+    else:
+        await world.finish(recording_id)
+    await world.settle()
+    assert world.service.live_count == 0
+    assert not [*world.files.folder.rglob("*.*")]
+    row = await world.row(recording_id)
+    assert row is not None
+    assert (row.state, row.detail) == (State.FAILED, "no answer in time")
+    assert world.ended == []
+    assert await world.callbacks() == []
 
 
 async def test_unanswered_or_ended_call_is_not_found(world: World) -> None:
