@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from ringback.calls.hangup import Code, HangupSource
 from ringback.calls.live import LiveCall
@@ -78,6 +79,7 @@ class MachineWatch:
     async def _act_on_machine(self, call: LiveCall, detection: MachineDetection) -> None:
         call.was_machine_found = True
         if detection.url:
-            await self._tell(call, detection)
+            # A database that refuses delays what the customer is told, never the hang-up.
+            call.store(partial(self._tell, call, detection))
         if detection.hangs_up:
             await call.end(Code.MACHINE_DETECTED, HangupSource.PLATFORM, detail="a machine answered")

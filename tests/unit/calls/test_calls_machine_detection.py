@@ -19,6 +19,7 @@ from ringback.ids import AccountId, CallUuid
 from ringback.media.control.commands import DetectMachine
 from ringback.media.control.events import MachineJudged
 from ringback.media.control.values import Answerer
+from ringback.storage.database import StorageUnavailable
 
 
 class Stage:
@@ -91,6 +92,22 @@ async def test_hangup_ends_a_call_that_a_machine_answered_and_no_other() -> None
     stage = Stage()
     await stage.judge(stage.begin(hangs_up=True), Answerer.HUMAN)
     assert (stage.did, stage.hangups) == (["document"], [])
+
+
+async def test_a_database_that_refuses_the_callback_does_not_cost_the_hang_up() -> None:
+    stage = Stage()
+    refusals = [StorageUnavailable("disk is full")]
+    tell = stage._tell
+
+    async def refused_once(call: LiveCall, detection: MachineDetection) -> None:
+        if refusals:
+            raise refusals.pop()
+        await tell(call, detection)
+
+    stage.watch = MachineWatch(lambda call: stage.did.append("document"), refused_once)
+    await stage.judge(stage.begin(hangs_up=True, url="http://app/m"), Answerer.MACHINE)
+    assert stage.hangups == ["hangup"]
+    await until(lambda: "told http://app/m" in stage.did, "the callback")
 
 
 async def test_url_lets_the_document_run_at_once_and_hears_of_a_machine_once() -> None:
