@@ -27,6 +27,7 @@ from ringback.webhooks.retry import (
     DeliveryRules,
     Failure,
     RetryRules,
+    asked_retries,
     judge_delivery,
     next_delay_ms,
     rules_of,
@@ -220,7 +221,8 @@ class OutboxSender:
             return
         status, failure, outcome = await self._attempt(callback, keys)
         age_ms = clock.wall_ms() - callback.created_wall_ms
-        match judge_delivery(self._settings.delivery, status, failure, age_ms):
+        asked = asked_retries(callback.url) if callback.kind not in _WITHOUT_FRAGMENT_RULES else None
+        match judge_delivery(self._settings.delivery, status, failure, age_ms, callback.attempts + 1, asked):
             case Delivery.SENT:
                 target.failures = 0
                 wall_ms = clock.wall_ms()

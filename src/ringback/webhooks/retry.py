@@ -118,6 +118,22 @@ def next_delay_ms(rules: DeliveryRules, failures: int, chance: Callable[[], floa
     return int(full * (0.5 + 0.5 * chance()))
 
 
+@dataclass(frozen=True, slots=True)
+class AskedRetries:
+    """What a callback's URL itself says about retrying; `None` where it says nothing and our own rules hold."""
+
+    retries: int | None = None
+    """`rc`: attempts after the first one."""
+    policy: frozenset[Failure] | None = None
+    """`rp`: after which failures."""
+
+
+def asked_retries(url: str) -> AskedRetries:
+    """Return what the fragment of `url` asks for."""
+    rules = rules_of(url, replace(DEFAULT_RULES, policy=frozenset()))
+    return AskedRetries(rules.retries, rules.policy or None)
+
+
 class Delivery(Enum):
     """What becomes of a callback after an attempt."""
 
@@ -130,14 +146,24 @@ class Delivery(Enum):
 _WORTH_RETRYING_4XX = frozenset({408, 425, 429})
 
 
-def judge_delivery(rules: DeliveryRules, status: int | None, failure: Failure | None, age_ms: int) -> Delivery:
+def judge_delivery(
+    rules: DeliveryRules,
+    status: int | None,
+    failure: Failure | None,
+    age_ms: int,
+    attempts: int = 1,
+    asked: AskedRetries | None = None,
+) -> Delivery:
     """Return what becomes of a callback.
 
     Args:
         status: Of the reply, or `None` when there was none.
         failure: Why there was none.
         age_ms: Since the fact.
+        attempts: How often it was tried in all.
+        asked: What its URL says; where it is silent a callback is tried for as long as `rules` say.
     """
+    asked = asked or AskedRetries()
     if status is not None:
         found = failure_of_status(status)
         if found is None:
@@ -147,7 +173,12 @@ def judge_delivery(rules: DeliveryRules, status: int | None, failure: Failure | 
         # The receiver answered; what it said does not matter.
         return Delivery.SENT
     else:
+        found = failure
         is_final = failure is Failure.FORBIDDEN or failure is Failure.STATUS_OTHER
+    if asked.policy is not None:
+        is_final = found in _ALWAYS_FINAL or found not in asked.policy
+    if asked.retries is not None and attempts > asked.retries:
+        is_final = True
     return Delivery.DEAD if is_final or age_ms >= rules.give_up_ms else Delivery.RETRY
 
 

@@ -303,6 +303,21 @@ async def test_stream_status_urls_take_no_settings_from_their_fragment(office: O
     assert {fields["target"] for fields in timeouts} == {"hangup"}
 
 
+async def test_retries_that_the_url_allows_are_made_and_then_it_is_set_aside(office: Office) -> None:
+    office.server.reply("/hangup", status=503)
+    async with office.sender() as sender:
+        event_ids = await office.put(
+            office.callback("c1", "/hangup#rc=2"), replace(office.callback("c2", "/hangup#rc=0"), kind="stream-status")
+        )
+        await office.until(lambda: sender.counters.dead == 1)
+        found = await office.database.read(lambda session: store.find_callback(session, "MA1", event_ids[0]))
+        assert found is not None
+        assert (found.state, found.attempts, found.outcome) == ("dead", 3, "status 503")
+        other = await office.database.read(lambda session: store.find_callback(session, "MA1", event_ids[1]))
+        assert other is not None
+        assert other.state == "pending", "the URL of a stream's status takes no settings"
+
+
 async def test_repeated_event_id_is_written_once(office: Office) -> None:
     same = replace(office.callback(), event_id="c1-hangup")
     assert await office.put(same, same) == ["c1-hangup", "c1-hangup"]

@@ -12,6 +12,7 @@ from ringback.webhooks.retry import (
     DeliveryRules,
     Failure,
     RetryRules,
+    asked_retries,
     failure_of_status,
     judge_delivery,
     next_delay_ms,
@@ -142,3 +143,29 @@ RULES = DeliveryRules()
 )
 def test_delivery_is_judged(status: int | None, failure: Failure | None, age_ms: int, expected: Delivery) -> None:
     assert judge_delivery(RULES, status, failure, age_ms) is expected
+
+
+@pytest.mark.parametrize(
+    ("fragment", "status", "failure", "attempts", "expected"),
+    [
+        ("rc=0", 503, None, 1, Delivery.DEAD),
+        ("rc=2", 503, None, 2, Delivery.RETRY),
+        ("rc=2", 503, None, 3, Delivery.DEAD),
+        ("rc=5", 404, None, 1, Delivery.DEAD),
+        ("rc=0", 200, None, 1, Delivery.SENT),
+        ("rp=ct", 503, None, 1, Delivery.DEAD),
+        ("rp=ct", None, Failure.CONNECT, 99, Delivery.RETRY),
+        ("rp=ct", None, Failure.READ, 1, Delivery.DEAD),
+        ("rp=4xx", 404, None, 99, Delivery.RETRY),
+        ("rp=all", 404, None, 99, Delivery.RETRY),
+        ("rp=all", None, Failure.FORBIDDEN, 1, Delivery.DEAD),
+        ("rp=all&rc=1", 404, None, 2, Delivery.DEAD),
+        ("ct=100&rt=100&tt=100", 503, None, 99, Delivery.RETRY),
+        ("rp=nonsense&rc=x", 503, None, 99, Delivery.RETRY),
+    ],
+)
+def test_delivery_follows_what_the_url_says_about_retries(
+    fragment: str, status: int | None, failure: Failure | None, attempts: int, expected: Delivery
+) -> None:
+    asked = asked_retries(f"{BASE}#{fragment}")
+    assert judge_delivery(RULES, status, failure, 0, attempts, asked) is expected
