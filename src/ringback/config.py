@@ -313,7 +313,8 @@ class TrunkSection(Section):
     """The longest that a call by this trunk may ring; 0 leaves it to the `ring_timeout` of the call."""
     max_calls: Annotated[int, Field(ge=0)] = 0
     max_cps: Annotated[int, Field(ge=0, le=1_000)] = 0
-    """Calls by API that may start on this trunk in a second; more wait for their turn. 0 is any number."""
+    """Calls by API and legs of `<Dial>` that may start on this trunk in a second; more wait for their turn. 0 is any
+    number."""
     nat: Literal["auto", "always", "never"] = "auto"
     """Whether RTP may come from elsewhere than the SDP says."""
     priority: Annotated[int, Field(ge=0)] = 10

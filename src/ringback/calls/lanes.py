@@ -57,6 +57,17 @@ class Lanes:
         self._take(account_id, trunk, now)
         return True
 
+    def reserve(self, trunk: str, now: Instant, latest: Instant) -> Instant | None:
+        """Count a start that stands in no lane at the trunk's next free moment and return that.
+
+        What waits in lanes comes behind it. `None`, and nothing is counted, when that moment is after `latest`.
+        """
+        at = self._trunk(trunk).ready_at(now)
+        if at > latest:
+            return None
+        self._trunk(trunk).take(at)
+        return at
+
     def add(self, place: Place) -> None:
         """Put a call at the end of its lane, or one that was taken too early back to where it stood."""
         lane = self._waiting.setdefault(place.account_id, {}).setdefault(place.trunk, deque())

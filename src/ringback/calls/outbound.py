@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from ringback import clock, ids
@@ -25,7 +28,10 @@ from ringback.signalling.errors import TooManyLegs
 from ringback.signalling.events import DialRequest
 from ringback.signalling.legs import Legs
 from ringback.signalling.sip_leg import SipLeg
-from ringback.storage.database import Database
+from ringback.storage.database import Database, StorageUnavailable
+from ringback.telemetry.logs import get_logger
+
+_log = get_logger(__name__)
 
 
 class NotDialled(RingbackError):
@@ -116,9 +122,16 @@ class OutboundCalls:
             self._beginning -= 1
 
     async def dial_leg(
-        self, parent: LiveCall, request: MakeCall, credentials: tuple[GatewayCredentials, ...] = ()
+        self,
+        parent: LiveCall,
+        request: MakeCall,
+        credentials: tuple[GatewayCredentials, ...] = (),
+        unwanted: asyncio.Event | None = None,
     ) -> LiveCall:
         """Dial a leg for the document of `parent` and return it: a call of its own that runs no document.
+
+        It counts towards the pace of its trunk and waits for that at most as long as it may ring, or until `unwanted`
+        is set.
 
         Raises:
             NotDialled: it could not be dialled; its record says why.
@@ -144,19 +157,24 @@ class OutboundCalls:
         await self._database.write(lambda session: store.insert_call(session, row))
         self._note(call_uuid, terms, State.DIALLING, parent=parent.call_uuid)
         try:
-            leg, trunk_name = await self._dial_leg(parent, request, credentials, call_uuid)
-        except RingbackError as error:
-            by_kind = Code.INVALID_DESTINATION if isinstance(error, InvalidParameter) else Code.CONCURRENCY_LIMIT
-            code = error.fields.get("cause_code", by_kind)
-            reason = hangup(int(str(code)), HangupSource.PLATFORM, str(error))
-            await self._complete_undialled(call_uuid, reason)
+            dial = await self._route_leg(parent, request, call_uuid)
+            await self._wait_for_pace(dial, unwanted)
+            if parent.is_over:
+                raise LimitReached("the calling party is gone", cause_code=Code.CANCELED)
+            leg = self._legs.dial(replace(dial, credentials=credentials or dial.credentials))
+        except Exception as error:
+            reason = _why_undialled(error)
+            if reason.code is Code.INTERNAL_ERROR:
+                _log.error("leg not dialled", call_uuid=call_uuid, exc_info=error)
+            try:
+                await self._complete_undialled(call_uuid, reason)
+            except StorageUnavailable:
+                parent.store(partial(self._complete_undialled, call_uuid, reason))
             raise NotDialled(str(error), call_uuid=call_uuid, reason=reason) from error
-        return self._keep(call_uuid, replace(terms, trunk=trunk_name), leg)
+        return self._keep(call_uuid, replace(terms, trunk=dial.trunk_name), leg)
 
-    async def _dial_leg(
-        self, parent: LiveCall, request: MakeCall, credentials: tuple[GatewayCredentials, ...], call_uuid: CallUuid
-    ) -> tuple[SipLeg, str]:
-        """Return the leg and the name of its trunk; errors carry their hang-up code as `cause_code`."""
+    async def _route_leg(self, parent: LiveCall, request: MakeCall, call_uuid: CallUuid) -> DialRequest:
+        """Return how a leg is dialled; errors carry their hang-up code as `cause_code`."""
         if parent.terms.hops >= self._settings.hops_max:
             raise LimitReached(f"{parent.terms.hops} calls of this node lead here", cause_code=Code.LOOP_DETECTED)
         # A loop that leads through other servers is seen by its hops alone (RFC 7332).
@@ -170,15 +188,24 @@ class OutboundCalls:
             dial = await self.routes.route(request, call_uuid)
         finally:
             self._beginning -= 1
-        if parent.is_over:
-            raise LimitReached("the calling party is gone", cause_code=Code.CANCELED)
-        dial = replace(
-            dial,
-            credentials=credentials or dial.credentials,
-            affinity=parent.leg.affinity,
-            max_forwards=max_forwards,
-        )
-        return self._legs.dial(dial), dial.trunk_name
+        return replace(dial, affinity=parent.leg.affinity, max_forwards=max_forwards)
+
+    async def _wait_for_pace(self, dial: DialRequest, unwanted: asyncio.Event | None) -> None:
+        delay_ms = self.queue.delay_ms_of_leg(dial.trunk_name, dial.ring_timeout_ms)
+        if delay_ms is None:
+            raise LimitReached(
+                f"trunk {dial.trunk_name} starts so many calls that this one's turn comes after its ring timeout",
+                hint="raise max_cps of the trunk, or dial fewer parties at once",
+            )
+        if not delay_ms:
+            return
+        waits = {"state": State.QUEUED.value, "trunk": dial.trunk_name, "queue_ms": delay_ms}
+        self._keeper.timeline.record(dial.call_uuid, "call", waits)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for((unwanted or asyncio.Event()).wait(), delay_ms / 1000)
+            raise LimitReached("the leg is not wanted any more", cause_code=Code.CANCELED)
+        if self.is_full:
+            raise LimitReached(f"{self._keeper.live_count} calls are live, at most {self._settings.maximum_calls}")
 
     def view(self, call: QueuedCall) -> LiveCallView:
         """Return a waiting call as the API shows it."""
@@ -328,6 +355,13 @@ class OutboundCalls:
 
     def _note(self, call_uuid: CallUuid, terms: CallTerms, state: State, **fields: object) -> None:
         self._keeper.timeline.record(call_uuid, "call", call_facts(terms, state, **fields))
+
+
+def _why_undialled(error: Exception) -> Hangup:
+    if not isinstance(error, RingbackError):
+        return hangup(Code.INTERNAL_ERROR, HangupSource.ERROR, repr(error))
+    by_kind = Code.INVALID_DESTINATION if isinstance(error, InvalidParameter) else Code.CONCURRENCY_LIMIT
+    return hangup(int(str(error.fields.get("cause_code", by_kind))), HangupSource.PLATFORM, str(error))
 
 
 def _max_forwards(leg: SipLeg) -> int:

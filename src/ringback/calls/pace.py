@@ -24,5 +24,5 @@ class Pace:
         return Instant(max(now, self._starts[0] + SECOND))
 
     def take(self, now: Instant) -> None:
-        """Count a start; the caller has seen that it may happen."""
+        """Count a start, now or at a later moment; the caller has seen from `ready_at` that it may happen then."""
         self._starts.append(now)

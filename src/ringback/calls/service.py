@@ -199,14 +199,20 @@ class CallService:
         return await self.outbound.make(account, requests)
 
     async def dial_leg(
-        self, parent: LiveCall, request: MakeCall, credentials: tuple[GatewayCredentials, ...] = ()
+        self,
+        parent: LiveCall,
+        request: MakeCall,
+        credentials: tuple[GatewayCredentials, ...] = (),
+        unwanted: asyncio.Event | None = None,
     ) -> LiveCall:
         """Dial a leg for the document of `parent` and return it: a call of its own that runs no document.
 
+        Args:
+            unwanted: Set when a leg that waits for the pace of its trunk shall not be dialled any more.
         Raises:
             NotDialled: it could not be dialled; its record says why.
         """
-        return await self.outbound.dial_leg(parent, request, credentials)
+        return await self.outbound.dial_leg(parent, request, credentials, unwanted)
 
     def keep(self, call: LiveCall) -> None:
         """Take a new call in before its leg reports anything."""

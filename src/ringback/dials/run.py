@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, assert_never
 
@@ -56,7 +56,11 @@ class LegDialler(Protocol):
     """Dials a leg for a call; `calls.service.CallService.dial_leg`."""
 
     async def __call__(
-        self, parent: LiveCall, request: MakeCall, credentials: tuple[GatewayCredentials, ...] = ()
+        self,
+        parent: LiveCall,
+        request: MakeCall,
+        credentials: tuple[GatewayCredentials, ...] = (),
+        unwanted: asyncio.Event | None = None,
     ) -> LiveCall:
         """Return the new call, or raise `NotDialled`."""
 
@@ -81,6 +85,8 @@ class Party:
     end: Hangup | None = None
     doom: tuple[int, HangupSource] | None = None
     """How it is to be ended when it is dialled at last."""
+    unwanted: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with `doom`: one that still waits for its trunk is not dialled."""
     prompt: Prompt | None = None
 
 
@@ -275,7 +281,7 @@ class DialRun:
         )
         credentials = (GatewayCredentials(wanted.username, wanted.password),) if wanted.username else ()
         try:
-            call = await self._tools.dial_leg(self.a_leg, request, credentials)
+            call = await self._tools.dial_leg(self.a_leg, request, credentials, party.unwanted)
         except NotDialled as error:
             party.call_uuid, party.end = error.call_uuid, error.reason
             self._tell(machine.PartyEnded(index, error.reason))
@@ -296,6 +302,7 @@ class DialRun:
             party.call.spawn(party.call.end(code, source))
         else:
             party.doom = (code, source)
+            party.unwanted.set()
 
     def _ask(self, index: int) -> None:
         party = self._parties[index]

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.support.fake_leg import FakeLeg
+from tests.support.waiting import until
 from tests.unit.calls.test_calls_service import ACCOUNT, Legs, Timeline, World, arrive
 from tests.unit.calls.test_calls_service import world as parent_world
 
+from ringback import clock
 from ringback.accounts.store import ensure_account
+from ringback.calls import store
 from ringback.calls.live import LiveCall
 from ringback.calls.service import CallService, CallSettings, NotDialled
 from ringback.calls.views import CdrFilters, LiveCallFilters, MakeCall, Transfer
 from ringback.errors import InvalidParameter
 from ringback.ids import CallUuid
-from ringback.numbers.trunks import GatewayCredentials
-from ringback.storage.database import Database
+from ringback.numbers.trunks import Gateway, GatewayCredentials, Trunk
+from ringback.storage.database import Database, StorageUnavailable
 
 world = parent_world
 WANTED = MakeCall("15550009999", "sip:human@127.0.0.1:5070", "", caller_name="Shop")
@@ -104,6 +108,98 @@ async def shallow() -> AsyncIterator[World]:
     yield World(calls, legs, timeline, database)
     await calls.close()
     await database.close()
+
+
+async def test_a_fault_while_a_leg_is_dialled_leaves_a_record(world: World, monkeypatch: pytest.MonkeyPatch):
+    parent = await answered(world)
+
+    def broken(_request: object) -> object:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(world.legs, "dial", broken)
+    with pytest.raises(NotDialled) as refused:
+        await world.calls.dial_leg(parent, WANTED)
+    record = await world.calls.cdr(ACCOUNT, refused.value.call_uuid)
+    assert record is not None
+    assert (record.hangup_cause_code, record.hangup_source) == (5010, "Error")
+
+
+async def test_record_of_a_leg_that_was_not_dialled_waits_for_a_database_that_refuses(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    parent = await answered(world)
+    complete, refusals = store.complete_call, [StorageUnavailable("disk is full")]
+
+    def refused_once(*arguments: Any, **columns: Any) -> bool:
+        if refusals:
+            raise refusals.pop()
+        return complete(*arguments, **columns)
+
+    monkeypatch.setattr(store, "complete_call", refused_once)
+    with pytest.raises(NotDialled) as refused:
+        await world.calls.dial_leg(parent, replace(WANTED, to="sips:a@b"))
+    while parent._tasks:
+        await asyncio.wait(parent._tasks)
+    assert await world.calls.cdr(ACCOUNT, refused.value.call_uuid) is not None
+
+
+@pytest.fixture
+async def paced() -> AsyncIterator[World]:
+    database = await Database.open("sqlite+aiosqlite:///:memory:")
+    await database.write(lambda session: ensure_account(session, ACCOUNT.auth_id, ACCOUNT.auth_token))
+    legs, timeline = Legs(), Timeline()
+    trunk = Trunk("carrier", gateways=(Gateway("203.0.113.5"),), numbers=("44",), max_cps=1)
+    calls = CallService(database, legs, timeline, CallSettings(), (trunk,))  # type: ignore[arg-type]  # fakes
+    yield World(calls, legs, timeline, database)
+    await calls.close()
+    await database.close()
+
+
+BY_TRUNK = replace(WANTED, to="4420123", ring_timeout_s=1)
+
+
+async def parent_on(world: World) -> LiveCall:
+    made = await world.calls.make_call(ACCOUNT, replace(WANTED, answer_url="http://app/"))
+    parent = world.calls.find(made.request_uuids[0])
+    assert parent is not None
+    return parent
+
+
+async def test_legs_count_towards_the_pace_of_their_trunk_and_wait_for_it_no_longer_than_they_ring(
+    paced: World, monkeypatch: pytest.MonkeyPatch
+):
+    parent = await parent_on(paced)
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    first = await paced.calls.dial_leg(parent, BY_TRUNK)
+    made = await paced.calls.make_call(ACCOUNT, replace(BY_TRUNK, answer_url="http://app/"))
+    assert made.message == "call queued", "a leg took the trunk's turn of this second"
+    second, third = await asyncio.gather(
+        paced.calls.dial_leg(parent, BY_TRUNK), paced.calls.dial_leg(parent, BY_TRUNK), return_exceptions=True
+    )
+    assert isinstance(second, LiveCall)
+    assert isinstance(third, NotDialled)
+    assert third.reason.code == 5030
+    assert [each.call_uuid for each in paced.legs.dialled[1:]] == [first.call_uuid, second.call_uuid]
+    (waited,) = (fields for call, _, fields in paced.timeline.facts if call == second.call_uuid and "trunk" in fields)
+    assert waited["queue_ms"] == 1000
+
+
+async def test_a_leg_that_waits_and_is_not_wanted_any_more_is_never_dialled(
+    paced: World, monkeypatch: pytest.MonkeyPatch
+):
+    parent = await parent_on(paced)
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    await paced.calls.dial_leg(parent, BY_TRUNK)
+    unwanted = asyncio.Event()
+    waiting = asyncio.create_task(paced.calls.dial_leg(parent, BY_TRUNK, unwanted=unwanted))
+    await until(lambda: any(fields.get("queue_ms") for _, _, fields in paced.timeline.facts), "the leg that waits")
+    unwanted.set()
+    with pytest.raises(NotDialled) as refused:
+        await waiting
+    assert refused.value.reason.code == 1000
+    assert len(paced.legs.dialled) == 2
 
 
 @pytest.mark.parametrize(("hops", "is_dialled"), [(1, True), (2, False)])

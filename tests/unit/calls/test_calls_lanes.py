@@ -99,6 +99,20 @@ def test_a_full_trunk_keeps_its_calls_waiting():
     assert lanes.holds(CallUuid("c1"))
 
 
+def test_a_leg_counts_and_comes_before_what_waits_but_never_later_than_it_may():
+    lanes = lanes_of(place(1, trunk="carrier"), carrier=2)
+    assert [lanes.reserve("carrier", T0, at(1.5)) for _ in range(5)] == [T0, T0, at(1), at(1), None]
+    assert taken(lanes, at(1)) == []
+    assert lanes.next_at(T0) == at(2)
+    assert taken(lanes, at(2)) == ["c1"]
+
+
+def test_a_leg_without_a_bounded_trunk_starts_at_once():
+    lanes = lanes_of(account=1)
+    assert [lanes.reserve("", T0, T0) for _ in range(100)] == [T0] * 100
+    assert lanes.start_at_once("A", "", T0), "legs are not the account's own starts"
+
+
 def test_what_need_not_wait_starts_at_once_but_never_before_an_older_call():
     lanes = lanes_of(account=2)
     assert lanes.start_at_once("A", "", T0)
