@@ -551,7 +551,7 @@ class MediaSession:
             self._played = PlayedAudio(self._playout.position, self._playout.trimmed_samples, is_audible=False)
             self._note_audible()
             self._awaits_first_audio = True
-            self._degraded.reset()
+            self._degraded.bound(self._playout.max_samples)
         self._streams[stream.stream_id] = stream
         stream.join(self, self._law)
         self._sort_streams()

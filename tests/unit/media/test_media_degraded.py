@@ -29,3 +29,13 @@ def test_a_threshold_is_news_again_after_the_queue_was_half_emptied() -> None:
     levels.eased(0)
     assert levels.next_level == 12 * SECOND
     assert levels.reached(11 * SECOND) == 0
+
+
+def test_a_shorter_queue_has_its_own_thresholds() -> None:
+    levels = DegradedLevels()
+    levels.bound(10 * SECOND)
+    assert levels.next_level == 3 * SECOND
+    assert levels.reached(6 * SECOND) == 60
+    assert levels.next_level == 9 * SECOND
+    levels.bound(600 * SECOND)
+    assert levels.next_level == 12 * SECOND
