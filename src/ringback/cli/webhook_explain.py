@@ -20,6 +20,10 @@ def webhook_explain(
     computed: Annotated[str, Parameter(help="The signature that your application computed: its line is marked.")] = "",
     seen_url: Annotated[str, Parameter(help="The URL that your application believes it was asked for.")] = "",
     token: Annotated[str, Parameter(help="The auth token your application uses, if it may be another one.")] = "",
+    value: Annotated[
+        tuple[str, ...],
+        Parameter(help='NAME=VALUE of what is not recorded because the document said log="false"; repeat for more.'),
+    ] = (),
     url: Annotated[str, Parameter(help="The server. Default: the nearest development server.")] = "",
     json: Annotated[bool, Parameter(help="Print JSON Lines.")] = False,
 ) -> int:
@@ -28,7 +32,9 @@ def webhook_explain(
     Exits 1 when `--computed` is given and fits nothing.
     """
     from ringback.webhooks.explain import SignedCallback, computations, nonce_of
+    from ringback.webhooks.request import HIDDEN
 
+    told = {name: text for name, _, text in (pair.partition("=") for pair in value)}
     api = platform_api(url)
     whole = whole_uuid(api, call)
     shown = matched = 0
@@ -40,7 +46,13 @@ def webhook_explain(
         if not nonce:
             continue
         shown += 1
-        signed = SignedCallback(fields["method"], fields["url"], tuple(fields["params"].items()), nonce)
+        params = {name: told.get(name, text) if text == HIDDEN else text for name, text in fields["params"].items()}
+        hidden = [name for name, text in params.items() if text == HIDDEN]
+        if hidden:
+            # The record lacks what was signed: whatever were computed from it would be wrong.
+            _report_hidden(fields, hidden, json=json)
+            continue
+        signed = SignedCallback(fields["method"], fields["url"], tuple(params.items()), nonce)
         found = computations(signed, api.auth_token, seen_url, token)
         fits = [one.signature == computed for one in found]
         matched += any(fits)
@@ -54,6 +66,15 @@ def webhook_explain(
     if not shown:
         raise Failure("RB6003", f"no signed webhook in call {whole}", fix="look: ringback call show " + whole)
     return ExitCode.FAILED if computed and not matched else ExitCode.DONE
+
+
+def _report_hidden(fields: dict[str, Any], hidden: list[str], *, json: bool) -> None:
+    if json:
+        write_json({"event_id": fields["event_id"], "target": fields["target"], "hidden": hidden, "computations": []})
+        return
+    write_result(printable(f"{fields['target']}  {fields['method']} {fields['url']}  event {fields['event_id']}"))
+    names = ", ".join(hidden)
+    write_result(f'  {names}: not recorded (log="false"), so no signature can be computed; add --value {hidden[0]}=…')
 
 
 def _row(computation: Any, is_yours: bool) -> dict[str, Any]:
