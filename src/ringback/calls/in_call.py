@@ -97,7 +97,7 @@ class InCallActions:
                 mix=request.mixes,
                 loop=request.is_looped,
             )
-            clips = SpokenClips(self._speech, speech, call.note)
+            clips = SpokenClips(self._speech, speech, call.note, account.main_auth_id)
             call.playbacks.add(PlayLane.SPEAK, ApiPlay(clips, 0 if request.is_looped else 1, request.mixes))
 
     async def send_digits(self, account: Account, call_uuid: CallUuid, request: DigitsRequest) -> None:

@@ -410,7 +410,7 @@ class LiveCall:
 
     async def speak(self, speech: Speech, loops: int) -> PlayId:
         """Say something `loops` times, 0 for ever; it must not be empty."""
-        clips = SpokenClips(self.keeper.speech, speech, self.note)
+        clips = SpokenClips(self.keeper.speech, speech, self.note, self.terms.account.main_auth_id)
         return await self.playbacks.play_clips(clips, loops, self._document_play_ended)
 
     async def stop_play(self, play_id: PlayId) -> None:

@@ -14,8 +14,8 @@ from ringback.speech.voices import LocalVoice
 class SpeechSource(Protocol):
     """Turns passages into files; `speech.speaker.Speaker` is one."""
 
-    async def clip(self, passage: Passage, place: int = 0) -> Clip:
-        """Return the passage as a file; lower places are synthesised first.
+    async def clip(self, passage: Passage, place: int = 0, owner: str = "") -> Clip:
+        """Return the passage as a file; lower places are synthesised first, files are shared within one owner.
 
         Raises:
             MediaError: nothing is installed that speaks, too much waits, or the engine gave no audio.
@@ -25,7 +25,7 @@ class SpeechSource(Protocol):
 class NoSpeech:
     """A node without any voice."""
 
-    async def clip(self, passage: Passage, place: int = 0) -> Clip:
+    async def clip(self, passage: Passage, place: int = 0, owner: str = "") -> Clip:
         """Refuse.
 
         Raises:
@@ -35,10 +35,11 @@ class NoSpeech:
 
 
 class SpokenClips:
-    """The passages of one speech; `note` takes a fact for the timeline."""
+    """The passages of one speech; `note` takes a fact for the timeline, `owner` is the account that has them said."""
 
-    def __init__(self, source: SpeechSource, speech: Speech, note: Callable[..., None]) -> None:
+    def __init__(self, source: SpeechSource, speech: Speech, note: Callable[..., None], owner: str) -> None:
         self._source = source
+        self._owner = owner
         self._speech = speech
         self._note = note
         self._last: tuple[LocalVoice, str] | None = None
@@ -51,7 +52,7 @@ class SpokenClips:
     async def clip(self, index: int) -> str:
         """Return the path of a passage."""
         passage = self._speech.passages[index]
-        clip = await self._source.clip(passage, index)
+        clip = await self._source.clip(passage, index, self._owner)
         style = passage.style
         if (clip.voice, style.language) != self._last or clip.fault:
             self._last = (clip.voice, style.language)

@@ -222,7 +222,7 @@ class ConferenceService:
         """
         seats = self._named(account, name, members)
         for seat in seats:
-            clips = SpokenClips(seat.call.keeper.speech, speech, seat.call.note)
+            clips = SpokenClips(seat.call.keeper.speech, speech, seat.call.note, account.main_auth_id)
             seat.call.playbacks.add(PlayLane.SPEAK, ApiPlay(clips))
         return _ids(seats)
 

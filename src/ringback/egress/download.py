@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 _WRITE_BYTES = 262_144
 _FRESH_MAX_MS = 3_600_000
+_INCOMING, _UNFINISHED = "incoming-", ".part"
 
 
 class MediaKind(Enum):
@@ -79,6 +80,7 @@ class MediaCache:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._running: dict[str, asyncio.Task[Path]] = {}
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="media-cache")
+        self._disk.submit(_sweep, self._folder)
 
     @property
     def running_fetches(self) -> int:
@@ -268,9 +270,15 @@ def kind_of(start: bytes) -> MediaKind | None:
     return None
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what a server that was killed had begun to write."""
+    for path in folder.glob(f"{_INCOMING}*{_UNFINISHED}"):
+        path.unlink(missing_ok=True)
+
+
 def _open(folder: Path) -> IO[bytes]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return NamedTemporaryFile(dir=folder, prefix="incoming-", suffix=".part", delete=False)
+    return NamedTemporaryFile(dir=folder, prefix=_INCOMING, suffix=_UNFINISHED, delete=False)
 
 
 def _rename(file: IO[bytes], path: Path) -> None:
@@ -309,7 +317,7 @@ def _shrink(folder: Path, total_max_bytes: int, newest: Path) -> None:
     for _, size, path in sorted(found):
         if total <= total_max_bytes:
             return
-        if path != newest and path.suffix != ".part":
+        if path != newest and path.suffix != _UNFINISHED:
             # A worker that plays the file keeps it open; removing its name does not stop it.
             path.unlink(missing_ok=True)
             total -= size

@@ -288,7 +288,7 @@ class MultipartyService:
         multiparty = self._all.find(account, mpc_id)
         seats = multiparty.named(who)
         for seat in seats:
-            clips = SpokenClips(seat.call.keeper.speech, speech, seat.call.note)
+            clips = SpokenClips(seat.call.keeper.speech, speech, seat.call.note, account.main_auth_id)
             seat.call.playbacks.add(PlayLane.SPEAK, ApiPlay(clips))
         return multiparty.name, [seat.participant.member_id for seat in seats]
 

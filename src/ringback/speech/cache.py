@@ -31,11 +31,12 @@ class SpeechCache:
         self._total_max_bytes = total_max_bytes
         self._total_bytes: int | None = None
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="speech-cache")
+        self._disk.submit(_sweep, self._folder)
 
-    def path_of(self, say: Say, voice: LocalVoice) -> Path:
-        """Return where the audio of a request is, or will be."""
+    def path_of(self, say: Say, voice: LocalVoice, owner: str) -> Path:
+        """Return where the audio of a request is, or will be; each owner has its own."""
         parts = (
-            *(FORMAT_VERSION, voice.engine.value, voice.name, voice.version, say.text),
+            *(owner, FORMAT_VERSION, voice.engine.value, voice.name, voice.version, say.text),
             *(say.rate, say.pitch, say.gain_db, say.is_muted, say.pause_ms),
         )
         return self._folder / f"{hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:40]}.wav"
@@ -58,6 +59,12 @@ class SpeechCache:
 
     async def _on_disk(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a process that was killed had begun to write."""
+    for path in folder.glob("*.part"):
+        path.unlink(missing_ok=True)
 
 
 def _touch(path: Path) -> bool:

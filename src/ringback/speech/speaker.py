@@ -107,13 +107,14 @@ class Speaker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._cache.close()
 
-    async def clip(self, passage: Passage, place: int = 0) -> Clip:
+    async def clip(self, passage: Passage, place: int = 0, owner: str = "") -> Clip:
         """Return the passage as a file.
 
         An engine that gives no audio rests for a minute, and the nearest voice of another one speaks instead.
 
         Args:
             place: How many passages are said before it; lower ones are synthesised first.
+            owner: Who has it said. Nobody can tell from a file that is there what others have had said.
         Raises:
             NoVoice: nothing is installed that speaks.
             SpeechBusy: too many passages wait already.
@@ -129,7 +130,7 @@ class Speaker:
             if choice is None:
                 raise NoVoice
             try:
-                path, is_cached = await self._said_by(choice.voice, passage, place)
+                path, is_cached = await self._said_by(choice.voice, passage, place, owner)
             except EngineFailed as error:
                 self._count("failed")
                 failed.add(choice.voice.engine)
@@ -152,7 +153,7 @@ class Speaker:
         left = [voice for voice in self._voices if voice.engine not in failed]
         return [voice for voice in left if self._rests_until.get(voice.engine, now) <= now] or left
 
-    async def _said_by(self, voice: LocalVoice, passage: Passage, place: int) -> tuple[Path, bool]:
+    async def _said_by(self, voice: LocalVoice, passage: Passage, place: int, owner: str) -> tuple[Path, bool]:
         """Return the file of a passage, and whether it was there already."""
         style = passage.style
         say = Say(
@@ -167,7 +168,7 @@ class Speaker:
             is_muted=style.is_muted,
             pause_ms=passage.pause_ms,
         )
-        path = self._cache.path_of(say, voice)
+        path = self._cache.path_of(say, voice, owner)
         is_cached = await self._cache.has(path)
         if not is_cached:
             await self._synthesised(say, path, place)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from ringback.accounts.account import Account
 from ringback.calls.in_call import DigitsRequest, InCallActions, PlayRequest, SpeakRequest
 from ringback.calls.playbacks import ApiPlay
 from ringback.calls.spoken import NoSpeech, SpokenClips
 from ringback.errors import InvalidParameter, NotFound
-from ringback.ids import CallUuid
+from ringback.ids import AccountId, CallUuid
 from ringback.media.control.values import PlayLane
 from ringback.speech.errors import NoVoice
 from ringback.speech.markup import read_speech
@@ -59,7 +60,7 @@ class Scene:
         if has_partner:
             self.call.partner = Leg("b", self.log, partner=self.call)
         self.actions = InCallActions(self, self._fetch, NoSpeech())  # type: ignore[arg-type]  # a call in miniature
-        self.account: Any = None
+        self.account: Any = Account(AccountId("MADEVDEVDEVDEVDEVDEV"), "token")
 
     def find_of(self, account: object, call_uuid: CallUuid) -> Leg | None:
         return self.call if call_uuid == "c" else None
@@ -139,15 +140,15 @@ async def test_each_voice_that_speaks_is_noted_once() -> None:
     joe = LocalVoice("joe", Engine.PIPER, "en-US", Gender.MAN)
 
     class Source:
-        async def clip(self, passage: Passage, place: int = 0) -> Clip:
+        async def clip(self, passage: Passage, place: int = 0, owner: str = "") -> Clip:
             return Clip(f"/{place}.wav", joe, passage.style.language.startswith("en"), False, 5)
 
     notes: list[dict[str, object]] = []
     speech = read_speech(["One sentence that is long enough. Another sentence that is long enough."])
-    clips = SpokenClips(Source(), speech, lambda kind, **fields: notes.append(fields))
+    clips = SpokenClips(Source(), speech, lambda kind, **fields: notes.append(fields), "MA1")
     assert [await clips.clip(index) for index in range(clips.count)] == ["/0.wav", "/1.wav"]
     assert [(note["voice"], note["engine"], note["asked"]) for note in notes] == [("joe", "piper", "WOMAN")]
-    other = SpokenClips(Source(), read_speech(["x"], language="xx"), lambda kind, **fields: notes.append(fields))
+    other = SpokenClips(Source(), read_speech(["x"], language="xx"), lambda kind, **fields: notes.append(fields), "MA1")
     await other.clip(0)
     assert notes[-1]["detail"] == "no installed voice speaks xx"
 
@@ -156,10 +157,10 @@ async def test_a_voice_that_failed_is_noted() -> None:
     slt = LocalVoice("slt", Engine.FLITE, "en-US", Gender.WOMAN)
 
     class Source:
-        async def clip(self, passage: Passage, place: int = 0) -> Clip:
+        async def clip(self, passage: Passage, place: int = 0, owner: str = "") -> Clip:
             return Clip("/x.wav", slt, True, False, 5, "joe: piper ended")
 
     notes: list[dict[str, object]] = []
-    clips = SpokenClips(Source(), SPEECH, lambda kind, **fields: notes.append(fields))
+    clips = SpokenClips(Source(), SPEECH, lambda kind, **fields: notes.append(fields), "MA1")
     await clips.clip(0)
     assert (notes[0]["voice"], notes[0]["detail"]) == ("slt", "joe: piper ended")

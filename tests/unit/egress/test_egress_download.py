@@ -252,3 +252,12 @@ async def test_closing_gives_up_running_fetches(shelf: Shelf) -> None:
 )
 def test_kind_is_read_from_the_first_bytes(start: bytes, kind: MediaKind | None) -> None:
     assert kind_of(start) is kind
+
+
+async def test_what_a_killed_server_had_begun_is_removed(shelf: Shelf) -> None:
+    shelf.folder.mkdir()
+    for name in ("incoming-x1.part", "kept.wav"):
+        (shelf.folder / name).write_bytes(WAV)
+    later = shelf.reopen(SETTINGS)
+    await later.close()
+    assert shelf.files() == ["kept.wav"]
