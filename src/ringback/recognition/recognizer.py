@@ -26,6 +26,7 @@ _log = get_logger(__name__)
 _MODULE = "ringback.recognition.worker.main"
 _RESTART_PAUSE_NS = 1 * SECOND
 _END_TIMEOUT_S = 2.0
+_LATE_S = 2.0
 _LOG_MAX_BYTES = 4 * 1024 * 1024
 
 
@@ -77,9 +78,9 @@ class Recognizer:
     def discard(self, path: str) -> None:
         """Delete the file of an utterance, finished or not, if there is one."""
         if path:
-            for name in (path, path + ".part"):
-                with contextlib.suppress(OSError):
-                    os.unlink(name)
+            _unlink(path)
+            # A media worker may just be giving it its name.
+            asyncio.get_running_loop().call_later(_LATE_S, _unlink, path)
 
     async def recognize(self, path: str, language: str, hints: tuple[str, ...], *, is_partial: bool) -> Recognition:
         """Return what is said in a wav file; never raises for what it contains.
@@ -201,6 +202,12 @@ def _open_log(path: Path) -> IO[bytes]:
     if path.exists() and path.stat().st_size > _LOG_MAX_BYTES:
         path.replace(path.with_suffix(".log.1"))
     return path.open("ab")
+
+
+def _unlink(path: str) -> None:
+    for name in (path, path + ".part"):
+        with contextlib.suppress(OSError):
+            os.unlink(name)
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

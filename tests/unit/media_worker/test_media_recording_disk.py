@@ -132,3 +132,14 @@ async def test_folder_that_is_missing_and_file_that_exists_are_faults(disk, tmp_
     await asyncio.sleep(0)
     assert len(faults) == 2
     assert (tmp_path / "b.wav.part").read_bytes() == b"someone else's"
+
+
+async def test_a_file_that_nobody_wants_leaves_nothing(disk, tmp_path):
+    begun, unbegun = (disk.open(str(tmp_path / name), 1, no_fault) for name in ("a.wav", "b.wav"))
+    assert begun.write(b"\1\0" * 100)
+    begun.discard()
+    unbegun.discard()
+    begun.finish()
+    assert not begun.write(b"\1\0")
+    await closed(disk)
+    assert not os.listdir(tmp_path)

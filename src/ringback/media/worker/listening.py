@@ -84,9 +84,12 @@ class LegListening:
             self._end(listening)
 
     def close(self) -> None:
-        """End everything: the session closes."""
-        for listening in tuple(self._listenings.values()):
-            self._end(listening)
+        """End everything: the session closes, and nobody asks any more what was said."""
+        for listening in self._listenings.values():
+            if listening.file is not None:
+                listening.file.discard()
+        self._listenings.clear()
+        self._rest()
 
     def _take(self, pcm: bytes) -> None:
         frame = to_native(pcm)

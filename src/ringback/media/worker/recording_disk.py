@@ -83,6 +83,13 @@ class RecordingFile:
             self._is_finished = True
             self._put(None)
 
+    def discard(self) -> None:
+        """End without a file: nobody will read it."""
+        if not self._is_finished:
+            self._is_finished = True
+            self._writer.is_unwanted = True
+            self._put(None)
+
     def _put(self, pcm: bytes | None) -> None:
         self._disk.put(_Piece(self._writer, self._owed_bytes, pcm))
         self._owed_bytes = 0
@@ -100,12 +107,24 @@ class _Piece(NamedTuple):
 class _Writer:
     """The same file, as the thread sees it."""
 
-    __slots__ = ("_fd", "_free_min", "_next_check", "_on_fault", "_path", "_size", "channels", "done_bytes", "failed")
+    __slots__ = (
+        "_fd",
+        "_free_min",
+        "_next_check",
+        "_on_fault",
+        "_path",
+        "_size",
+        "channels",
+        "done_bytes",
+        "failed",
+        "is_unwanted",
+    )
 
     def __init__(self, path: str, channels: int, free_min: int, on_fault: Callable[[DiskFault], None]) -> None:
         self.channels = channels
         self.done_bytes = 0
         self.failed = False
+        self.is_unwanted = False
         self._path = path
         self._fd = -1
         self._size = 0
@@ -124,8 +143,11 @@ class _Writer:
             self.done_bytes += len(pcm)
 
     def finish(self, silent_bytes: int) -> None:
-        """Close the file under its own name, behind so much silence."""
+        """Close the file under its own name, behind so much silence; one that nobody wants is removed."""
         try:
+            if self.is_unwanted:
+                self._remove()
+                return
             if self._fd < 0 and not self.failed:
                 self._open()
             if self._fd >= 0:
@@ -144,6 +166,11 @@ class _Writer:
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1
+
+    def _remove(self) -> None:
+        if self._fd >= 0:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path + PART_SUFFIX)
 
     def _append(self, silent_bytes: int, pcm: bytes) -> None:
         if self._fd < 0:
