@@ -14,6 +14,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -129,6 +130,10 @@ class Stream(Section):
     playout_max_ms: Annotated[int, Field(ge=1_000, le=600_000)] = 60_000
     uplink_max_ms: Annotated[int, Field(ge=100, le=30_000)] = 2_000
     """Audio that may wait for a slow agent before the oldest is dropped."""
+    subprotocol: Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{0,128}$")] = "audio.drachtio.org"
+    """The sub-protocol offered to agents, who need not choose it. Empty: none."""
+    send_stop: bool = True
+    """Whether agents are told `stop` before a clean close."""
     allow_insecure: Literal["loopback", "never", "always"] = "never"
     """Where `ws://` is allowed."""
     verify_tls: bool = True
@@ -268,6 +273,13 @@ class Limits(Section):
     """Digits with which called numbers must begin. Empty: any."""
 
 
+class Billing(Section):
+    """What audio streams cost; nothing is charged, the amounts stand in the API's answers."""
+
+    stream_per_minute: Annotated[Decimal, Field(ge=0, le=1_000, decimal_places=5)] = Decimal(0)
+    """USD for each started minute: `billed_amount` of a stream."""
+
+
 class Observability(Section):
     """Logs."""
 
@@ -359,6 +371,7 @@ class Config(Section):
     egress: Egress = Egress()
     database: DatabaseSection = DatabaseSection()
     limits: Limits = Limits()
+    billing: Billing = Billing()
     observability: Observability = Observability()
     trunk: tuple[TrunkSection, ...] = ()
     number: tuple[NumberSection, ...] = ()

@@ -18,6 +18,7 @@ from ringback import __version__, clock, ids
 from ringback.accounts.account import Account
 from ringback.accounts.application import Application
 from ringback.accounts.store import ensure_account, ensure_application
+from ringback.billing.rating import RateTable
 from ringback.callflow.driver import CallFlows
 from ringback.callflow.port import FirstRequest, FlowServices
 from ringback.calls.in_call import InCallActions
@@ -143,7 +144,8 @@ class Node:
         self._build_calls(trunks, catch_all)
         listener = self._build_http()
         # Before the first call can come: every open row belongs to an earlier server.
-        await self.database.write(lambda session: close_orphaned_streams(session, clock.wall_ms()))
+        rates = self.streams.rates
+        await self.database.write(lambda session: close_orphaned_streams(session, clock.wall_ms(), rates))
         await self.calls.close_orphans()
         await workers_run
         await self.sip.start()
@@ -361,6 +363,8 @@ class Node:
                 connect_gap_ms=config.stream.connect_gap_ms,
                 playout_max_ms=config.stream.playout_max_ms,
                 uplink_max_ms=config.stream.uplink_max_ms,
+                subprotocol=config.stream.subprotocol,
+                send_stop=config.stream.send_stop,
                 verify_tls=config.stream.verify_tls,
                 dead_after_ms=config.stream.dead_after_ms,
                 delay_policy=DelayPolicy(config.stream.delay_policy),
@@ -374,6 +378,7 @@ class Node:
                     truth=config.stream.truth,
                 ),
             ),
+            rates=RateTable(stream_per_minute=config.billing.stream_per_minute),
             wake_outbox=self.outbox.wake,
             fetch_audio=self._fetch_audio,
         )

@@ -107,7 +107,7 @@ class StreamService:
         self._database = database
         self._calls = calls
         self._resolve = resolve
-        self._rates = rates or RateTable()
+        self.rates = rates or RateTable()
         self._wake_outbox = wake_outbox
         self._fetch_audio = fetch_audio
         self._live: dict[StreamId, LiveStream] = {}
@@ -470,7 +470,7 @@ class StreamService:
             "ended_wall_ms": ended_wall_ms,
             "bill_duration_s": seconds,
             "rounded_bill_duration_s": billed_duration_s(seconds),
-            "billed_amount": money(amount(seconds, self._rates.stream_per_minute)),
+            "billed_amount": money(amount(seconds, self.rates.stream_per_minute)),
         }
         if stream.state is State.FAILED:
             stream.call.note("stream", event="failed", stream_id=stream.stream_id, reason=reason.value, detail=detail)

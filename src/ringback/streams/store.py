@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import bindparam, func, select, update
 
+from ringback.accounts.store import find_account
 from ringback.billing.cdr import billed_duration_s, duration_s
+from ringback.billing.rating import RateTable, amount, money
 from ringback.calls.models import CallRow
 from ringback.ids import CallUuid, StreamId
 from ringback.media.control.values import StreamEnd, Track
@@ -83,7 +85,7 @@ def list_streams(
     return [_view(row) for row in rows], total
 
 
-def close_orphaned_streams(session: Session, now_wall_ms: int) -> int:
+def close_orphaned_streams(session: Session, now_wall_ms: int, rates: RateTable) -> int:
     """Mark the streams that an earlier server left open as failed, with the time they had, and enqueue their last
     status callbacks; return how many. To be called before their calls are closed: a call's last callback is its own.
     """
@@ -96,20 +98,22 @@ def close_orphaned_streams(session: Session, now_wall_ms: int) -> int:
         row.ended_wall_ms = now_wall_ms
         row.bill_duration_s = duration_s(row.started_wall_ms, now_wall_ms)
         row.rounded_bill_duration_s = billed_duration_s(row.bill_duration_s)
+        row.billed_amount = money(amount(row.bill_duration_s, rates.stream_per_minute))
         call = session.get(CallRow, row.call_uuid)
         if row.status_callback_url and call is not None:
-            enqueue(session, _lost_callback(row, call, now_wall_ms))
+            enqueue(session, _lost_callback(session, row, call, now_wall_ms))
     return len(rows)
 
 
-def _lost_callback(row: StreamRow, call: CallRow, now_wall_ms: int) -> OutboundCallback:
+def _lost_callback(session: Session, row: StreamRow, call: CallRow, now_wall_ms: int) -> OutboundCallback:
+    owner = find_account(session, row.account_id)
     facts = StreamFacts(
         call_uuid=row.call_uuid,
         stream_id=row.stream_id,
         from_number=call.from_number,
         to_number=call.to_number,
         direction=call.direction,
-        parent_auth_id=row.account_id,
+        parent_auth_id=owner.main_auth_id if owner else row.account_id,
         service_url=row.service_url,
         status_callback_url=row.status_callback_url,
         status_callback_method=row.status_callback_method,

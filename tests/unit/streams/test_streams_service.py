@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,6 +13,7 @@ from tests.support.fake_leg import FakeLeg
 
 from ringback.accounts.account import Account
 from ringback.accounts.store import ensure_account
+from ringback.billing.rating import RateTable
 from ringback.calls import live
 from ringback.calls.hangup import HangupSource, hangup
 from ringback.calls.live import CallTerms, LiveCall
@@ -377,12 +379,15 @@ async def test_streams_that_an_earlier_server_left_open_are_closed_with_the_time
     )
     await world.open(opened)
     now_wall_ms = 1_700_000_061_000
-    assert await world.database.write(lambda session: close_orphaned_streams(session, now_wall_ms)) == 2
-    assert await world.database.write(lambda session: close_orphaned_streams(session, now_wall_ms)) == 0
+    rates = RateTable(stream_per_minute=Decimal("0.003"))
+    assert await world.database.write(lambda session: close_orphaned_streams(session, now_wall_ms, rates)) == 2
+    assert await world.database.write(lambda session: close_orphaned_streams(session, now_wall_ms, rates)) == 0
     views = [await world.streams.get(ACCOUNT, CALL, stream_id) for stream_id in (opened, waiting)]
-    assert [(view.status, view.bill_duration_s, view.rounded_bill_duration_s) for view in views if view] == [
-        (State.FAILED, 61, 120),
-        (State.FAILED, 0, 0),
+    assert [
+        (view.status, view.bill_duration_s, view.rounded_bill_duration_s, view.billed_amount) for view in views if view
+    ] == [
+        (State.FAILED, 61, 120, "0.00600"),
+        (State.FAILED, 0, 0, "0.00000"),
     ]
     [told] = await world.callbacks()
     assert (told["Event"], told["StatusReason"], told["StreamID"], told["CallUUID"]) == (
