@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass
+from functools import cached_property
 
-from benchmarks.callers import Load, Window, percentile
+from benchmarks.callers import Evidence, Load, Window, percentile
 from benchmarks.processes import CpuReading, CpuUse, Roles
 
 LATENESS_LIMIT_MS = 5.0
 """With a p99 above this the load itself is too busy to be believed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Observation:
     """What a window showed."""
 
     calls: int
-    good_calls: int
+    evidence: tuple[Evidence, ...]
     worst_share: float
     use: CpuUse
     window: Window
     roles: Roles
+
+    @cached_property
+    def good_calls(self) -> int:
+        """Return how many calls had good audio. Ask when the load is over: reading tones would hold it up."""
+        return sum(each.is_good() for each in self.evidence)
 
     @property
     def server_per_call(self) -> float:
@@ -50,15 +55,10 @@ class Observation:
 
 async def observe(load: Load, roles: Roles, seconds: float) -> Observation:
     """Measure one window."""
-    gc.collect()
-    gc.disable()
-    try:
-        before = CpuReading.take(roles.all())
-        window = await load.measure(seconds)
-        use = CpuUse.between(before, CpuReading.take(roles.all()))
-    finally:
-        gc.enable()
-    return Observation(len(load.callers), load.good_calls(), load.worst_share(), use, window, roles)
+    before = CpuReading.take(roles.all())
+    window = await load.measure(seconds)
+    use = CpuUse.between(before, CpuReading.take(roles.all()))
+    return Observation(len(load.callers), load.evidence(), load.worst_share(), use, window, roles)
 
 
 def cpu_cells(observation: Observation) -> tuple[str, ...]:

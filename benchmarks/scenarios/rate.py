@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 
 from benchmarks.agents import echo_process
@@ -76,8 +75,6 @@ async def _measure(
     load = Load((platform.sip_host, platform.sip_port), SECOND_NUMBER)
     await load.start()
     count = rate * PLACING_S[rate]
-    gc.collect()
-    gc.disable()
     try:
         window = load.open_window()
         before = CpuReading.take(roles.all())
@@ -87,7 +84,6 @@ async def _measure(
         await load.close_window()
         await load.hang_up()
     finally:
-        gc.enable()
         await load.close()
     await until(lambda: len(told) >= count, _CALLBACK_LIMIT_S)
     answered = [caller for caller in placed if caller.answered]

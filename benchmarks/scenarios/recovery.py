@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable
 
 import numpy as np
@@ -76,18 +75,13 @@ async def run(options: Options) -> Outcome:
 
 async def _stall(load: Load, pids: tuple[int, ...], base_s: float) -> tuple[Window, Window, int]:
     """Return the window before the stop, the one from its beginning, and when the processes went on."""
-    gc.collect()
-    gc.disable()
-    try:
-        base = await load.measure(base_s)
-        window = load.open_window()
-        with stopped(pids):
-            await asyncio.sleep(STOP_S)
-        resumed = clock.now()
-        await asyncio.sleep(WATCH_S)
-        await load.close_window()
-    finally:
-        gc.enable()
+    base = await load.measure(base_s)
+    window = load.open_window()
+    with stopped(pids):
+        await asyncio.sleep(STOP_S)
+    resumed = clock.now()
+    await asyncio.sleep(WATCH_S)
+    await load.close_window()
     return base, window, resumed
 
 
