@@ -90,7 +90,7 @@ interop: setup-dev ## SIPp and baresip as peers
 	$(call tests,tests/interop)
 
 functional: setup-dev ## The whole server, judged by audio
-	$(call tests,tests/functional)
+	$(call tests,tests/functional,-n 2 --dist loadfile --no-loadscope-reorder)
 
 bench: setup-dev ## Measure calls, round trips and memory; writes into benchmarks/
 	@$(BIN)/python -m benchmarks $(ARGS)

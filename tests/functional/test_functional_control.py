@@ -67,7 +67,7 @@ async def test_live_calls_are_listed_and_shown(customer, silent_agent, number, p
     assert (await rest("GET", f"Call/{one.call_uuid}?status=live")).status == 200
     assert (await rest("GET", f"Call/{one.call_uuid}/?status=queued")).status == 404
     with pytest.raises(ResourceNotFoundError):
-        await customer.cdr(one.call_uuid)
+        await customer.sdk(lambda sdk: sdk.calls.get(one.call_uuid))
     await hung_up(one)
     await customer.hangup_params(call_uuid=one.call_uuid)
     with pytest.raises(ResourceNotFoundError):

@@ -88,7 +88,7 @@ async def test_two_phones_hear_each_other_until_the_callee_hangs_up(customer, ca
     await until_tone(call, 1300)
     await call.until_ended()
     record = await assert_record(customer, callee, 4000, "Callee", call)
-    assert record.call_duration in range(1, 10)
+    assert record.call_duration in range(1, 40)
     (hangup,) = await customer.until("/events", DialAction="hangup")
     assert events_of(customer, callee.call_uuid) == ["answer", "connected", "hangup"]
     wanted = {

@@ -11,6 +11,7 @@ from tests.support.live_calls import hung_up
 from tests.support.recorded import fetch
 from tests.support.sounds import wav_reply
 from tests.support.waiting import until
+from tests.support.workers import by_worker, pids_by_worker
 
 from ringback.phones import tones
 from ringback.testing.platform import Platform
@@ -82,12 +83,12 @@ async def test_worker_that_dies_takes_both_legs_of_its_bridge(new_phone):
             callee = await human.next_call()
             callee.answer()
             await assert_joined(call, callee)
-            busy = [value for name, value in platform.metrics().items() if "media_sessions_active{" in name]
-            assert sorted(busy) == [0, 2], "both legs share a worker"
-            (worker,) = (pid for pid, each in zip(platform.worker_pids(), busy, strict=True) if each)
-            os.kill(worker, signal.SIGKILL)
+            placed = by_worker(platform, "media_sessions_active")
+            assert sorted(placed.values()) == [0, 2], "both legs share a worker"
+            (worker,) = (each for each, sessions in placed.items() if sessions)
+            os.kill(pids_by_worker(platform)[worker], signal.SIGKILL)
             await asyncio.gather(call.until_ended(), callee.until_ended())
             for each in (call, callee):
                 ended = await customer.until_event(each.call_uuid, "call", state="ended")
                 assert ended["fields"]["code"] == 5010
-            await until(lambda: len(platform.worker_pids()) == 2, "a new worker")
+            await until(lambda: all(by_worker(platform, "media_worker_up").values()), "a new worker")

@@ -83,11 +83,11 @@ async def test_keys_by_rtp_and_info_stop_the_prompt_and_reach_the_action(custome
 
 async def test_key_counts_while_the_prompt_is_still_being_fetched(customer, run, sound):
     action = customer.serve("/action", response(f"<Play>{sound(NEXT_HZ)}</Play>"))
-    slow = customer.serve("/slow.wav", replace(wav_reply(PROMPT_HZ), delay_ms=8_000))
+    slow = customer.serve("/slow.wav", replace(wav_reply(PROMPT_HZ), delay_ms=40_000))
     call = await run(f'<GetDigits action="{action}" numDigits="1"><Play>{slow}</Play></GetDigits>')
     await customer.until("/slow.wav")
     call.send_digits("5")
-    await call.until_ended(7)
+    await call.until_ended(30)
     assert pitches(call) == near(NEXT_HZ)
 
 

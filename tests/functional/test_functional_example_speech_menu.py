@@ -1,48 +1,26 @@
 """`examples/speech_menu.py` in a process of its own: a caller who speaks, and one who presses keys and is heard out."""
 
 import asyncio
-import os
-import socket
-import sys
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.support.agent_audio import sounding
+from tests.support.example_app import example_app
 from tests.support.live_calls import answered
-from tests.support.waiting import until
 
 pytest.importorskip("pocketsphinx")
 
 pytestmark = pytest.mark.functional
-EXAMPLES = Path(__file__).parents[2] / "examples"
 SPEECH = Path(__file__).parents[1] / "vectors" / "speech"
 
 
 @pytest.fixture
 async def example():
     """Runs the example; returns its URL."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "uvicorn", "speech_menu:app", "--port", str(port), "--log-level", "warning"),
-        cwd=EXAMPLES,
-        env={**os.environ, "BASE_URL": url},
-    )
-
-    def listens():
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    try:
-        await until(listens, "the example to listen", 30)
+    async with example_app("speech_menu", {}) as url:
         yield url
-    finally:
-        process.kill()
-        await process.wait()
 
 
 def words(name):

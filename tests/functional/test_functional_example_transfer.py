@@ -3,21 +3,14 @@
 The caller meets the agent, a busy human, the agent again, and at last a human.
 """
 
-import asyncio
-import os
-import socket
-import sys
-from pathlib import Path
-
 import pytest
 from tests.support.dials import assert_joined, until_tone
+from tests.support.example_app import example_app, lines_of
 from tests.support.live_calls import hung_up
-from tests.support.waiting import until
 
 from ringback.phones import tones
 
 pytestmark = pytest.mark.functional
-EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
@@ -28,34 +21,14 @@ async def human(new_phone):
 @pytest.fixture
 async def example(platform, human):
     """Runs the example; returns its URL."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
     environment = {
-        **os.environ,
-        "BASE_URL": url,
         "RINGBACK_URL": platform.url,
         "PLIVO_AUTH_ID": platform.auth_id,
         "PLIVO_AUTH_TOKEN": platform.auth_token,
         "HUMAN": human.uri,
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "uvicorn", "transfer_to_human:app", "--port", str(port), "--log-level", "warning"),
-        cwd=EXAMPLES,
-        env=environment,
-    )
-
-    def listens():
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    try:
-        await until(listens, "the example to listen", 30)
+    async with example_app("transfer_to_human", environment) as url:
         yield url
-    finally:
-        process.kill()
-        await process.wait()
 
 
 async def assert_with_agent(call, pitch_hz):
@@ -89,4 +62,4 @@ async def uuid_of(call):
 
 
 def test_example_is_short():
-    assert len((EXAMPLES / "transfer_to_human.py").read_text().splitlines()) < 80
+    assert lines_of("transfer_to_human") < 80

@@ -39,6 +39,7 @@ class Scene:
     call_uuid: str
     call: PhoneCall
     agent: StreamAgent
+    began: float
 
     @property
     def connection(self) -> AgentConnection:
@@ -47,6 +48,11 @@ class Scene:
 
     def count(self, event: str) -> int:
         return len(self.agent.events(event))
+
+    def assert_answers_are_limited(self) -> None:
+        """Check that there are answers to bad messages, at most one a second."""
+        lasted_s = asyncio.get_running_loop().time() - self.began
+        assert 1 <= self.count("incorrectPayload") <= lasted_s + 1
 
     async def faults(self) -> Counter[str]:
         """Return how often each fault was noted in the timeline."""
@@ -64,7 +70,7 @@ class Scene:
         for message in flush.values():
             self.connection.send_text(message)
         wanted = expected + Counter(flush.keys())
-        for _ in range(100):
+        for _ in range(200):
             if (found := await self.faults()) == wanted:
                 return
             await asyncio.sleep(0.1)
@@ -97,9 +103,10 @@ class Bench:
                 answer_url=customer.serve(f"/{name}", response(element)),
                 hangup_url=customer.url("/hangup"),
             )
+            began = asyncio.get_running_loop().time()
             call = await self.callee.call_of(call_uuid)
             await until(lambda: agent.connections and agent.connections[0].messages, "the start event")
-            yield Scene(customer, call_uuid, call, agent)
+            yield Scene(customer, call_uuid, call, agent, began)
             assert not call.is_over
             call.hang_up()
             assert (await customer.hangup_params("/hangup", call_uuid))["HangupCauseCode"] == "4000"
@@ -177,13 +184,13 @@ async def corpus(bench: Bench) -> None:
         flush = [b"{", b"[]", b"{}"]
         for text in flush:
             scene.connection.send_text(text)
-        for _ in range(50):
+        for _ in range(200):
             found = await scene.faults()
             if found.total() == sent + len(flush):
                 break
             await asyncio.sleep(0.1)
         assert found.total() == sent + len(flush), found
-        assert 1 <= scene.count("incorrectPayload") <= 4, "replies are limited to one a second"
+        scene.assert_answers_are_limited()
         assert len(scene.agent.connections) == 1
         await assert_echoed(scene.call, 1)
 
@@ -226,7 +233,7 @@ async def checkpoint_storm(bench: Bench) -> None:
         await until(lambda: scene.count("playedStream") == 1_000, "all marks")
         assert [each["name"] for each in scene.agent.events("playedStream")] == [f"mark-{n}" for n in range(1_000)]
         assert (await scene.faults()).keys() == {"too many checkpoints"}
-        assert 1 <= scene.count("incorrectPayload") <= 2
+        scene.assert_answers_are_limited()
         scene.connection.echoes = True
         await assert_echoed(scene.call, 4)
 
@@ -283,9 +290,9 @@ async def flood(bench: Bench) -> None:
         for _ in range(6_000):
             scene.connection.send_text(b'{"event":"noise"}')
         scene.connection.send({"event": "checkpoint", "name": "behind the flood"})
-        await until(lambda: scene.count("playedStream"), "the end of the flood", timeout_s=20)
+        await until(lambda: scene.count("playedStream"), "the end of the flood", timeout_s=40)
         await scene.assert_faults(Counter({"unknown event": 6_000}), {"unknown event": b'{"event":"noise"}'})
-        assert scene.count("incorrectPayload") < 10
+        scene.assert_answers_are_limited()
         scene.connection.echoes = True
         await assert_echoed(scene.call, 8)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import socket
 from collections import Counter
 from collections.abc import Iterator
 
@@ -12,6 +11,7 @@ import pytest
 from tests.support.answering_phone import answering_phone
 from tests.support.customer import Customer, response, stream
 from tests.support.echo import assert_echoed
+from tests.support.ports import free_port
 from tests.support.raw_api import RawApi
 from tests.support.sip_stranger import ECHO, Stranger, sdp
 from tests.support.stream_agent import stream_agent
@@ -78,9 +78,7 @@ async def test_one_call_too_many(platform: Platform, customer: Customer, phone: 
 async def test_callbacks_wait_for_a_customer_who_is_away(platform: Platform, customer: Customer) -> None:
     """In the order of the facts, each taken once; healthy targets do not wait."""
     api = RawApi(platform)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     away = f"http://127.0.0.1:{port}"
     taken: list[AppRequest] = []
 
@@ -105,14 +103,14 @@ async def test_callbacks_wait_for_a_customer_who_is_away(platform: Platform, cus
         healthy = await api.make_call(
             to=callee.uri, answer_url=customer.serve("/bye", response("<Hangup/>")), hangup_url=customer.url("/hangup")
         )
-        await customer.hangup_params("/hangup", healthy, timeout_s=3)
+        await customer.hangup_params("/hangup", healthy)
         await callee.phone.hang_up_all()
         await until(lambda: platform.metrics()["ringback_webhook_outbox_depth"] >= 9, "callbacks that wait")
 
         server = AnswerServer(take, port=port)
         await server.start()
         try:
-            await until(lambda: len(taken) == 12, "all callbacks", timeout_s=25)
+            await until(lambda: len(taken) == 12, "all callbacks", timeout_s=40)
         finally:
             await server.close()
     for call_uuid in made:

@@ -16,6 +16,7 @@ from tests.support.answering_phone import AnsweringPhone, answering_phone
 from tests.support.customer import Customer, response
 from tests.support.endings import ending_of
 from tests.support.http_server import Handler, ScriptedServer, close, drip, fixed, hang, http_server, raw
+from tests.support.ports import free_port
 from tests.support.raw_api import RawApi
 
 from ringback.phones.call import CallNotAnswered
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.functional
 
 QUICK = "#ct=500&rt=600&rc=0"
 """Fragment of a document's URL: a time-out takes 0.6 s, and there is one attempt."""
+PATIENT = "#ct=20000&rt=20000&rc=0"
+"""The same for what answers: how fast is not the question, on a busy machine least of all."""
 SLOW = "no whole reply within 600 ms (answer faster, or allow more time by #rt=MS"
 TOO_LARGE = "body has more than 131072 bytes (send less)"
 AT_ONCE = 8
@@ -119,12 +122,12 @@ class Bench:
 
     def url(self, fault: Fault) -> str:
         if fault is REFUSED:
-            return f"http://127.0.0.1:{self.closed_port}/answer{QUICK}"
+            return f"http://127.0.0.1:{self.closed_port}/answer{PATIENT}"
         if fault is PRIVATE:
-            return f"http://10.1.2.3/answer{QUICK}"
+            return f"http://10.1.2.3/answer{PATIENT}"
         if fault is FORBIDDEN:
-            return f"http://169.254.169.254/latest/meta-data{QUICK}"
-        return self.failing.url(f"/{fault.name}{QUICK}")
+            return f"http://169.254.169.254/latest/meta-data{PATIENT}"
+        return self.failing.url(f"/{fault.name}{QUICK if fault.says is SLOW else PATIENT}")
 
     async def assert_told(self, call_uuid: str, code: int, says: str, source: str = "Error") -> dict[str, Any]:
         """Check hang-up callback, CDR and timeline of a call."""
@@ -144,7 +147,7 @@ class Bench:
         await self.api.wire(number, answer_url=self.url(fault), hangup_url=self.customer.url("/hangup"))
         call = await self.phone.call(self.customer.platform.uri(number))
         with pytest.raises(CallNotAnswered) as refused:
-            await call.until_answered(timeout_s=20)
+            await call.until_answered(timeout_s=40)
         assert refused.value.status == 503
         await call.until_ended()
         params = await self.assert_told(call.call_uuid, fault.code(1), fault.says)
@@ -191,7 +194,7 @@ class Bench:
 
     async def assert_hung_up(self, call_uuid: str, code: int, says: str, source: str = "Error") -> None:
         call = await self.callee.call_of(call_uuid)
-        end = await call.until_ended(timeout_s=20)
+        end = await call.until_ended(timeout_s=40)
         assert end.by == "them"
         params = await self.assert_told(call_uuid, code, says, source)
         assert params["AnswerTime"]
@@ -201,13 +204,13 @@ FAULTS_AND_MORE = [*FAULTS, REFUSED, FORBIDDEN, PRIVATE]
 
 
 @pytest.fixture
-async def bench(customer: Customer, phone: Phone, unused_tcp_port: int) -> AsyncIterator[Bench]:
+async def bench(customer: Customer, phone: Phone) -> AsyncIterator[Bench]:
     customer.serve("/wait", response('<Wait length="60"/>'))
     async with http_server() as failing, answering_phone() as callee:
         for fault in FAULTS:
             assert fault.handler is not None
             failing.on(f"/{fault.name}", fault.handler)
-        yield Bench(customer, failing, RawApi(customer.platform), phone, callee, unused_tcp_port)
+        yield Bench(customer, failing, RawApi(customer.platform), phone, callee, free_port())
 
 
 async def together(run: Callable[[Fault], Coroutine[Any, Any, None]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,6 +15,7 @@ from tests.support.answering_phone import AnsweringPhone, answering_phone
 from tests.support.customer import Customer, response, stream
 from tests.support.echo import assert_echoed
 from tests.support.hostile_agents import raw_agent, say, self_signed, stall
+from tests.support.ports import free_port
 from tests.support.raw_api import RawApi
 from tests.support.stream_agent import AgentConnection, stream_agent, tcp_server
 
@@ -47,7 +47,7 @@ class Bench:
         return call_uuid
 
     async def assert_hung_up(self, call_uuid: str, code: str, source: str = "Plivo") -> None:
-        params = await self.customer.hangup_params("/hangup", call_uuid, timeout_s=20)
+        params = await self.customer.hangup_params("/hangup", call_uuid, timeout_s=30)
         assert (params["HangupCauseCode"], params["HangupSource"], params["CallStatus"]) == (code, source, "completed")
         call = await self.callee.call_of(call_uuid)
         assert (await call.until_ended()).by == "them"
@@ -73,9 +73,6 @@ async def bench(customer: Customer) -> AsyncIterator[Bench]:
 @asynccontextmanager
 async def unreachable_agents(folder: Path) -> AsyncIterator[dict[str, tuple[str, str]]]:
     """Run agents that no stream can be opened to; gives the URL of each and what must be said about it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        closed_port = free.getsockname()[1]
     answers: dict[str, tuple[bytes | None, str]] = {
         "hangs": (None, "ms: the agent does not answer the upgrade"),
         "answers-200": (OK_PAGE, "expected 101, got 200: no WebSocket is served at this path"),
@@ -92,7 +89,7 @@ async def unreachable_agents(folder: Path) -> AsyncIterator[dict[str, tuple[str,
         }
         no_tls = await stack.enter_async_context(raw_agent(say(b"HTTP/1.1 400 Bad Request\r\n\r\n")))
         own_certificate = await stack.enter_async_context(raw_agent(stall, self_signed(folder)))
-        agents["refuses"] = (f"ws://127.0.0.1:{closed_port}/", "connection refused: check host and port")
+        agents["refuses"] = (f"ws://127.0.0.1:{free_port()}/", "connection refused: check host and port")
         agents["no-tls"] = (f"wss://127.0.0.1:{no_tls}/", "TLS failed: is the port one that speaks TLS?")
         agents["own-certificate"] = (f"wss://127.0.0.1:{own_certificate}/", "certificate refused: self-signed")
         agents["forbidden"] = ("ws://10.1.2.3/agent", "10.1.2.3 is private (egress.allow can open it)")
@@ -107,12 +104,8 @@ async def stalls(bench: Bench) -> None:
             f"ws://127.0.0.1:{port}/", contentType="audio/x-l16;rate=16000", statusCallbackUrl=bench.status_url
         )
         call_uuid = await bench.call("stalls", element)
-        for _ in range(300):
-            if await bench.customer.events(call_uuid, "stream", event="fault", reason="uplink_dropped"):
-                break
-            await asyncio.sleep(0.1)
-        else:
-            raise AssertionError("an agent that never reads was sent everything")
+        # An agent that never reads must not be sent everything.
+        await bench.customer.until_event(call_uuid, "stream", timeout_s=40, event="fault", reason="uplink_dropped")
         (await bench.callee.call_of(call_uuid)).hang_up()
         params = await bench.customer.hangup_params("/hangup", call_uuid)
         assert params["HangupCauseCode"] == "4000"

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.functional
 NO_RATE = "0.00000"
 
 
-async def assert_accounts_agree(customer, call_uuid, *, code, name, cause, source, number, seconds=range(5)):
+async def assert_accounts_agree(customer, call_uuid, *, code, name, cause, source, number, seconds=range(40)):
     """Check hang-up callback and CDR against what must be, and against each other."""
     params = await customer.hangup_params(call_uuid=call_uuid)
     assert params["CallUUID"] == call_uuid
@@ -52,7 +52,7 @@ async def test_caller_hangs_up(customer, agent, number, phone, platform):
     await hung_up(call)
     await assert_accounts_agree(
         customer, call.call_uuid, code=4000, name="Normal Hangup", cause="NORMAL_CLEARING", source="Caller",
-        number=number, seconds=range(1, 6),
+        number=number, seconds=range(1, 40),
     )  # fmt: skip
     await until(lambda: connection.is_gone, "the agent's socket to close")
     assert connection.messages[-1]["event"] == "stop"

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tests.support.conference import Participant, all_hear_each_other, enter, pitches
 from tests.support.customer import response
+from tests.support.dials import until_tone
 from tests.support.live_calls import hung_up
 from tests.support.sounds import wav_reply
 from tests.support.waiting import until
@@ -122,7 +123,7 @@ async def test_an_agent_starts_holds_and_ends_it(customer, join):
     (asked,) = await customer.until("/exit")
     assert (asked.params["MPCFriendlyName"], asked.params["ParticipantRole"]) == ("Help", "customer")
     assert asked.params["CallUUID"] == asked.params["ParticipantCallUUID"] == caller.uuid
-    await until(lambda: caller.level_of(1900) > -32, "what the exit URL's document plays")
+    await until_tone(caller.call, 1900)
     assert (await caller.call.until_ended()).by == "them"
     await customer.until("/mpc", EventName="MPCStart", MPCName="Help")
 

@@ -19,6 +19,8 @@ from ringback.testing.platform import Platform
 pytestmark = pytest.mark.functional
 FROM = "15550003333"
 PER_SECOND = 3
+MANY = 40
+"""So many that the last of them waits for as long as a test may take to look."""
 PITCH_HZ = 700
 
 
@@ -30,7 +32,7 @@ def running() -> Iterator[Platform]:
 
 
 def destinations(phone: Phone, count: int) -> list[str]:
-    return [phone.uri.replace("15550002222", f"1555100000{index}") for index in range(count)]
+    return [phone.uri.replace("15550002222", f"155510000{index:02}") for index in range(count)]
 
 
 async def make_calls(customer: Customer, to: list[str], **more: Any) -> list[str]:
@@ -57,8 +59,6 @@ async def test_many_calls_start_in_order_at_the_pace_and_hear_their_document(
     to = destinations(phone, 7)
     uuids = await make_calls(customer, to)
     assert len(set(uuids)) == 7
-    queued = (await customer.sdk(lambda sdk: sdk.queued_calls.list_ids())).calls
-    assert uuids[-1] in queued, "the last of seven waits"
     calls = []
     for _ in to:
         call = await phone.next_call()
@@ -66,32 +66,33 @@ async def test_many_calls_start_in_order_at_the_pace_and_hear_their_document(
         calls.append(call)
     # Calls that start together may overtake each other on their way to the wire: each waits for its own media session.
     rung = {call.call_uuid: call.request.uri.user for call in calls}
-    assert rung == {uuid: f"1555100000{index}" for index, uuid in enumerate(uuids)}
+    assert rung == {uuid: f"155510000{index:02}" for index, uuid in enumerate(uuids)}
     await asyncio.gather(*map(assert_hears_the_document, calls))
     ended = await customer.until("/hangup", 7)
     assert {request.params["HangupCauseCode"] for request in ended} == {"4010"}
     rows = [await customer.events(call_uuid, "call", state="dialling") for call_uuid in uuids]
     assert [row["id"] for [row] in rows] == sorted(row["id"] for [row] in rows), "first come, first served"
-    started = [row["at_ms"] for [row] in rows]
-    # The pace counts when a call is taken out of the queue; writing that down takes a moment before the INVITE.
-    assert all(late - early >= 800 for early, late in zip(started, started[PER_SECOND:], strict=False)), started
-    assert rows[-1][0]["fields"]["queue_ms"] >= 1_900
+    # A busy machine makes calls wait longer, never shorter.
+    waited = [row["fields"]["queue_ms"] for [row] in rows]
+    assert all(ms >= 1_000 * (place // PER_SECOND) - 100 for place, ms in enumerate(waited)), waited
 
 
 async def test_waiting_and_ringing_calls_are_hung_up_together(
     platform: Platform, customer: Customer, phone: Phone
 ) -> None:
     serve_tone(customer)
-    uuids = await make_calls(customer, destinations(phone, 9))
+    to = destinations(phone, MANY)
+    uuids = await make_calls(customer, to)
     one = await phone.next_call()
     one.ring()
+    assert uuids[-1] in (await customer.sdk(lambda sdk: sdk.queued_calls.list_ids())).calls
     waiting = await customer.sdk(lambda sdk: sdk.queued_calls.get(uuids[-1]))
-    assert (waiting.call_status, waiting.to) == ("queued", destinations(phone, 9)[-1])
+    assert (waiting.call_status, waiting.to) == ("queued", to[-1])
     await customer.sdk(lambda sdk: sdk.calls.cancel(uuids[-1]))
     assert (await RawApi(platform)("GET", f"Call/{uuids[-1]}/?status=queued")).status == 404
     await customer.sdk(lambda sdk: sdk.request("DELETE", ("Call",), is_voice_request=True))
     assert (await one.until_ended()).by == "them"
-    told = await customer.until("/hangup", 9)
+    told = await customer.until("/hangup", MANY)
     assert {request.params["CallUUID"] for request in told} == set(uuids)
     assert {(r.params["HangupCauseCode"], r.params["HangupSource"], r.params["CallStatus"]) for r in told} == {
         ("1000", "API Request", "cancel")
@@ -105,7 +106,7 @@ async def test_calls_that_wait_survive_a_server_that_is_killed(tmp_path: Path, p
     with Platform.start(folder=tmp_path, settings=settings) as first:
         async with customer_of(first) as customer:
             serve_tone(customer)
-            uuids = await make_calls(customer, destinations(phone, 4))
+            uuids = await make_calls(customer, destinations(phone, 5))
             (await phone.next_call()).ring()
             first.kill_server()
             with Platform.start(folder=tmp_path, settings=settings):
@@ -119,10 +120,10 @@ async def test_calls_that_wait_survive_a_server_that_is_killed(tmp_path: Path, p
                         call.answer()
                         await assert_hears_the_document(call)
 
-                await asyncio.wait_for(answer_the_rest(), 20)
-                for request in await customer.until("/hangup", 4):
+                await asyncio.wait_for(answer_the_rest(), 60)
+                for request in await customer.until("/hangup", 5):
                     told[request.params["CallUUID"]] = request.params["HangupCauseCode"]
             assert len(rung) == len(set(rung)), "no phone rings twice"
             assert told.keys() == set(uuids), "every call is told"
             assert [told[uuid] for uuid in (uuids[0], uuids[-1])] == ["5010", "4010"]
-            assert len(customer.seen("/hangup")) == 4, "each call is told once"
+            assert len(customer.seen("/hangup")) == 5, "each call is told once"

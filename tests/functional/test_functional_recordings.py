@@ -42,6 +42,12 @@ def assert_tones(samples, expected):
         assert 0.6 * wanted <= found <= wanted + 160, (pitch_hz, found, wanted)
 
 
+async def arrived(call):
+    """Return when what the caller has said is on the platform: when it heard 400 ms more of whatever comes back."""
+    await call.until_played()
+    await until_heard_ms(call, len(call.heard_samples()) / 8 + 400)
+
+
 async def heard_beep(call):
     """Return when the caller has heard the beep."""
     await until(lambda: len(sounding(call.heard_samples())) > 8 * 200, "the beep")
@@ -60,7 +66,7 @@ async def test_message_after_the_beep_ends_with_a_key(customer, run):
     call = await run(record, "<Play>http://127.0.0.1:1/never</Play>", hangup_url=customer.url("/hangup"))
     await heard_beep(call)
     call.play(tones.tone(700, 1000))
-    await asyncio.sleep(1.5)
+    await arrived(call)
     call.send_digits("1")
     call.send_digits("9")
     (done,) = await customer.until("/done")
@@ -124,7 +130,7 @@ async def test_caller_who_hangs_up_has_left_a_message(customer, run):
     )
     await heard_beep(call)
     call.play(tones.tone(700, 600))
-    await asyncio.sleep(1.0)
+    await arrived(call)
     await hung_up(call)
     (done,) = await customer.until("/done")
     assert (done.params["CallStatus"], done.params["Digits"]) == ("completed", "")
@@ -173,14 +179,14 @@ async def test_call_with_an_agent_is_recorded_by_xml_and_by_rest_at_once(custome
     say(connection, tones.tone(500, 800))
     call.play(tones.tone(1300, 800))
     await until(lambda: len(sounding(call.heard_samples())) > 8 * 600, "the agent at the caller")
-    await asyncio.sleep(0.4)
+    await arrived(call)
     api = RawApi(platform)
     assert (await api("DELETE", f"Call/{call.call_uuid}/Record/", {"URL": stereo["url"]})).status == 204
     assert (await api("DELETE", f"Call/{call.call_uuid}/Record/", {"URL": stereo["url"]})).status == 404
     (stopped,) = await customer.until("/rest", recording_id=stereo["recording_id"])
     assert not customer.seen("/rest", recording_id=mono["recording_id"]), "the other one goes on"
     call.play(tones.tone(1700, 400))
-    await asyncio.sleep(0.8)
+    await arrived(call)
     await hung_up(call)
     (ended,) = await customer.until("/rest", recording_id=mono["recording_id"])
     (whole,) = await customer.until("/whole")
@@ -211,7 +217,7 @@ async def test_recordings_are_listed_fetched_in_parts_and_deleted(customer, run)
     started = await customer.sdk(lambda sdk: sdk.calls.start_recording(call.call_uuid, file_format="wav"))
     assert await customer.sdk(lambda sdk: sdk.recordings.list(call_uuid=call.call_uuid)) is not None
     call.play(tones.tone(700, 500))
-    await asyncio.sleep(0.8)
+    await arrived(call)
     await customer.sdk(lambda sdk: sdk.calls.record_stop(call.call_uuid))
     page = await customer.sdk(lambda sdk: sdk.recordings.list(call_uuid=call.call_uuid))
     assert page["meta"]["total_count"] == 1

@@ -69,7 +69,7 @@ async def test_everything_that_is_dropped_is_told_logged_and_counted(
             found[row["fields"]["reason"]] += row["fields"]["count"]
         return found
 
-    for _ in range(50):
+    for _ in range(200):
         if (found := await logged()) >= Counter(wanted):
             break
         await asyncio.sleep(0.1)

@@ -8,18 +8,13 @@ from tests.support.agent_audio import heard_by, say, sounding
 from tests.support.carrier import carrier
 from tests.support.customer import response, stream
 from tests.support.dials import dial, until_tone
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 from ringback.phones import tones
 from ringback.testing.platform import Platform
 
 pytestmark = pytest.mark.functional
-
-
-def free_port(kind):
-    with socket.socket(type=kind) as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

@@ -119,10 +119,17 @@ class Bystander:
         self.call_uuid = call_uuid
         self._process = process
 
-    async def verdict(self, timeout_s: float = 15) -> Verdict:
-        """End the call if it goes on, and return what was heard."""
+    async def verdict(self, *, after_s: float = 0, is_told: bool = True, timeout_s: float = 30) -> Verdict:
+        """Return what was heard once the call is over.
+
+        Args:
+            after_s: For how long the call goes on before it is ended, if it does.
+            is_told: Whether the bystander is told to end the call; else the other side must.
+        """
+        await asyncio.sleep(after_s)
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        if is_told:
+            self._process.stdin.close()
         return Verdict(**await _hear(self._process, timeout_s))
 
 
@@ -135,7 +142,7 @@ async def bystander(uri: str) -> AsyncIterator[Bystander]:
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        yield Bystander(process, (await _hear(process, 20))["call_uuid"])
+        yield Bystander(process, (await _hear(process, 40))["call_uuid"])
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):

@@ -17,7 +17,7 @@ from plivo.exceptions import ResourceNotFoundError
 from ringback.phones.platform_api import PlatformApi
 from ringback.testing.answer_server import AnswerServer, AppReply, AppRequest
 from ringback.testing.platform import Platform
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 T = TypeVar("T")
 Document = str | bytes | AppReply | Callable[[AppRequest], Awaitable[AppReply | None]]
@@ -88,13 +88,15 @@ class Customer:
             request for request in self.requests if request.path == path and params.items() <= request.params.items()
         ]
 
-    async def until(self, path: str, count: int = 1, timeout_s: float = 10, **params: str) -> list[AppRequest]:
+    async def until(self, path: str, count: int = 1, timeout_s: float = PATIENCE_S, **params: str) -> list[AppRequest]:
         """Return the requests to `path` with `params` as soon as there are `count`."""
         what = f"{count} requests to {path} with {params}"
         await until(lambda: len(self.seen(path, **params)) >= count, what, timeout_s)
         return self.seen(path, **params)
 
-    async def hangup_params(self, path: str = "/hangup", call_uuid: str = "", timeout_s: float = 10) -> dict[str, str]:
+    async def hangup_params(
+        self, path: str = "/hangup", call_uuid: str = "", timeout_s: float = PATIENCE_S
+    ) -> dict[str, str]:
         """Return the parameters of the first hang-up callback at `path`."""
         wanted = {"CallUUID": call_uuid} if call_uuid else {}
         return (await self.until(path, timeout_s=timeout_s, **wanted))[0].params
@@ -102,7 +104,7 @@ class Customer:
     async def cdr(self, call_uuid: str) -> Any:
         """Return the call's detail record as the official SDK reads it, as soon as there is one."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + 10
+        deadline = loop.time() + PATIENCE_S
         while True:
             try:
                 return await self.sdk(lambda sdk: sdk.calls.get(call_uuid))
@@ -121,7 +123,7 @@ class Customer:
         ]
 
     async def until_event(
-        self, call_uuid: str, kind: str, after: int = 0, timeout_s: float = 10, **fields: object
+        self, call_uuid: str, kind: str, after: int = 0, timeout_s: float = PATIENCE_S, **fields: object
     ) -> dict[str, Any]:
         """Return the first fact of a call's event log with an id above `after`, of this kind and with these fields."""
         loop = asyncio.get_running_loop()

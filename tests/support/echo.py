@@ -19,7 +19,8 @@ async def assert_echoed(call: PhoneCall, seed: int) -> None:
     """
     for attempt in range(_TRIES):
         call.play(tones.melody(_TRIES * seed + attempt, _MELODY_MS))
-        await asyncio.sleep(_MELODY_MS / 1000 + _BACK_S)
+        await call.until_played()
+        await asyncio.sleep(_BACK_S)
         if (heard := call.heard()).likeness > 0.75:
             return
     raise AssertionError(f"no echo: {heard}")

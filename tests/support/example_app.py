@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -18,9 +19,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 @asynccontextmanager
 async def example_app(name: str, environment: Mapping[str, str]) -> AsyncIterator[str]:
     """Run `examples/<name>.py` for the time of the block; give its URL, which it knows as `BASE_URL`."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "uvicorn", f"{name}:app", "--port", str(port), "--log-level", "warning"),

@@ -37,7 +37,7 @@ class Stranger:
             # A full buffer loses a datagram, as the network would.
             pass
 
-    async def answer(self, data: bytes, timeout_s: float = 5) -> str:
+    async def answer(self, data: bytes, timeout_s: float = 20) -> str:
         """Return the first final response to one datagram; that to an INVITE is acknowledged."""
         self.send(data)
         async with asyncio.timeout(timeout_s):
@@ -84,7 +84,7 @@ class Stranger:
         lines = [f"{method} {uri} SIP/2.0", *(f"{name}: {value}" for name, value in headers.items())]
         return ("\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]) + body).encode()
 
-    async def serve(self, status: str, body: str, timeout_s: float = 10) -> list[str]:
+    async def serve(self, status: str, body: str, timeout_s: float = 20) -> list[str]:
         """Answer the next INVITE with this, take what follows up to BYE, and return the methods in order."""
         methods: list[str] = []
         async with asyncio.timeout(timeout_s):

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-_PATIENCE_S = 10.0
+PATIENCE_S = 20.0
+"""Far above what anything waited for takes on a quiet machine; it is spent only by a test that fails."""
 _LOOK_EVERY_S = 0.02
 
 
-async def until(look: Callable[[], T], what: str = "it", timeout_s: float = _PATIENCE_S) -> T:
+async def until(look: Callable[[], T], what: str = "it", timeout_s: float = PATIENCE_S) -> T:
     """Return the first truthy value of `look`.
 
     Raises:

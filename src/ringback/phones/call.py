@@ -12,7 +12,7 @@ from ringback.errors import ProtocolError, RingbackError
 from ringback.ids import CommandId
 from ringback.machine import Instant
 from ringback.media.control.commands import SetRemote
-from ringback.media.control.events import AnySessionEvent, DigitReceived, MediaStarted, SessionClosed
+from ringback.media.control.events import AnySessionEvent, DigitReceived, MediaStarted, PlayFinished, SessionClosed
 from ringback.media.control.values import Address, Codec, LatchPolicy, MediaDirection
 from ringback.phones.audio import PhoneAudio
 from ringback.phones.checks import Heard, judge
@@ -146,10 +146,13 @@ class PhoneCall:
         self._answered = asyncio.Event()
         self._over = asyncio.Event()
         self._identified = asyncio.Event()
+        self._unplayed = 0
+        self._played = asyncio.Event()
+        self._played.set()
         if received:
             self._note_uuid(received.request)
 
-    async def until_answered(self, timeout_s: float = 10) -> None:
+    async def until_answered(self, timeout_s: float = 20) -> None:
         """Return when the call is answered.
 
         Raises:
@@ -169,7 +172,7 @@ class PhoneCall:
         """Return when the platform has said the CallUUID, or the call is over without one."""
         await self._identified.wait()
 
-    async def until_ended(self, timeout_s: float = 10) -> CallEnd:
+    async def until_ended(self, timeout_s: float = 20) -> CallEnd:
         """Return what became of the call when nothing of it is left.
 
         Raises:
@@ -181,8 +184,19 @@ class PhoneCall:
         return self.end
 
     def play(self, samples: Samples) -> None:
-        """Play samples once towards the other side."""
+        """Play samples once towards the other side, behind what plays already."""
+        self._unplayed += 1
+        self._played.clear()
         self._audio.play(samples)
+
+    async def until_played(self, timeout_s: float = 30) -> None:
+        """Return when all that `play` was given has left this phone, or the call is over.
+
+        Raises:
+            TimeoutError: it still plays.
+        """
+        async with asyncio.timeout(timeout_s):
+            await self._played.wait()
 
     def send_digits(self, digits: str) -> None:
         """Send digits as telephone events.
@@ -294,6 +308,7 @@ class PhoneCall:
         self.ended_at = self.ended_at or clock.now()
         self._audio.close()
         self._identified.set()
+        self._played.set()
         self._over.set()
 
     def handle_audio_event(self, event: AnySessionEvent) -> None:
@@ -306,8 +321,12 @@ class PhoneCall:
                 self._note("digit", f"heard {event.digit}")
             case SessionClosed():
                 self.totals = event
+            case PlayFinished():
+                self._unplayed -= 1
+                if not self._unplayed:
+                    self._played.set()
             case _:
-                # Playback and statistics events are of no interest to a phone: it judges by what it heard.
+                # Other events of the session are of no interest to a phone: it judges by what it heard.
                 pass
 
     def handle_sip_event(self, event: InviteEvent) -> None:

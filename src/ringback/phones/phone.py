@@ -177,7 +177,7 @@ class Phone:
         call.note_sent(uri)
         return call
 
-    async def next_call(self, timeout_s: float = 10) -> PhoneCall:
+    async def next_call(self, timeout_s: float = 20) -> PhoneCall:
         """Return the next call that reaches this phone; it has to be answered or rejected.
 
         Raises:
