@@ -8,12 +8,14 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from tests.support.media_leg import MS_NS, PEER, SLOT_NS, Leg, Sender, play_audio, stream_settings
 
 from ringback.machine import Instant
+from ringback.media.codecs.g711 import PCMU
 from ringback.media.control.events import StreamFaulted
 from ringback.media.control.values import DelayPolicy
 from ringback.media.rtp.packet import parse_rtp
@@ -22,8 +24,8 @@ from ringback.testing.bad_network import Faults, FaultyPath
 
 TROUBLE = (250, 300)
 """Slots: from 5 s to 6 s."""
-BACK_SLOTS = {DelayPolicy.DROP_OLDEST: 50, DelayPolicy.SHORTEN_SILENCE: 75}
-"""The added delay is gone within so many slots: 1 s, and half a second more to look for pauses."""
+BACK_SLOTS = 50
+"""The added delay is gone within so many slots, whatever the policy: 1 s."""
 SLOTS = 700
 BURST_NS = 20 * SLOT_NS
 SAME_MS = 21
@@ -33,7 +35,11 @@ SAME_MS = 21
 _DICE = np.random.default_rng(9)
 FRAMES = [_DICE.integers(0x90, 0xF0, 160, dtype=np.uint8).tobytes() for _ in range(SLOTS)]
 """Frames that no other looks like."""
-NUMBERS = {frame: index for index, frame in enumerate(FRAMES)}
+WORDS = [
+    frame if index % 25 < 17 else PCMU.encode((_DICE.integers(-200, 200, 160)).astype(np.int16).tobytes())
+    for index, frame in enumerate(FRAMES)
+]
+"""The same with pauses of 160 ms between words of 340 ms."""
 
 
 @dataclass
@@ -41,29 +47,33 @@ class Loop:
     """The call: caller, leg, agent. A test replaces what it wants to go wrong."""
 
     policy: DelayPolicy = DelayPolicy.DROP_OLDEST
+    trouble: tuple[int, int] = TROUBLE
+    frames: list[bytes] = field(default_factory=lambda: FRAMES)
     leg: Leg = field(init=False)
     sent_at: dict[int, int] = field(default_factory=dict)
     round_trips: list[tuple[int, float]] = field(default_factory=list)
     """(slot, ms) of every frame that came back unaltered."""
+    index_at: dict[int, int] = field(default_factory=dict)
     network: list[tuple[int, bytes]] = field(default_factory=list)
     at_agent: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.leg = Leg(stream=stream_settings(delay_policy=self.policy))
-        self.sender = Sender(b"".join(FRAMES))
+        self.sender = Sender(b"".join(self.frames))
+        self.numbers = {frame: index for index, frame in enumerate(self.frames)}
 
     def run(self, trouble: str) -> None:
         lossy = FaultyPath(Faults(delay_ms=0, jitter_ms=0, loss=0.3, duplicates=0, late=0), 7)
         for slot in range(SLOTS):
             now = slot * SLOT_NS
-            is_trouble = TROUBLE[0] <= slot < TROUBLE[1]
+            is_trouble = self.trouble[0] <= slot < self.trouble[1]
             self.sent_at[slot] = now
             if not (trouble == "loss" and is_trouble and not lossy.arrivals(now)):
                 self.network.append((now, self.sender.packet(slot).to_bytes()))
             if trouble == "machine" and is_trouble:
                 continue
             if not (trouble == "burst" and is_trouble):
-                self.arrive(now, is_backlog=trouble == "machine" and slot == TROUBLE[1])
+                self.arrive(now, is_backlog=trouble == "machine" and slot == self.trouble[1])
             if not (trouble == "agent" and is_trouble):
                 self.answer(now + 5 * MS_NS)
             self.tick(slot, now + 10 * MS_NS)
@@ -96,8 +106,9 @@ class Loop:
         for data, _ in out:
             packet = parse_rtp(data)
             assert packet is not None
-            index = NUMBERS.get(packet.payload)
+            index = self.numbers.get(packet.payload)
             if index is not None:
+                self.index_at[slot] = index
                 self.round_trips.append((slot, (now - self.sent_at[index]) / MS_NS))
 
     def worst_ms(self, first: int, last: int) -> float:
@@ -107,17 +118,37 @@ class Loop:
 
 
 @pytest.mark.parametrize("policy", [DelayPolicy.DROP_OLDEST, DelayPolicy.SHORTEN_SILENCE])
+@pytest.mark.parametrize("frames", [FRAMES, WORDS], ids=["no-pauses", "pauses"])
+@pytest.mark.parametrize("slots", [15, 50, 120])
 @pytest.mark.parametrize("trouble", ["burst", "agent", "machine", "loss"])
-def test_added_delay_is_gone_a_second_after_the_trouble(trouble: str, policy: DelayPolicy) -> None:
-    loop = Loop(policy)
+def test_added_delay_is_gone_a_second_after_the_trouble(
+    trouble: str, slots: int, frames: list[bytes], policy: DelayPolicy
+) -> None:
+    loop = Loop(policy, (TROUBLE[0], TROUBLE[0] + slots), frames)
     loop.run(trouble)
+    end = loop.trouble[1]
     base = loop.worst_ms(100, TROUBLE[0])
-    after = loop.worst_ms(TROUBLE[1] + BACK_SLOTS[policy], SLOTS)
+    after = loop.worst_ms(end + BACK_SLOTS, SLOTS)
     assert base < 80
     assert after <= base + SAME_MS
-    during = [ms for slot, ms in loop.round_trips if TROUBLE[0] <= slot < TROUBLE[1] + 50]
+    during = [ms for slot, ms in loop.round_trips if TROUBLE[0] <= slot < end + 50]
     if trouble in ("burst", "agent"):
         assert max(during, default=0.0) > base + 100, "the test made no trouble"
+
+
+def test_what_finds_no_pause_is_cut_where_it_is_quiet() -> None:
+    soft = [
+        frame if index % 10 < 7 else PCMU.encode((_DICE.integers(-1_500, 1_500, 160)).astype(np.int16).tobytes())
+        for index, frame in enumerate(FRAMES)
+    ]
+    loop = Loop(DelayPolicy.SHORTEN_SILENCE, (250, 270), soft)
+    loop.run("agent")
+    heard = [loop.index_at[slot] for slot in range(272, 330) if slot in loop.index_at]
+    (before, after), *rest = [(one, two) for one, two in pairwise(heard) if two - one > 4]
+    assert not rest, "one cut, not many"
+    # The first frame behind the cut is cross-faded and looks like no other.
+    assert before % 10 >= 6
+    assert after % 10 >= 7 or after % 10 == 0
 
 
 def test_keeping_everything_keeps_the_delay_too() -> None:

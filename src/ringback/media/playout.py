@@ -10,8 +10,9 @@ chunk came. It is kept between a reserve (2.5 ms, more after gaps) and 5 ms more
 - the start of its next utterance then waits for 20 ms more (at most 60), less again after utterances without a gap;
 - silence that was played in a gap of up to 1 s, or in a longer one that the agent makes up for, would delay an agent
   that never pauses for the rest of the call. When chunks are small and come at the pace of real time, the surplus is
-  cut out again, cross-faded, within about 0.8 s: as it is, or in pauses first, or not at all (`delay_policy`). Faster
-  senders (synthesised speech) are never cut. `benchmarks/media_session.py` counts the cost.
+  cut out again, cross-faded, within 1 s of the gap: as it is, or not at all (`delay_policy`), or in pauses first; what
+  finds none in time is then cut where it is quietest. Faster senders (synthesised speech) are never cut.
+  `benchmarks/media_session.py` counts the cost.
 
 Abrupt ends (queue empty, audio cleared) lead to silence within 2 ms.
 """
@@ -56,10 +57,19 @@ _RESERVE_MAX_NS = _RESERVE_MIN_NS + 2 * _STEP_NS
 """What a chunk's arrival may vary by before the queue runs dry."""
 _CALM_WINDOWS = 25
 """Judged windows without a gap (10 s) before the reserve shrinks by a step."""
-_SEARCH_SLOTS = 20
-"""How long a pause is waited for before audio is cut out of speech: 0.4 s."""
+_SEARCH_SLOTS = 25
+"""How long a pause is waited for at most before audio is cut out of speech (0.5 s)."""
+_BACK_SLOTS = 48
+"""Slots after a gap until the delay that it made is undone, whatever the policy: 1 s, less two slots that what was
+decided takes to be heard."""
 _PAUSE_RMS = 260
 """About -42 dBov."""
+_BURST_SEARCH_SLOTS = 8
+"""The same where two windows may have gone by until the delay was seen."""
+_AS_QUIET = 1.25
+"""Within 2 dB."""
+_LOUDEST = 1 << 17
+"""Louder than any two frames."""
 _GRACE_NS = 1000 * MS
 """Gaps this soon after slots in which the queue stood still say nothing about the agent."""
 _EARLIER_AFTER = 2
@@ -102,18 +112,23 @@ class Playout:
         "_gap_slots",
         "_grace_until",
         "_had_gap",
+        "_has_searched",
         "_is_playing",
         "_last",
         "_law",
         "_least_margin",
+        "_listen_slots",
         "_lowest_margin",
+        "_may_keep",
         "_native",
         "_offset",
         "_on_move",
+        "_owed_at",
         "_pace_received",
         "_pace_run",
         "_pace_slots",
         "_pieces",
+        "_quietest",
         "_reserve",
         "_run_of_last",
         "_search_count",
@@ -162,6 +177,7 @@ class Playout:
         self._start_wait = 0
         self._debt = 0
         self._due = 0
+        self._owed_at = -_FAR_NS
         self._grace_until = 0
         self._pace_slots = _PACE_SLOTS
         self._pace_received = 0
@@ -171,6 +187,10 @@ class Playout:
         self._stall_level = 0
         self._search_count = 0
         self._search_slots = 0
+        self._listen_slots = 0
+        self._has_searched = False
+        self._may_keep = False
+        self._quietest = _LOUDEST
         self._chunk_max = 0
         self._least_margin = _FAR_NS
         self._lowest_margin = _FAR_NS
@@ -274,6 +294,7 @@ class Playout:
         if self._is_playing:
             self._owe(slots * FRAME_SAMPLES)
             self._due += slots * _FRAME_NS
+            self._owed_at = self._due
             self._grace_until = self._due + _GRACE_NS
             self._earlier_in = 0
 
@@ -324,6 +345,7 @@ class Playout:
         elif self._run_of_last > 1 and self._gap_slots <= _STALL_MAX_SLOTS:
             self._stall_slots, self._stall_level = self._gap_slots, self.level
         self._start_wait = 0
+        self._owed_at = now
         self._is_playing = True
         self._gap_slots = 0
         self._reset_pace()
@@ -397,11 +419,13 @@ class Playout:
         if surplus >= _FRAME_NS and self.delay_policy is not DelayPolicy.KEEP:
             count = surplus // _FRAME_NS * FRAME_SAMPLES
             if self.delay_policy is DelayPolicy.SHORTEN_SILENCE:
-                self._search_count, self._search_slots, self._pace_slots = count, _SEARCH_SLOTS, 1
+                self._begin_search(count)
                 return
             self._cut_out(count)
             margin -= count * _SAMPLE_NS
             self._lowest_margin = _FAR_NS
+        else:
+            self._has_searched = False
         self._lowest_margin = min(self._lowest_margin, margin)
         if margin < self._reserve:
             self._wait_before_earlier(_EARLIER_AFTER_LATER)
@@ -422,33 +446,59 @@ class Playout:
             self._owe(missed)
         self._stall_slots = 0
 
+    def _begin_search(self, count: int) -> None:
+        """Look for pauses to take the surplus out of, for as long as the second since the gap lasts."""
+        left = _BACK_SLOTS - (self._due - self._owed_at) // _FRAME_NS
+        self._may_keep = False
+        if left > -_BACK_SLOTS:
+            self._search_slots = min(max(left, 1), _SEARCH_SLOTS)
+        else:
+            # No gap made it: a burst, up to two windows ago, or the agent's clock, which may wait for a pause.
+            self._may_keep = count == FRAME_SAMPLES
+            self._search_slots = 1 if self._has_searched and not self._may_keep else _BURST_SEARCH_SLOTS
+        self._has_searched = True
+        self._listen_slots = self._search_slots // 2
+        self._search_count = count
+        self._quietest = _LOUDEST
+        self._search_pause()
+
     def _search_pause(self) -> None:
-        """Cut quiet frames out as they come; when no more time is left, cut the rest of the surplus as it is."""
+        """Cut quiet frames out as they come, and what is left of the surplus at a quiet place before time is up.
+
+        That place is the first in the second half of the time that is as quiet as the quietest of the first half.
+        """
         self._search_slots -= 1
         self._search_count = min(self._search_count, (self.level // FRAME_SAMPLES - 1) * FRAME_SAMPLES)
-        while self._search_count > 0 and self._is_front_quiet():
+        while self._search_count > 0 and self._loudness(1)[0] < _PAUSE_RMS:
             self._cut_out(FRAME_SAMPLES)
             self._search_count -= FRAME_SAMPLES
-        if self._search_count > 0 and not self._search_slots:
-            self._cut_out(self._search_count)
-            self._search_count = 0
-        if self._search_count > 0:
+        if self._search_count > 0 and not self._may_keep:
+            ends = self._loudness(self._search_count // FRAME_SAMPLES + 1)
+            loudness = ends[0] + ends[-1]
+            if self._search_slots >= self._listen_slots and self._search_slots:
+                self._quietest = min(self._quietest, loudness)
+            elif loudness <= self._quietest * _AS_QUIET or not self._search_slots:
+                self._cut_out(self._search_count)
+                self._search_count = 0
+        if self._search_count > 0 and self._search_slots:
             self._pace_slots = 1
         else:
             self._search_slots = 0
             self._lowest_margin = _FAR_NS
             self._reset_pace()
 
-    def _is_front_quiet(self) -> bool:
-        """Return whether the next frame is a part of a pause; it goes back to the front of the queue."""
-        front = self._cut(FRAME_SAMPLES)
-        first = self._pieces[0] if self._offset else b""
+    def _loudness(self, frames: int) -> list[int]:
+        """Return the root mean squares of the next frames, which stay queued."""
+        front = self._cut(frames * FRAME_SAMPLES)
         if self._offset:
+            first = self._pieces[0]
             assert type(first) is bytes
             self._pieces[0] = first[self._offset :]
             self._offset = 0
         self._pieces.appendleft(front)
-        return audioop.rms(self._law.decode(front), 2) < _PAUSE_RMS
+        pcm = self._law.decode(front)
+        size = 2 * FRAME_SAMPLES
+        return [audioop.rms(pcm[at : at + size], 2) for at in range(0, len(pcm), size)]
 
     def _wait_before_earlier(self, windows: int) -> None:
         self._earlier_in = max(self._earlier_in, windows)
