@@ -21,6 +21,7 @@ from ringback.ids import CallUuid, CommandId, StreamId
 from ringback.media.control.commands import CloseStream, HoldStream, OpenStream
 from ringback.media.control.events import (
     DELAY_CUT,
+    NoiseSuppressionEnded,
     NoiseSuppressionSet,
     StreamCheckpointPlayed,
     StreamCleared,
@@ -401,6 +402,16 @@ class StreamService:
                 name = "noise cancellation" if event.engine else "noise cancellation unavailable"
                 fields = {"engine": event.engine, "level": event.level, "lag_ms": event.lag_ms, "detail": event.detail}
                 self._note(call, event, name, **fields)
+            case NoiseSuppressionEnded():
+                self._note(
+                    call,
+                    event,
+                    "noise cancellation ended",
+                    engine=event.engine,
+                    frames=event.frames,
+                    passed_frames=event.passed_frames,
+                    cpu_us=event.cpu_us,
+                )
             case StreamClosed():
                 self._note(
                     call,

@@ -65,6 +65,12 @@ class MeasuredSink:
                 self._lost_audio(fields)
             case "dropped":
                 self._metrics.stream_drops_total.inc()
+            case "noise cancellation ended":
+                engine = str(fields.get("engine", ""))
+                self._metrics.noise_cpu_seconds_total.labels(engine=engine).inc(_number(fields, "cpu_us") / 1e6)
+                self._metrics.noise_audio_seconds_total.labels(engine=engine).inc(_number(fields, "frames") / 50)
+                passed_s = _number(fields, "passed_frames") / 50
+                self._metrics.noise_passed_audio_seconds_total.labels(engine=engine).inc(passed_s)
             case _:
                 # Control messages are facts for people, not for counters.
                 return

@@ -63,6 +63,15 @@ class Metrics:
         self.stream_dropped_audio_seconds_total = counter(
             "stream_dropped_audio_seconds_total", "Audio of streams that one side never heard.", "reason"
         )
+        self.noise_audio_seconds_total = counter(
+            "noise_audio_seconds_total", "Audio of ended streams with noise suppression.", "engine"
+        )
+        self.noise_passed_audio_seconds_total = counter(
+            "noise_passed_audio_seconds_total", "Audio of them that passed as it came: the engine was late.", "engine"
+        )
+        self.noise_cpu_seconds_total = counter(
+            "noise_cpu_seconds_total", "CPU time of engines for ended streams.", "engine"
+        )
         self.stream_drops_total = counter("stream_drops_total", "Agents' connections that were lost.")
         self.stream_errors_total = counter("stream_errors_total", "Faults of streams.", "code")
         self.rtp_packets_total = counter("rtp_packets_total", "RTP packets of ended sessions.", "direction")

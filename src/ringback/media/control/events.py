@@ -225,6 +225,18 @@ class NoiseSuppressionSet(StreamEvent, frozen=True, array_like=True, tag=True, k
     detail: str = ""
 
 
+class NoiseSuppressionEnded(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """What the suppression of a stream came to."""
+
+    engine: str
+    frames: int
+    """Frames of 20 ms that were to be suppressed."""
+    passed_frames: int
+    """Frames of them that passed as they came: the engine was late, or broken."""
+    cpu_us: int
+    """CPU time of the engine, outside the worker."""
+
+
 class StreamClosed(StreamEvent, frozen=True, array_like=True, tag=True, kw_only=True):
     """The stream is over; the totals are final."""
 
@@ -398,6 +410,7 @@ AnyEvent = (
     | StreamDegraded
     | StreamFaulted
     | NoiseSuppressionSet
+    | NoiseSuppressionEnded
     | StreamClosed
     | StreamDropped
     | RecordingStarted
@@ -435,6 +448,7 @@ AnySessionEvent = (
     | StreamDegraded
     | StreamFaulted
     | NoiseSuppressionSet
+    | NoiseSuppressionEnded
     | StreamClosed
     | StreamDropped
     | RecordingStarted

@@ -30,7 +30,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     noise_engine: str = "auto"
     """`dtln`, `speex`, or `auto`: the best that is installed."""
     noise_streams_max: int = 12
-    """Streams with a dear engine at a time; further ones get the cheap one."""
+    """Streams with `dtln` at a time; further ones get `speex`."""
     machine_detector: str = ""
     """`package.module:factory` of an `AnswererDetector`; empty: the rules."""
     listens_max: int = 4

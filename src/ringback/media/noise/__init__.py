@@ -1,4 +1,4 @@
 """Noise suppression for agents: engines behind one interface, and how much of each is heard.
 
-Read `engine`, then `engines`. Nothing here is imported by a worker whose streams do not ask for it.
+Read `engine`, then `engines`; `main` is the process that they run in, one beside each worker whose streams ask for it.
 """

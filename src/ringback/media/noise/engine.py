@@ -40,7 +40,8 @@ class EngineKind:
 
     name: str
     rate_hz: int
-    is_cheap: bool
-    """Whether 20 ms cost so little that they may be processed between two packets."""
+    lag_samples: int
+    """How late it makes a voice, in samples at 8000 Hz, the filters for its rate included."""
+    library: str
     install: str
     """How its library is had."""

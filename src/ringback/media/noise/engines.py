@@ -7,13 +7,21 @@ Spec: wire spec 2.2 (`noiseCancellation`, `noiseCancellationLevel`); reference p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec
 from types import MappingProxyType
 
 from ringback.media.noise.engine import EngineKind, EngineMissing, NoiseEngine
 
-SPEEX = EngineKind("speex", 8_000, True, "pip install 'ringback[noise]'")
-DTLN = EngineKind("dtln", 16_000, False, "pip install 'ringback[noise]'")
+SPEEX = EngineKind("speex", 8_000, 80, "speexdsp_ns", "pip install 'ringback[noise]'")
+DTLN = EngineKind("dtln", 16_000, 247, "onnxruntime", "pip install 'ringback[noise]'")
 KINDS: Mapping[str, EngineKind] = MappingProxyType({kind.name: kind for kind in (SPEEX, DTLN)})
+
+
+@cache
+def fault_of(kind: EngineKind) -> str:
+    """Return why an engine cannot be had and what to do, empty when its library is there; nothing is imported."""
+    return "" if find_spec(kind.library) is not None else _missing(kind, kind.library)
 
 
 def make_engine(kind: EngineKind) -> NoiseEngine:
@@ -31,4 +39,8 @@ def make_engine(kind: EngineKind) -> NoiseEngine:
 
         return SpeexEngine()
     except ImportError as error:
-        raise EngineMissing(f"noise engine {kind.name} is not installed ({error.name}): {kind.install}") from error
+        raise EngineMissing(_missing(kind, str(error.name))) from error
+
+
+def _missing(kind: EngineKind, library: str) -> str:
+    return f"noise engine {kind.name} is not installed ({library}): {kind.install}"

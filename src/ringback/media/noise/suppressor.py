@@ -32,7 +32,7 @@ class Suppressor:
         self._down = Decimator(2) if kind.rate_hz != LEG_RATE_HZ else None
         self._dry = np.zeros(engine.lag, np.float32)
         self.lag_ms = engine.lag * 1000 / kind.rate_hz
-        """How late the audio becomes, without the filters for the rate (3 ms)."""
+        """How late the audio becomes, without the filters for the rate (3 ms); with them `EngineKind.lag_samples`."""
 
     def process(self, pcm: bytes) -> bytes:
         """Return 20 ms of native 16-bit audio, 8000 Hz, for 20 ms."""
@@ -42,6 +42,24 @@ class Suppressor:
         self._dry = dry[len(samples) :]
         mixed = _native((self._wet * clean + (np.float32(1) - self._wet) * dry[: len(samples)]).astype(np.float32))
         return mixed if self._down is None else self._down.process(mixed)
+
+
+class DryPath:
+    """One voice as it came, as late as an engine makes it: what is heard when the engine is late.
+
+    State: `process` takes every 20 ms in order.
+    """
+
+    __slots__ = ("_past",)
+
+    def __init__(self, lag_samples: int) -> None:
+        self._past = bytes(2 * lag_samples)
+
+    def process(self, pcm: bytes) -> bytes:
+        """Return as much native 16-bit audio as it takes."""
+        line = self._past + pcm
+        self._past = line[len(pcm) :]
+        return line[: len(pcm)]
 
 
 def _unit(pcm: bytes) -> Samples:

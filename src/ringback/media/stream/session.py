@@ -57,8 +57,8 @@ _PAYLOAD_KEYS = (b'"payload":"', b'"payload": "')
 class UplinkNoise(Protocol):
     """Takes the noise out of a far party's audio."""
 
-    def take(self, pcm: bytes) -> bytes | None:
-        """Take 20 ms of native audio, 8000 Hz; returns it without noise, or `None` when that comes by `push_clean`."""
+    def take(self, pcm: bytes) -> None:
+        """Take 20 ms of native audio, 8000 Hz; it comes back by `push_clean`, in order."""
 
     def close(self) -> None:
         """End it: nothing comes any more."""
@@ -337,9 +337,7 @@ class StreamSession:
         if not self._is_open:
             return
         if self.noise is not None:
-            pcm = self.noise.take(self._law.decode(frame))
-            if pcm is not None:
-                self.push_clean(pcm)
+            self.noise.take(self._law.decode(frame))
             return
         self._put_inbound(frame)
 

@@ -34,7 +34,6 @@ from ringback.media.control.commands import (
 )
 from ringback.media.control.events import (
     AnyEvent,
-    NoiseSuppressionSet,
     SessionOpened,
     SessionSnapshot,
     SessionStats,
@@ -192,18 +191,8 @@ class Engine:
             # Most workers never need an engine and its libraries.
             from ringback.media.worker.noise import NoiseRoom
 
-            self._noise = NoiseRoom(self._settings)
-        outcome = self._noise.open(stream, level, leg.flush)
-        self.report(
-            NoiseSuppressionSet(
-                session_id=leg.session_id,
-                stream_id=stream.stream_id,
-                engine=outcome.engine,
-                level=level,
-                lag_ms=outcome.lag_ms,
-                detail=outcome.detail,
-            )
-        )
+            self._noise = NoiseRoom(self._settings, self.report)
+        self._noise.open(leg.session_id, stream, level, leg.flush)
 
     def client_lingers(self, client: StreamClient) -> None:
         """Count a stream's closing socket; called by legs."""
