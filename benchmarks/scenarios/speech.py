@@ -1,4 +1,4 @@
-"""How long a caller waits for the first word of a prompt that was never said before."""
+"""How long callers wait for the first word of a prompt that was never said before: one caller, and ten at once."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from ringback.testing.platform import Platform
 _ENGINES = ("piper", "flite", "espeak")
 _CITIES = ("Lisbon", "Chicago", "Singapore", "Montreal", "Helsinki", "Auckland", "Nairobi", "Oslo", "Denver", "Kyoto")
 _SETTLED_S = 20.0
+_TOGETHER = 10
+_ROUNDS = 3
 
 
 class _Application:
@@ -34,15 +36,18 @@ async def run(options: Options) -> Outcome:
     """Say ten new sentences with every engine that is installed, one after the other."""
     outcome = Outcome("Speech")
     rows: list[tuple[str, ...]] = []
+    crowd_rows: list[tuple[str, ...]] = []
     best: list[float] = []
     for engine in _ENGINES:
-        first, waits = await _measure(engine, options)
+        first, waits, crowd = await _measure(engine, options)
         if first is None:
             outcome.remarks.append(f"{engine} is not installed.")
             continue
         best = best or waits
         figures = (first, percentile(waits, 50), percentile(waits, 95), max(waits))
         rows.append((engine, *(f"{value:.0f}" for value in figures)))
+        crowd_figures = (min(crowd), percentile(crowd, 50), percentile(crowd, 95), max(crowd))
+        crowd_rows.append((engine, *(f"{value:.0f}" for value in crowd_figures)))
     outcome.figures.append(
         Figure("one sentence, new, warm: document runs → first sample leaves, p95",
                percentile(best, 95) if best else None, 300, 150, "ms", digits=0)
@@ -56,11 +61,20 @@ async def run(options: Options) -> Outcome:
     outcome.tables.append(
         Table("First audio of a new sentence", ("engine", "cold, ms", "p50, ms", "p95, ms", "worst, ms"), tuple(rows))
     )
+    outcome.tables.append(
+        Table(
+            f"First audio when {_TOGETHER} callers come at once, each with a new sentence",
+            ("engine", "first of them, ms", "p50, ms", "p95, ms", "worst, ms"),
+            tuple(crowd_rows),
+        )
+    )
     return outcome
 
 
-async def _measure(engine: str, options: Options) -> tuple[float | None, list[float]]:
-    """Return the wait for the first sentence of all and for each later one; nothing without the engine."""
+async def _measure(engine: str, options: Options) -> tuple[float | None, list[float], list[float]]:
+    """Return the wait for the first sentence of all, for each later one, and for those of a crowd; nothing without the
+    engine.
+    """
     application = AnswerServer(_Application())
     await application.start()
     phone = Phone()
@@ -76,9 +90,13 @@ async def _measure(engine: str, options: Options) -> tuple[float | None, list[fl
             for _ in range(1 + len(_CITIES)):
                 wait_ms = await _first_audio_ms(platform, phone, engine)
                 if wait_ms is None:
-                    return None, []
+                    return None, [], []
                 waits.append(wait_ms)
-            return waits[0], waits[1:]
+            crowd: list[float] = []
+            for _ in range(_ROUNDS):
+                together = [_first_audio_ms(platform, phone, engine) for _ in range(_TOGETHER)]
+                crowd += [wait_ms for wait_ms in await asyncio.gather(*together) if wait_ms is not None]
+            return waits[0], waits[1:], crowd
     finally:
         await phone.close()
         await application.close()

@@ -192,6 +192,26 @@ async def test_passages_that_wait_are_bounded(tmp_path: Path) -> None:
         assert "at most 3" in str(refused[0])
 
 
+async def test_what_a_caller_waits_for_overtakes_what_comes_later(tmp_path: Path) -> None:
+    if Engine.PIPER not in INSTALLED:
+        pytest.skip("piper is not installed")
+    settings = SpeechSettings(is_preloaded=False, synthesiser=SynthesiserSettings(engines=(Engine.PIPER,)))
+    done: list[str] = []
+    async with speaker_of(tmp_path, settings) as speaker:
+
+        async def say(name: str, text: str, place: int) -> None:
+            await speaker.clip(said(text), place)
+            done.append(name)
+
+        assert not speaker.is_crowded
+        later = [asyncio.ensure_future(say(f"later {at}", f"{SENTENCE} {at}", 5)) for at in range(3)]
+        await until(lambda: speaker.waiting == 3)
+        assert speaker.is_crowded
+        await say("first", "Hello there.", 0)
+        assert len(done) <= 2, "it waits for what is being said, and for nothing else"
+        await asyncio.gather(*later)
+
+
 async def test_a_process_that_dies_is_replaced_and_the_passage_is_said(tmp_path: Path) -> None:
     async with speaker_of(tmp_path, replace_settings(ESPEAK, restart_pause_ms=10)) as speaker:
         await speaker.clip(said("First."))

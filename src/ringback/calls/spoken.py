@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ringback.speech.errors import NoVoice
+from ringback.speech.haste import hastened
 from ringback.speech.passage import Passage, Speech
 from ringback.speech.speaker import Clip
 from ringback.speech.voices import LocalVoice
@@ -13,6 +14,10 @@ from ringback.speech.voices import LocalVoice
 
 class SpeechSource(Protocol):
     """Turns passages into files; `speech.speaker.Speaker` is one."""
+
+    @property
+    def is_crowded(self) -> bool:
+        """Return whether so many passages wait that a new text should begin with few words."""
 
     async def clip(self, passage: Passage, place: int = 0, owner: str = "") -> Clip:
         """Return the passage as a file; lower places are synthesised first, files are shared within one owner.
@@ -24,6 +29,8 @@ class SpeechSource(Protocol):
 
 class NoSpeech:
     """A node without any voice."""
+
+    is_crowded = False
 
     async def clip(self, passage: Passage, place: int = 0, owner: str = "") -> Clip:
         """Refuse.
@@ -40,7 +47,7 @@ class SpokenClips:
     def __init__(self, source: SpeechSource, speech: Speech, note: Callable[..., None], owner: str) -> None:
         self._source = source
         self._owner = owner
-        self._speech = speech
+        self._speech = hastened(speech) if source.is_crowded else speech
         self._note = note
         self._last: tuple[LocalVoice, str] | None = None
 

@@ -140,6 +140,8 @@ async def test_each_voice_that_speaks_is_noted_once() -> None:
     joe = LocalVoice("joe", Engine.PIPER, "en-US", Gender.MAN)
 
     class Source:
+        is_crowded = False
+
         async def clip(self, passage: Passage, place: int = 0, owner: str = "") -> Clip:
             return Clip(f"/{place}.wav", joe, passage.style.language.startswith("en"), False, 5)
 
@@ -157,6 +159,8 @@ async def test_a_voice_that_failed_is_noted() -> None:
     slt = LocalVoice("slt", Engine.FLITE, "en-US", Gender.WOMAN)
 
     class Source:
+        is_crowded = False
+
         async def clip(self, passage: Passage, place: int = 0, owner: str = "") -> Clip:
             return Clip("/x.wav", slt, True, False, 5, "joe: piper ended")
 

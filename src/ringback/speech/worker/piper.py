@@ -32,6 +32,8 @@ _NOTHING_SAID = b"channels not specified"
 """How the program ends over a line of which it can say nothing: it has no format for a file without audio."""
 _PROGRAMS_MAX = 4
 """Voices that stay loaded, 200 MB each; the one used longest ago makes room."""
+_FIRST_TEXT = "Welcome, and thank you for calling us this morning."
+"""What is said to nobody when a voice is loaded: as long as a first clause, so that its memory is there."""
 _WOMEN = frozenset(
     {
         *("alba", "amy", "cori", "eva_k", "female", "hfc_female", "huayan", "irina", "jenny_dioco", "kathleen"),
@@ -71,7 +73,7 @@ class Piper:
     def warm(self) -> None:
         """Load the first voice."""
         for name in list(self._models)[:1]:
-            self.say(name, "Hello.", 1.0)
+            self.say(name, _FIRST_TEXT, 1.0)
 
     def say(self, voice: str, text: str, rate: float) -> tuple[Samples, int, float]:
         """Return the audio at the voice's own speed, which a running program cannot change."""
