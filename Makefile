@@ -13,6 +13,9 @@ say = @printf '\n── %s\n' "$(1)"
 # Runs pytest on a folder of tests if there is one.
 tests = @if [ -d $(1) ]; then printf '\n── %s\n' "$(1)"; $(PYTEST) $(1) $(2) $(ARGS); fi
 
+# The same for tests in real time: few that fail run again alone (scripts/second_chance.py).
+realtime = @printf '\n── %s\n' "tests/$(1)"; $(BIN)/python scripts/second_chance.py $(1) tests/$(1) $(2) $(ARGS)
+
 .DEFAULT_GOAL := help
 
 help: ## Print this
@@ -55,6 +58,7 @@ test: setup-dev system ## Everything a change must pass, with all it needs insta
 
 ci: lint types gates unit sim process contract interop functional ## What `make test` runs after its set-up
 	$(call say,all green)
+	@$(BIN)/python scripts/second_chance.py --told
 
 lint: setup-dev ## Style and form (ruff)
 	$(call say,lint)
@@ -87,10 +91,10 @@ contract: setup-dev ## Official SDKs as clients and agents
 	$(call tests,tests/contract,-n 2 --dist loadfile)
 
 interop: setup-dev ## SIPp and baresip as peers
-	$(call tests,tests/interop)
+	$(call realtime,interop)
 
 functional: setup-dev ## The whole server, judged by audio
-	$(call tests,tests/functional,-n 2 --dist loadfile --no-loadscope-reorder)
+	$(call realtime,functional,-n 2 --dist loadfile --no-loadscope-reorder)
 
 bench: setup-dev ## Measure calls, round trips and memory; writes into benchmarks/
 	@$(BIN)/python -m benchmarks $(ARGS)

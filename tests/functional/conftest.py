@@ -58,7 +58,7 @@ def busy_gauges(platform: Platform) -> dict[str, float]:
 def assert_nothing_new_left(platform: Platform, known: Container[str]) -> None:
     """Check that every gauge is idle but the `known` ones; if not, hang all calls up, for the sake of later tests."""
     try:
-        wait_idle(platform, known, 8)
+        wait_idle(platform, known, 20)
     except TimeoutError as error:
         platform.sdk().request("DELETE", ("Call",), is_voice_request=True)
         raise PlatformFailed(f"not idle: {error}\n{platform.log_tail()}") from None

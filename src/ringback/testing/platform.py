@@ -32,8 +32,8 @@ from ringback.phones.platform_api import PlatformApi
 from ringback.telemetry.metrics import IDLE_GAUGES
 
 _START_LIMIT_MS = 60_000
-_STOP_LIMIT_S = 15.0
-_IDLE_LIMIT_MS = 8_000
+_STOP_LIMIT_S = 30.0
+_IDLE_LIMIT_MS = 20_000
 _WORKER_MODULE = "ringback.media.worker"
 
 
@@ -162,7 +162,7 @@ class Platform:
         """Wait until every gauge of live things reads 0.
 
         Raises:
-            PlatformFailed: after 8 s one still does not; all of them are named.
+            PlatformFailed: after 20 s one still does not; all of them are named.
         """
         deadline = after_ms(clock.now(), _IDLE_LIMIT_MS)
         while True:
