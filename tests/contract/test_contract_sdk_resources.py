@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import plivo
 import pytest
 from plivo.exceptions import ResourceNotFoundError, ValidationError
@@ -183,3 +185,42 @@ def test_wrong_numbers_are_refused_whole(api: ApiServer, client: plivo.RestClien
     with pytest.raises(ValidationError, match="numbers parameter is invalid"):
         client.numbers.create(numbers, carrier="acme", region="US")
     assert list(client.numbers.list()) == []
+
+
+def test_application_is_given_to_a_subaccount_unless_numbers_lead_to_it(
+    api: ApiServer, client: plivo.RestClient
+) -> None:
+    app_id = client.applications.create("agent", answer_url=ANSWER_URL).app_id
+    sub = client.subaccounts.create("customer", True)
+    client.numbers.create("14151234567", "acme", "US", app_id=app_id)
+    with pytest.raises(ValidationError, match="subaccount parameter is invalid: 1 numbers and endpoints lead to the"):
+        client.applications.update(app_id, subaccount=sub.auth_id)
+    client.numbers.delete("14151234567")
+    assert client.applications.update(app_id, subaccount=sub.auth_id, public_uri=True).message == "changed"
+    with pytest.raises(ResourceNotFoundError):
+        client.applications.get(app_id)
+    with api.client(sub.auth_token, sub.auth_id) as owner:
+        assert (owner.applications.get(app_id).public_uri, owner.applications.get(app_id).answer_url) == (
+            True,
+            ANSWER_URL,
+        )
+    with pytest.raises(ResourceNotFoundError):
+        client.applications.update("12345678901234567", subaccount=sub.auth_id)
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({"services": "voice"}, 1),
+        ({"services": ["voice", "sms"]}, 0),
+        ({"cnam_lookup": "disabled"}, 1),
+        ({"cnam_lookup": "enabled"}, 0),
+        ({"tendlc_campaign_id": "C1"}, 0),
+        ({"toll_free_sms_verification": "verified"}, 0),
+        ({"renewal_date__lt": "2030-01-01"}, 0),
+    ],
+)
+def test_filters_for_what_no_number_has_find_none(api: ApiServer, filters: dict[str, object], found: int) -> None:
+    api.request("POST", "Number/", {"numbers": "14151234567"})
+    text = {name: ",".join(value) if isinstance(value, list) else value for name, value in filters.items()}
+    assert len(api.request("GET", f"Number/?{urlencode(text)}").json["objects"]) == found

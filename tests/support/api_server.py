@@ -39,6 +39,7 @@ from tests.support.fake_ports import (
     FakeStreams,
 )
 from tests.support.openapi_judge import OpenapiJudge
+from tests.support.request_log import RequestLog
 
 AUTH_ID = "MATESTTESTTESTTEST01"
 OTHER_ID = "MATESTTESTTESTTEST02"
@@ -152,7 +153,8 @@ class ApiServer:
         )
         self.app = build_api(services)
         self.judge = OpenapiJudge(self.app, self.app.openapi())
-        listener = HttpListener(self.judge, "127.0.0.1", 0, self._gate_settings)
+        self.log = RequestLog(self.judge)
+        listener = HttpListener(self.log, "127.0.0.1", 0, self._gate_settings)
         self.gate = listener.gate
         await listener.start()
         self.url = f"http://127.0.0.1:{listener.port}"

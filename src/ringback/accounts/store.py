@@ -213,6 +213,20 @@ def update_application(
     return _application(row)
 
 
+def move_application(session: Session, account_id: AccountId, app_id: AppId, owner_id: AccountId) -> None:
+    """Give an application to another account, which gets no default by it.
+
+    Raises:
+        NotFound: the account has no such application.
+    """
+    row = _application_row(session, account_id, app_id)
+    if row is None:
+        raise NotFound("application not found")
+    row.account_id = owner_id
+    row.is_default_for_numbers = row.is_default_for_endpoints = False
+    session.flush()
+
+
 def delete_application(session: Session, account_id: AccountId, app_id: str) -> bool:
     """Remove an application and detach its numbers; `False` when there is none."""
     row = _application_row(session, account_id, app_id)

@@ -19,6 +19,7 @@ from ringback.api.services import ServicesOf
 from ringback.endpoints import store as endpoints_store
 from ringback.errors import NotFound
 from ringback.ids import AppId
+from ringback.numbers.store import count_numbers_of
 from ringback.storage.database import Session
 
 router = APIRouter(tags=["Applications"])
@@ -61,6 +62,11 @@ def read_changes(form: Form) -> dict[str, Any]:
         if form.is_given(parameter):
             changes[field] = flag
     return changes
+
+
+def _read_update(form: Form) -> dict[str, Any]:
+    read_owner(form)
+    return read_changes(form)
 
 
 def read_new(form: Form) -> dict[str, Any]:
@@ -126,14 +132,26 @@ async def retrieve_application(account: CurrentAccount, services: ServicesOf, ap
     "/Application/{app_id}/",
     summary="Change an application",
     status_code=202,
-    openapi_extra=described_body(read_changes, _EXAMPLE),
+    openapi_extra=described_body(_read_update, _EXAMPLE),
 )
 async def change_application(request: Request, account: CurrentAccount, services: ServicesOf, app_id: str) -> Response:
-    """Change the fields that are sent; calls that are being answered keep the URLs they began with."""
-    changes = read_changes(Form(await read_body(request)))
-    await services.database.write(
-        lambda session: store.update_application(session, account.auth_id, AppId(app_id), changes)
-    )
+    """Change the fields that are sent; calls that are being answered keep the URLs they began with.
+
+    `subaccount` gives the application to a subaccount, unless numbers or endpoints lead to it.
+    """
+    form = Form(await read_body(request))
+    changes = read_changes(form)
+    owner = await owner_of_new(request, account, form)
+
+    def change(session: Session) -> None:
+        if owner.auth_id != account.auth_id:
+            used = count_numbers_of(session, app_id) + endpoints_store.count_of_application(session, app_id)
+            if used:
+                invalid("subaccount", f"{used} numbers and endpoints lead to the application, expected none")
+            store.move_application(session, account.auth_id, AppId(app_id), owner.auth_id)
+        store.update_application(session, owner.auth_id, AppId(app_id), changes)
+
+    await services.database.write(change)
     return reply(202, {"message": "changed"})
 
 

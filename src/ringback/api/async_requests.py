@@ -50,6 +50,10 @@ class AsyncRequests:
             content_type = request.headers.get("content-type", "")
             sent = _wanted(lambda: parse_body(body.data, content_type))
         parameters = {**query, **sent}
+        for name in _NAMES:
+            # The Python SDK sends it as a list of one when a multiparty call is started.
+            if isinstance(value := parameters.get(name), list) and len(value) == 1:
+                parameters[name] = value[0]
         if not parameters.get("callback_url"):
             await self._app(scope, body.receive, send)
             return

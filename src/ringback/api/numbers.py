@@ -13,6 +13,7 @@ from ringback.api.forms import Form, described_body, described_query, invalid, s
 from ringback.api.paging import read_page
 from ringback.api.responses import date, no_content, reply, sub_account
 from ringback.api.services import ServicesOf
+from ringback.calls.views import Comparison
 from ringback.errors import NotFound
 from ringback.ids import AppId
 from ringback.numbers import store
@@ -24,6 +25,14 @@ router = APIRouter(tags=["Numbers"])
 NUMBERS_MAX = 100
 """Numbers in one request."""
 _TEXT_MAX_CHARS = 255
+_NO_MESSAGES = "Numbers have `voice` and nothing else."
+_OF_THE_CLOUD = (
+    "tendlc_registration_status",
+    "tendlc_campaign_id",
+    "toll_free_sms_verification",
+    "toll_free_sms_verification_order_status",
+    *(f"renewal_date{comparison.value}" for comparison in Comparison),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,8 @@ def read_changes(form: Form) -> dict[str, str | None]:
     alias = form.text("alias", max_chars=_TEXT_MAX_CHARS)
     if form.is_given("alias"):
         changes["alias"] = alias
+    for name in ("verification_info", "cnam_lookup"):
+        form.raw(name, {}, "Accepted and ignored.")
     return changes
 
 
@@ -120,17 +131,27 @@ def _read_list(form: Form) -> dict[str, str]:
     }
 
 
+def _fits_no_number(form: Form) -> bool:
+    """Return whether a filter asks for what no number here has: messages, registrations, a day of renewal."""
+    services = {service.strip().lower() for service in form.text("services", about=_NO_MESSAGES).split(",")}
+    cnam = form.choice("cnam_lookup", ("enabled", "disabled"), "", about="No number has it.")
+    named = [form.text(name, about="No number has one.") for name in _OF_THE_CLOUD]
+    return not services <= {"", "voice"} or cnam == "enabled" or any(named)
+
+
 @router.get(
     "/Number/",
     summary="List numbers",
-    openapi_extra=described_query(lambda form: (read_page(form), _read_list(form), read_owner(form))),
+    openapi_extra=described_query(
+        lambda form: (read_page(form), _read_list(form), _fits_no_number(form), read_owner(form))
+    ),
 )
 async def list_numbers(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
     """Return the account's numbers, newest first."""
     form = Form(read_query(request))
     page, filters = read_page(form), _read_list(form)
     owner = await account_of_subaccount(request, account, read_owner(form))
-    if owner is None:
+    if owner is None or _fits_no_number(form):
         return reply(200, {"meta": page.meta(request, 0), "objects": []})
     found, total = await services.database.read(
         lambda session: store.list_numbers(session, owner.auth_id, limit=page.limit, offset=page.offset, **filters)

@@ -80,6 +80,11 @@ def list_endpoints(session: Session, account_id: AccountId, limit: int, offset: 
     return [_endpoint(row) for row in rows], total
 
 
+def count_of_application(session: Session, app_id: str) -> int:
+    """Return how many endpoints an application has."""
+    return session.scalar(select(func.count()).select_from(EndpointRow).where(EndpointRow.app_id == app_id)) or 0
+
+
 def leave_application(session: Session, app_id: str, successor: str | None, *, cascade: bool) -> None:
     """Before an application is deleted: remove its endpoints, or give them its successor, which may be none."""
     mine = EndpointRow.app_id == app_id

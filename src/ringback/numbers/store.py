@@ -147,6 +147,11 @@ def list_numbers(
     return [_number(row) for row in rows], total
 
 
+def count_numbers_of(session: Session, app_id: str) -> int:
+    """Return how many numbers lead to an application."""
+    return session.scalar(select(func.count()).select_from(NumberRow).where(NumberRow.app_id == app_id)) or 0
+
+
 def find_owned(session: Session, number: str) -> PhoneNumber | None:
     """Return the number of whichever account has it, or `None`."""
     row = session.execute(_OWNED, {"of_number": number}).first()

@@ -35,7 +35,19 @@ function plain(value) {
   return value;
 }
 
+// What a resource can be asked: by its own class, and by those behind it.
+function methodsOf(resource) {
+  const names = (prototype) => Object.getOwnPropertyNames(prototype).filter((name) => name !== 'constructor');
+  const own = Object.getPrototypeOf(client[resource]);
+  const inherited = [];
+  for (let each = Object.getPrototypeOf(own); each !== Object.prototype; each = Object.getPrototypeOf(each)) {
+    inherited.push(...names(each));
+  }
+  return { own: names(own), inherited };
+}
+
 async function run([path, ...parameters]) {
+  if (path === 'describe') return { value: methodsOf(parameters[0]) };
   const [resource, method] = path.split('.');
   try {
     const value = await client[resource][method](...parameters);
