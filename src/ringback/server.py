@@ -58,7 +58,7 @@ from ringback.speech.voices import Engine
 from ringback.storage.database import Database, Session
 from ringback.storage.event_log import EventLog
 from ringback.streams.away import AwayRules
-from ringback.streams.service import StreamService, StreamSettings
+from ringback.streams.service import Reachable, StreamService, StreamSettings
 from ringback.streams.store import close_orphaned_streams
 from ringback.telemetry.logs import configure_logs, get_logger
 from ringback.telemetry.measured import MeasuredSink
@@ -466,10 +466,10 @@ class Node:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.config.http.host, self.config.http.host)
         return self.config.http.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.http_port}"
 
-    async def _resolve_stream(self, url: str) -> Sequence[tuple[str, int]]:
+    async def _resolve_stream(self, url: str) -> Reachable:
         schemes = ("wss",) if self.config.stream.allow_insecure == "never" else ("wss", "ws")
-        _, addresses = await resolve_url(self.resolver, url, schemes)
-        return addresses
+        checked, addresses = await resolve_url(self.resolver, url, schemes)
+        return Reachable(f"{checked.scheme}://{checked.authority}{checked.target}", addresses)
 
     def _start_prompt(self, call: LiveCall, url: str, *, repeats: bool, on_end: Callable[[], None]) -> Prompt:
         return self.flows.start_prompt(call, url, repeats=repeats, on_end=on_end)

@@ -224,3 +224,36 @@ async def test_extra_headers_and_noise_cancellation(
     for level in (60, 100):
         await customer.until_event(call.call_uuid, "stream", event="noise cancellation", level=level)
     await hung_up(call)
+
+
+async def test_urls_are_dialled_as_http_knows_them(
+    customer: Customer, phone: Phone, rest: RawApi, listeners: StreamAgent
+) -> None:
+    """Letters beyond ASCII are encoded, a fragment stays here, the scheme may be in capitals."""
+    call = await call_of(customer, phone, '<Wait length="60"/>')
+    base = f"127.0.0.1:{listeners.port}"
+    for count, (url, path) in enumerate(
+        (
+            (f"ws://{base}/caf\u00e9?name=Jos\u00e9&b=a=b+c/d%20e", b"/caf%C3%A9?name=Jos%C3%A9&b=a=b+c/d%20e"),
+            (f"ws://{base}/x#part", b"/x"),
+            (f"WS://{base}/y?q={{1}}", b"/y?q={1}"),
+            (f"ws://{base}", b"/"),
+        ),
+        1,
+    ):
+        started = await rest("POST", f"Call/{call.call_uuid}/Stream/", {"service_url": url})
+        assert started.status == 202, started
+        await connection_of(listeners, call, count)
+        assert listeners.requests[-1].path == path
+        told = await rest("GET", f"Call/{call.call_uuid}/Stream/{started.json['stream_id']}/")
+        assert (told.json["service_url"], told.json["status"]) == (url, "in-progress")
+    for url, words in (
+        (f"ws://{base}/a b", "a space"),
+        (f"ws://user:secret@{base}/", "user information"),
+        ("ws://", "no host"),
+        (f"ws://{base.partition(':')[0]}:99999/", "cannot be read"),
+        ("ws://no-such-host.invalid/", "cannot resolve"),
+    ):
+        refused = await rest("POST", f"Call/{call.call_uuid}/Stream/", {"service_url": url})
+        assert (refused.status, words in refused.error) == (400, True), refused
+    await hung_up(call)

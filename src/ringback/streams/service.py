@@ -47,8 +47,18 @@ from ringback.webhooks.payloads import StreamFacts, stream_status_params
 from ringback.webhooks.signature import stream_signature_headers
 from ringback.webhooks.store import OutboundCallback, enqueue
 
-ResolveUrl = Callable[[str], Awaitable[Sequence[tuple[str, int]]]]
-"""Returns the checked addresses of a ws(s) URL, or raises `errors.EgressError`."""
+
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    """Where a stream's WebSocket is dialled."""
+
+    url: str
+    """As it goes into the request: ASCII, without fragment."""
+    addresses: Sequence[tuple[str, int]]
+
+
+ResolveUrl = Callable[[str], Awaitable[Reachable]]
+"""Returns where a ws(s) URL is, checked, or raises `errors.EgressError`."""
 FetchAudio = Callable[[str], Awaitable[str]]
 """Returns the path of a local copy of the wav or mp3 at a URL, or raises `errors.EgressError`."""
 
@@ -287,7 +297,7 @@ class StreamService:
             self._end(stream, StreamEnd.INVALID_CONTENT_TYPE, str(error))
             return
         try:
-            addresses = await self._resolve(spec.url)
+            found = await self._resolve(spec.url)
         except EgressError as error:
             self._end(stream, StreamEnd.CONNECT_FAILED, str(error))
             return
@@ -297,9 +307,9 @@ class StreamService:
             command_id=CommandId(ids.new_token()),
             session_id=call.leg.session_id,
             stream_id=stream.stream_id,
-            url=spec.url,
-            headers=stream_signature_headers(spec.url, ids.new_digits(20), call.signing),
-            addresses=tuple(Address(host, port) for host, port in addresses),
+            url=found.url,
+            headers=stream_signature_headers(spec.url, ids.new_digits(20), call.signing, found.url),
+            addresses=tuple(Address(host, port) for host, port in found.addresses),
             call_uuid=call.call_uuid,
             account_id=call.account_id,
             track=spec.audio_track,

@@ -100,13 +100,16 @@ def signature_headers(
     )
 
 
-def stream_signature_headers(url: str, nonce: str, keys: SigningKeys) -> tuple[tuple[str, str], ...]:
+def stream_signature_headers(url: str, nonce: str, keys: SigningKeys, dialled: str = "") -> tuple[tuple[str, str], ...]:
     """Return the signature headers of a stream's WebSocket upgrade.
 
     Shape: a bare-comma list over the `wss`, `https`, `http` and `ws` spellings of the URL and two of `http…/websocket`,
     one nonce for all: clients disagree about what was signed (wire spec 1.1).
+    Args:
+        url: As the customer wrote it.
+        dialled: As it stands in the request, where that may differ: an application may rebuild it from there.
     """
-    texts = _stream_texts(url, nonce)
+    texts = _stream_texts(url, nonce) + (_stream_texts(dialled, nonce) if dialled else [])
     v3 = _signatures(texts, keys.tokens)
     return (
         ("X-Plivo-Signature-V3", v3),

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
+from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -29,11 +32,12 @@ from ringback.media.control.port import CommandRejected
 from ringback.media.control.values import Encoding, RejectCode, StreamEnd, Track
 from ringback.signalling.errors import LegOver
 from ringback.storage.database import Database, Session, StorageUnavailable
-from ringback.streams.service import StreamService, StreamSettings
+from ringback.streams.service import Reachable, StreamService, StreamSettings
 from ringback.streams.spec import StreamSpec
 from ringback.streams.state import LOST_DETAIL, State
 from ringback.streams.store import close_orphaned_streams
 from ringback.webhooks.models import OutboxRow
+from ringback.webhooks.signature import signed_text_v3
 
 ACCOUNT = Account(AccountId("MADEVDEVDEVDEVDEVDEV"), "token-of-the-account")
 OTHER = Account(AccountId("MA000000000000000001"), "another")
@@ -148,10 +152,10 @@ async def world() -> AsyncIterator[World]:
         has_call=lambda account, uuid: asyncio.sleep(0, (account.auth_id, uuid) == (ACCOUNT.auth_id, CALL)),
     )
 
-    async def resolve(_url: str) -> Sequence[tuple[str, int]]:
+    async def resolve(url: str) -> Reachable:
         if found.refuses is not None:
             raise found.refuses
-        return (("203.0.113.9", 443),)
+        return Reachable(url.replace("é", "%C3%A9"), (("203.0.113.9", 443),))
 
     streams = StreamService(database, calls, resolve, StreamSettings(one_way_max=2))  # type: ignore[arg-type]  # a fake
     found = World(streams, call, leg, database, listener)
@@ -174,6 +178,24 @@ async def test_a_stream_is_opened_at_the_worker_with_all_that_was_asked(world: W
     assert [(address.host, address.port) for address in command.addresses] == [("203.0.113.9", 443)]
     assert "X-Plivo-Signature-V3" in dict(command.headers)
     assert await world.status(stream_id) is State.INITIATED
+
+
+async def test_the_url_that_is_dialled_is_signed_too_and_the_one_that_was_written_is_shown(world: World):
+    stream_id = await world.start("ws://agent.example/é")
+    (command,) = world.opened
+    assert command.url == "ws://agent.example/%C3%A9"
+    headers = dict(command.headers)
+    nonce = headers["X-Plivo-Signature-V3-Nonce"]
+    for url in ("http://agent.example/é", "http://agent.example/%C3%A9"):
+        assert signature_v3(url, nonce) in headers["X-Plivo-Signature-V3"].split(","), url
+    view = await world.streams.get(ACCOUNT, CALL, stream_id)
+    assert view is not None
+    assert view.service_url == "ws://agent.example/é"
+
+
+def signature_v3(url: str, nonce: str) -> str:
+    text = signed_text_v3("GET", url, nonce)
+    return b64encode(hmac.new(ACCOUNT.auth_token.encode(), text.encode(), sha256).digest()).decode()
 
 
 async def test_a_life_leaves_two_callbacks_and_a_record(world: World):
