@@ -31,6 +31,10 @@ from ringback.media.pool.pool import MediaPool
 
 OK_PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+WRONG_ACCEPT = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Accept: AAAA\r\n\r\n"
+)
 UNAUTHORISED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -65,9 +69,10 @@ async def finish(leg: TestLeg) -> None:
         (OK_PAGE, "expected 101, got 200"),
         (REDIRECT, "expected 101, got 302"),
         (UNAUTHORISED, "got 401"),
+        (WRONG_ACCEPT, "Sec-WebSocket-Accept"),
         (b"", "reset"),
     ],
-    ids=["200", "redirect", "401", "closes"],
+    ids=["200", "redirect", "401", "wrong-accept", "closes"],
 )
 async def test_an_agent_that_does_not_upgrade(pool: MediaPool, answer: bytes, expected: str) -> None:
     async with tcp_server(answer) as port:
@@ -448,3 +453,31 @@ async def test_linear_audio_comes_back_as_the_same_tone(pool: MediaPool) -> None
         crossings = sum((a ^ b) >> 7 for a, b in itertools.pairwise(loud))
         assert 900 <= crossings <= 1_100
         await finish(leg)
+
+
+async def test_agents_are_pinged_and_one_that_never_answers_is_lost(tmp_path: Path) -> None:
+    """Whatever a peer sends proves that it is there; one that has died without a word sends nothing."""
+    settings = pool_settings(
+        tmp_path / "run", workers=1, worker=WorkerSettings(stream_ping_ms=200, stream_pong_timeout_ms=300)
+    )
+    pings = 0
+
+    async def is_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal pings
+        await upgrade(reader, writer)
+        while data := await reader.read(65_536):
+            # Client frames are masked: a ping without payload is this and four bytes of mask.
+            pings += data.count(b"\x89\x80")
+
+    async with running_pool(settings) as pool, raw_agent(is_silent) as port, stream_agent() as living:
+        dead, alive = await open_leg(pool), await open_leg(pool)
+        await dead.stream(port)
+        await alive.stream(living.port)
+        closed = await dead.one(StreamClosed)
+        assert (closed.reason, closed.detail) == (StreamEnd.CONNECTION_LOST, "no answer to ping")
+        assert pings >= 1
+        assert alive.all(StreamOpened)
+        assert not alive.all(StreamClosed), "an agent that sends anything lives on"
+        await alive.close()
+        await alive.one(SessionClosed)
+        await finish(dead)

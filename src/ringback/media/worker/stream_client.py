@@ -554,6 +554,8 @@ def _describe(error: Exception) -> str:
         if response is None:
             return _printable(f"{error}: is the port one that speaks HTTP?")
         status = int(response.status)
+        if status == 101:
+            return "the answer to the upgrade is none: its Sec-WebSocket-Accept, Upgrade or Connection is wrong"
         return f"expected 101, got {status}: {_HINTS.get(status, 'no WebSocket is served at this path')}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate refused: {error.verify_message}"
