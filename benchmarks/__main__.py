@@ -24,7 +24,19 @@ from benchmarks.figures import Outcome
 from benchmarks.options import Options
 from benchmarks.processes import describe_machine
 from benchmarks.report import as_json, as_markdown, write_report
-from benchmarks.scenarios import agents, calls, clear, conference, machine, rate, ready, recovery, speech, wideband
+from benchmarks.scenarios import (
+    agents,
+    calls,
+    clear,
+    conference,
+    machine,
+    noise,
+    rate,
+    ready,
+    recovery,
+    speech,
+    wideband,
+)
 from ringback import clock
 
 SCENARIOS: dict[str, Callable[[Options], Awaitable[Outcome]]] = {
@@ -37,6 +49,7 @@ SCENARIOS: dict[str, Callable[[Options], Awaitable[Outcome]]] = {
     "recovery": recovery.run,
     "ready": ready.run,
     "speech": speech.run,
+    "noise": noise.run,
     "agents": agents.run,
 }
 

@@ -16,6 +16,7 @@ class EchoProcess:
 
     pid: int
     answer_url: str
+    stream_url: str
 
 
 @contextmanager
@@ -25,6 +26,7 @@ def echo_process() -> Iterator[EchoProcess]:
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
-            yield EchoProcess(process.pid, str(json.loads(process.stdout.readline())["answer_url"]))
+            told = json.loads(process.stdout.readline())
+            yield EchoProcess(process.pid, str(told["answer_url"]), str(told["stream_url"]))
         finally:
             process.terminate()

@@ -49,6 +49,9 @@ _EARLY_NS = 300_000
 """The loop's timers count whole milliseconds: a wake this much early is on time."""
 _HEADER = struct.Struct("!BBHII")
 _SOCKETS_PER_WAKE = 64
+_SO_TIMESTAMPNS = 35
+"""Linux's, which `socket` does not name: the time of arrival comes with each packet."""
+_TIMESPEC = struct.Struct("qq")
 _TAIL_S = 0.4
 """Frames of a window may come back so long after its end."""
 _KEPT_BYTES = 8_000 * 4
@@ -128,6 +131,8 @@ class Window:
     round_trips_ns: array[int] = field(default_factory=lambda: array("q"))
     arrivals_ns: array[int] = field(default_factory=lambda: array("q"))
     """When each of the round trips ended."""
+    packets_ns: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """Of each call: the sequence number of every packet and when the kernel took it in, if that was asked for."""
     lateness_ns: array[int] = field(default_factory=lambda: array("q"))
     """How late the load itself sent."""
 
@@ -149,7 +154,13 @@ class Load:
     """
 
     def __init__(
-        self, target: tuple[str, int], number: str, *, speaks_tones: bool = False, on_packet: PacketHook | None = None
+        self,
+        target: tuple[str, int],
+        number: str,
+        *,
+        speaks_tones: bool = False,
+        on_packet: PacketHook | None = None,
+        notes_arrivals: bool = False,
     ) -> None:
         self.callers: list[Caller] = []
         self.window = Window()
@@ -157,6 +168,7 @@ class Load:
         self._number = number
         self._speaks_tones = speaks_tones
         self._on_packet = on_packet
+        self._notes_arrivals = notes_arrivals
         self._by_invite: dict[InviteId, Caller] = {}
         self._by_descriptor: dict[int, Caller] = {}
         self._phases: list[list[Caller]] = [[] for _ in range(PHASES)]
@@ -276,6 +288,8 @@ class Load:
     def _place_one(self, index: int, hold_s: float) -> Caller:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         sock.bind((HOST, 0))
+        if self._notes_arrivals:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         local = LocalAudio(HOST, sock.getsockname()[1], codecs=("PCMU",))
         state, offer = make_offer(SdpState(session_id=str(1000 + index)), local)
         phase = self._draw.randrange(PHASES)
@@ -364,11 +378,20 @@ class Load:
         for descriptor, _ in self._epoll.poll(0, _SOCKETS_PER_WAKE):
             caller = self._by_descriptor[descriptor]
             try:
-                packet = caller.sock.recv(2_048)
+                packet = self._read_noting(caller) if self._notes_arrivals else caller.sock.recv(2_048)
             except OSError:
                 continue
             if self._counts_returned:
                 self._take(caller, packet[12:], clock.now())
+
+    def _read_noting(self, caller: Caller) -> bytes:
+        """Return a packet and note when the kernel took it in: how late this process is to read it does not matter."""
+        packet, ancillary, _, _ = caller.sock.recvmsg(2_048, 64)
+        if self._counts_returned and ancillary and len(packet) >= _HEADER.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+            arrived = seconds * 1_000_000_000 + nanoseconds
+            self.window.packets_ns.setdefault(caller.index, []).append((_HEADER.unpack_from(packet)[2], arrived))
+        return packet
 
     def _take(self, caller: Caller, audio: bytes, now: int) -> None:
         caller.packets += 1

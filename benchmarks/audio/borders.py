@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from tests.support.media_leg import Leg, sine_ulaw
 
+from benchmarks.audio.measures import verdict
 from benchmarks.figures import Table
 from ringback.media.codecs.g711 import PCMU
 
 _PITCH_HZ = 220.0
 _LEVEL = 10_000.0
 _SILENCE = 40
+_CLICK = 1.1
 
 
 def borders_table() -> Table:
@@ -22,11 +24,11 @@ def borders_table() -> Table:
         ("inside, the agent sends all at once", _played(1_000, 50)),
         ("the agent clears in the middle", _cleared()),
         ("the agent falls silent in the middle (underrun)", _played(20, 23)),
+        ("the agent runs dry in the middle and goes on after 60 ms", _resumed()),
     )
-    rows = tuple((name, f"{step:.0f}", f"{step / own:.2f}") for name, step in cases)
-    return Table(
-        "Borders of a 220 Hz sine, as the caller hears them", ("where", "largest step", "against the sine's own"), rows
-    )
+    rows = tuple((name, f"{step:.0f}", f"{step / own:.2f}", verdict(step <= _CLICK * own)) for name, step in cases)
+    head = ("where", "largest step", "against the sine's own", f"no click (at most {_CLICK})")
+    return Table("Borders of a 220 Hz sine, as the caller hears them", head, rows)
 
 
 def _played(chunk_ms: int, slots: int) -> float:
@@ -40,6 +42,16 @@ def _played(chunk_ms: int, slots: int) -> float:
             sent += size
         heard += leg.slots(1)
     return _largest_step(heard)
+
+
+def _resumed() -> float:
+    """Return the largest step up to the gap and behind it; the sine goes on at its own level, as agents' audio does."""
+    leg, audio = Leg(), sine_ulaw(_PITCH_HZ, 1_000, _LEVEL)
+    leg.play(audio[: 23 * 160 + 55])
+    heard = leg.slots(27)
+    # What comes next begins where an agent's next chunk begins: at the zero of a wave.
+    leg.play(audio[: 20 * 160])
+    return max(_largest_step(heard), _largest_step(leg.slots(25)))
 
 
 def _cleared() -> float:

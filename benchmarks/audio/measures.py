@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float64]
 _BLOCK = 256
+
+
+NO = "**no**"
+
+
+def verdict(is_good: bool) -> str:
+    """Return how a table says whether something holds."""
+    return "yes" if is_good else NO
 
 
 def distortion_db(reference: Samples, heard: Samples) -> float:
@@ -29,22 +36,22 @@ def spectral_distance_db(reference: Samples, heard: Samples) -> float:
     return float(np.mean(np.sqrt(np.mean((power[0] - power[1]) ** 2, axis=1))))
 
 
-def intelligibility(reference: Samples, heard: Samples, rate_hz: int) -> float:
-    """Return STOI, 0 to 1."""
+def intelligibility(reference: Samples, heard: Samples, rate_hz: int, *, extended: bool = False) -> float:
+    """Return STOI, 0 to 1, or ESTOI, which notices noise that comes and goes."""
     from pystoi import stoi
 
-    return float(stoi(reference, heard, rate_hz, extended=False))
+    return float(stoi(reference, heard, rate_hz, extended=extended))
 
 
-def pesq_of(reference: Samples, heard: Samples) -> float | None:
-    """Return narrow-band PESQ, or `None` where the `pesq` package, which needs a compiler, is not installed."""
+def pesq_of(reference: Samples, heard: Samples, rate_hz: int = 8_000) -> float | None:
+    """Return PESQ, narrow band at 8 kHz and wide at 16, or `None` where the `pesq` package is not installed."""
     try:
         from pesq import pesq
     except ImportError:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return float(pesq(8_000, reference / 32_768, heard / 32_768, "nb"))
+        return float(pesq(rate_hz, reference / 32_768, heard / 32_768, "nb" if rate_hz == 8_000 else "wb"))
 
 
 def lag_of(reference: Samples, heard: Samples, most: int = 800) -> int:
@@ -72,18 +79,6 @@ def residue_db(heard: Samples, pitch_hz: float, rate_hz: int) -> float:
     fit, *_ = np.linalg.lstsq(basis, heard, rcond=None)
     rest = heard - basis @ fit
     return float(20 * np.log10(rest.std() / (basis[:, :2] @ fit[:2]).std()))
-
-
-def words_of(samples: Samples, recogniser: Any) -> list[str]:
-    """Return what a pocketsphinx decoder hears in 8 kHz audio."""
-    import soxr
-
-    pcm = soxr.resample(samples.astype(np.int16), 8_000, 16_000)
-    recogniser.start_utt()
-    recogniser.process_raw(pcm.astype(np.int16).tobytes(), full_utt=True)
-    recogniser.end_utt()
-    found = recogniser.hyp()
-    return [] if found is None else str(found.hypstr).split()
 
 
 def word_errors(said: list[str], heard: list[str]) -> int:
