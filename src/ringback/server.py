@@ -249,6 +249,14 @@ class Node:
             RecognizerSettings(engine=config.engine, waiting_max=config.waiting_max, timeout_ms=config.timeout_ms),
         )
         self._stack.push_async_callback(self.recognizer.close)
+        # A process of its own: a long recording must not keep a caller's words waiting.
+        self.transcriber = Recognizer(
+            self.config.data_dir / "transcription",
+            Path(_runtime_dir(self.config)) / "transcription.log",
+            RecognizerSettings(engine=config.engine),
+            is_background=True,
+        )
+        self._stack.push_async_callback(self.transcriber.close)
 
     async def _flush_outbox(self) -> None:
         """Give the last hang-up callbacks a moment to leave; what does not is sent by the next server."""
@@ -458,6 +466,7 @@ class Node:
             ),
             base_url=lambda: self._base_url,
             wake_outbox=self.outbox.wake,
+            ears=self.transcriber,
         )
 
     @property

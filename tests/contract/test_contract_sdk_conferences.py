@@ -126,6 +126,7 @@ def test_record(api: ApiServer, client: plivo.RestClient) -> None:
         "GET",
     )
     assert spec.api_id == started["api_id"]
+    assert (spec.wants_transcription, spec.transcription_url) == (True, "")
     assert stopped == ("stop_record", NAME, "all")
     with pytest.raises(ValidationError, match="file_format"):
         client.conferences.record(NAME, file_format="ogg")

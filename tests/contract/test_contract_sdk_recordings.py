@@ -27,7 +27,6 @@ def test_record_with_defaults(api: ApiServer, client: plivo.RestClient) -> None:
     assert started.url.endswith(f"/v1/Account/{AUTH_ID}/Recording/{started.recording_id}.mp3")
     assert api.recordings.asked == [RecordingSpec(style=CallbackStyle.REST)]
     assert api.recordings.views[started.recording_id].api_id == started.api_id
-    assert api.recordings.notes == []
 
 
 def test_record_with_every_parameter(api: ApiServer, client: plivo.RestClient) -> None:
@@ -52,9 +51,11 @@ def test_record_with_every_parameter(api: ApiServer, client: plivo.RestClient) -
             callback_url=READY,
             callback_method="GET",
             style=CallbackStyle.REST,
+            wants_transcription=True,
+            transcription_url="https://yourserver.example.com/text",
+            transcription_method="GET",
         )
     ]
-    assert ["transcription is not available" in note for note in api.recordings.notes] == [True]
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ async def test_message_after_the_beep_ends_with_a_key(customer, run):
     await call.until_ended()
     assert_tones(call.heard_samples(), {BEEP_HZ: 300, 600: 300})
     notes = [row["fields"]["text"] for row in await customer.events(call.call_uuid, "element", phase="note")]
-    assert any("transcription is not available" in note for note in notes)
+    assert any("nothing is transcribed: " in note for note in notes)
 
 
 async def test_message_ends_with_silence_or_at_its_length_and_the_document_goes_on(customer, run):

@@ -8,8 +8,13 @@ import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
+from tests.support.sounds import wav
 
+from ringback.phones import tones
+from ringback.recognition.installed import transcription_fault
 from ringback.recognition.recognizer import Recognizer
 from ringback.recognition.settings import RecognizerSettings
 
@@ -127,3 +132,30 @@ async def test_free_speech_is_written_down(tmp_path: Path) -> None:
     assert 0.3 < found.confidence <= 1
     assert await heard(recognizer, "technical_support") == "Technical Support"
     await recognizer.close()
+
+
+async def test_whole_recording_is_heard_piece_by_piece_and_the_process_rests(tmp_path: Path) -> None:
+    settings = RecognizerSettings(engine="tests.support.tone_listener:Engine")
+    ears = Recognizer(tmp_path / "files", tmp_path / "log", settings, is_background=True)
+    assert ears.transcription_fault() == ""
+    parts = [tones.tone(700, 20_000), tones.silence(1_000), tones.tone(1_200, 10_000), tones.silence(30_000)]
+    left = np.concatenate(parts)
+    (tmp_path / "said.wav").write_bytes(wav(left, channels=2))
+    found = await ears.transcribe(str(tmp_path / "said.wav"), 61_000)
+    assert (found.text, found.confidence, found.detail) == ("700 Hz for 20 s 1200 Hz for 10 s", 0.5, "")
+    process = ears._process
+    assert process is not None
+    assert psutil.Process(process.pid).nice() == os.nice(0) + 10
+    await ears.rest()
+    assert process.returncode is not None
+    mp3 = Path(__file__).parents[1] / "functional" / "sounds" / "tone-1000hz.mp3"
+    assert (await ears.transcribe(str(mp3), 600)).text == "1000 Hz for 1 s"
+    assert (await ears.transcribe("/nowhere.wav", 600)).detail
+    await ears.close()
+    assert (await ears.transcribe(str(mp3), 600)).detail == "the server shuts down"
+
+
+def test_transcription_needs_free_speech() -> None:
+    assert "ringback[free-speech]" in transcription_fault("pocketsphinx")
+    assert "recognition.engine" in transcription_fault("none")
+    assert transcription_fault("mine:Engine") == ""

@@ -312,7 +312,6 @@ class FakeRecordings:
     calls: FakeCalls
     views: dict[str, RecordingView] = field(default_factory=dict)
     asked: list[RecordingSpec | RecordingFilters] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     folder: Path = Path("/nowhere")
 
     async def record(
@@ -322,12 +321,10 @@ class FakeRecordings:
         spec: RecordingSpec,
         *,
         api_id: str = "",
-        notes: Sequence[str] = (),
     ) -> StartedRecording:
         if call_uuid not in self.calls.live or not self.calls.is_of(account, call_uuid):
             raise NotFound("not found")
         self.asked.append(spec)
-        self.notes += notes
         view = self.add(spec.file_format, call_uuid=call_uuid, api_id=api_id, state=RecordingState.RECORDING)
         return StartedRecording(view.recording_id, self.url(view), spec.file_format)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
 from ringback import ids
@@ -19,19 +21,16 @@ router = APIRouter(tags=["Recordings"])
 _TIME_LIMIT_MAX_S = 10**9
 _FORMATS = tuple(file_format.value for file_format in FileFormat)
 _CHANNELS = tuple(channels.value for channels in RecordingChannels)
-_TRANSCRIPTION = ("transcription_type", "transcription_url", "transcription_method", "transcription_report_type")
-NO_TRANSCRIPTION = "transcription is not available: nothing is transcribed and transcription_url is not asked"
 
 
 def read_record(form: Form) -> RecordingSpec:
-    """Return the recording that a request asks for; wishes for transcription are accepted and have no effect.
+    """Return the recording that a request asks for.
 
     Raises:
         InvalidParameter: a parameter is wrong.
     """
     time_limit_s = form.integer("time_limit", DEFAULT_MAX_LENGTH_S, 1, _TIME_LIMIT_MAX_S, about="Seconds.")
-    for name in _TRANSCRIPTION:
-        form.text(name, about="Accepted, but nothing is transcribed.")
+    form.text("transcription_report_type", about="Accepted, no effect.")
     return RecordingSpec(
         file_format=FileFormat(form.choice("file_format", _FORMATS, FileFormat.MP3.value)),
         channels=RecordingChannels(
@@ -46,12 +45,20 @@ def read_record(form: Form) -> RecordingSpec:
         callback_url=form.url("callback_url", about="Told when the file can be had."),
         callback_method=form.method("callback_method"),
         style=CallbackStyle.REST,
+        **transcription(form),
     )
 
 
-def wants_transcription(form: Form) -> bool:
-    """Return whether a request asks for a transcription, which SDKs do with a type or a URL."""
-    return any(form.text(name) for name in ("transcription_type", "transcription_url"))
+def transcription(form: Form) -> dict[str, Any]:
+    """Return the fields of a `RecordingSpec` that say whether a text is wanted, and who is told.
+
+    Raises:
+        InvalidParameter: a parameter is wrong.
+    """
+    kind = form.text("transcription_type", about="Any text asks for a transcription.")
+    url = form.url("transcription_url", about="Told the text, where a transcribing engine is installed.")
+    method = form.method("transcription_method")
+    return {"wants_transcription": bool(kind or url), "transcription_url": url, "transcription_method": method}
 
 
 @router.post(
@@ -67,8 +74,7 @@ async def start_recording(request: Request, account: CurrentAccount, services: S
     form = Form(await read_body(request))
     spec = read_record(form)
     api_id = ids.new_uuid()
-    notes = (NO_TRANSCRIPTION,) if wants_transcription(form) else ()
-    started = await services.recordings.record(account, CallUuid(call_uuid), spec, api_id=api_id, notes=notes)
+    started = await services.recordings.record(account, CallUuid(call_uuid), spec, api_id=api_id)
     return reply(
         202,
         {

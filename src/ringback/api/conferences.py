@@ -12,6 +12,7 @@ from starlette.responses import Response
 from ringback import ids
 from ringback.api.auth import CurrentAccount
 from ringback.api.bodies import read_body
+from ringback.api.call_record import transcription
 from ringback.api.forms import Form, described_body, invalid
 from ringback.api.responses import no_content, reply
 from ringback.api.services import ServicesOf
@@ -177,19 +178,18 @@ async def stop_speak_to_member(
 
 
 def read_record(form: Form) -> RecordingSpec:
-    """Return the recording that a request asks for; wishes for transcription are accepted and have no effect.
+    """Return the recording that a request asks for.
 
     Raises:
         InvalidParameter: a parameter is wrong.
     """
-    for name in ("transcription_type", "transcription_url", "transcription_method"):
-        form.text(name, about="Accepted, but nothing is transcribed.")
     return RecordingSpec(
         file_format=FileFormat(form.choice("file_format", _FORMATS, FileFormat.MP3.value)),
         max_length_s=MAX_LENGTH_S,
         callback_url=form.url("callback_url", about="Told when the file can be had."),
         callback_method=form.method("callback_method"),
         style=CallbackStyle.REST,
+        **transcription(form),
     )
 
 

@@ -246,15 +246,9 @@ class RecordingsPort(Protocol):
     """Recordings of one account."""
 
     async def record(
-        self,
-        account: Account,
-        call_uuid: CallUuid,
-        spec: RecordingSpec,
-        *,
-        api_id: str = "",
-        notes: Sequence[str] = (),
+        self, account: Account, call_uuid: CallUuid, spec: RecordingSpec, *, api_id: str = ""
     ) -> StartedRecording:
-        """Record a live call; `notes` say in its event log what of the request has no effect.
+        """Record a live call.
 
         Raises:
             NotFound: No such answered call.

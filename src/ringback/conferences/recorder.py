@@ -67,9 +67,14 @@ class ConferenceRecorder:
             callback_url=wanted.callback_url,
             callback_method=wanted.callback_method,
             style=CallbackStyle.XML,
+            wants_transcription=wanted.wants_transcription,
+            transcription_url=wanted.transcription_url,
+            transcription_method=wanted.transcription_method,
         )
         try:
-            await self.record(conference, seat, spec)
+            started = await self.record(conference, seat, spec)
+            if started.note:
+                seat.call.note("conference", event="problem", name=conference.name, detail=started.note)
         except RingbackError as error:
             seat.call.note("conference", event="problem", name=conference.name, detail=f"not recorded: {error}")
 

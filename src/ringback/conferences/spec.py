@@ -33,6 +33,9 @@ class ConferenceSpec:
     leaves_on_star: bool = False
     is_recorded: bool = False
     record_format: str = "mp3"
+    wants_transcription: bool = False
+    transcription_url: str = ""
+    transcription_method: str = "POST"
     action_url: str = ""
     action_method: str = "POST"
     is_redirecting: bool = True

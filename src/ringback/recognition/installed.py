@@ -17,6 +17,17 @@ def installed_engines(wanted: str = "auto") -> list[str]:
     return [name for name in names if importlib.util.find_spec(_PACKAGES[name]) is not None]
 
 
+def transcription_fault(wanted: str) -> str:
+    """Return why whole recordings cannot be transcribed here and what to do; empty when they can."""
+    if ":" in wanted:
+        return ""
+    if wanted == _SWITCHED_OFF:
+        return "speech recognition is switched off: set recognition.engine"
+    if "whisper" not in installed_engines(wanted):
+        return "free speech recognition is not installed: pip install 'ringback[free-speech]'"
+    return ""
+
+
 def fault_of(wanted: str, language: str) -> str:
     """Return why speech in this language cannot be recognised here and what to do; empty when it can."""
     if ":" in wanted:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 LINE_MAX_BYTES = 256 * 1024
+TRANSCRIPT_MAX_CHARS = 40_000
+"""Of a whole recording: three quarters of an hour of speech, and what one callback carries."""
 
 
 class Utterance(msgspec.Struct, frozen=True):
@@ -16,6 +18,8 @@ class Utterance(msgspec.Struct, frozen=True):
     hints: tuple[str, ...] = ()
     is_partial: bool = False
     """The file still grows and is called `path` + `.part`."""
+    is_long: bool = False
+    """It is a whole recording, wav or mp3, of any length."""
 
 
 class Text(msgspec.Struct, frozen=True):

@@ -12,11 +12,13 @@ import sys
 from pathlib import Path
 from typing import IO
 
+import msgspec
+
 from ringback import clock, ids
 from ringback.machine import SECOND, Instant
 from ringback.recognition import messages
 from ringback.recognition.heard import Recognition
-from ringback.recognition.installed import fault_of
+from ringback.recognition.installed import fault_of, transcription_fault
 from ringback.recognition.messages import Text, Utterance
 from ringback.recognition.settings import RecognizerSettings
 from ringback.telemetry.logs import get_logger
@@ -27,6 +29,9 @@ _MODULE = "ringback.recognition.worker.main"
 _RESTART_PAUSE_NS = 1 * SECOND
 _END_TIMEOUT_S = 2.0
 _LATE_S = 2.0
+_LONG_TIMEOUT_MS = 60_000
+_LONG_FACTOR = 3
+"""A whole recording may take its own length so many times, and a minute."""
 _LOG_MAX_BYTES = 4 * 1024 * 1024
 
 
@@ -36,7 +41,14 @@ class Recognizer:
     State: `close` ends the process; later utterances are not recognised.
     """
 
-    def __init__(self, folder: Path, log_path: Path, settings: RecognizerSettings) -> None:
+    def __init__(
+        self, folder: Path, log_path: Path, settings: RecognizerSettings, *, is_background: bool = False
+    ) -> None:
+        """Make one without a process.
+
+        Args:
+            is_background: Its process gives way to others: nobody waits for the answers on the telephone.
+        """
         self._folder = folder.absolute()
         self._log_path = log_path
         self._settings = settings
@@ -47,6 +59,7 @@ class Recognizer:
         self._ended_at: Instant | None = None
         self._warming: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._arguments = ["background"] if is_background else []
 
     @property
     def waiting(self) -> int:
@@ -56,6 +69,10 @@ class Recognizer:
     def fault(self, language: str) -> str:
         """Return why speech in this language cannot be recognised here and what to do; empty when it can."""
         return fault_of(self._settings.engine, language)
+
+    def transcription_fault(self) -> str:
+        """Return why whole recordings cannot be transcribed here and what to do; empty when they can."""
+        return transcription_fault(self._settings.engine)
 
     def warm(self) -> None:
         """Start the process beside what goes on, so that it is ready when somebody has spoken."""
@@ -92,11 +109,28 @@ class Recognizer:
         self._waiting += 1
         try:
             async with self._turn:
-                return await self._ask(path, language, hints, is_partial)
+                asked = Utterance(0, path, language, hints, is_partial)
+                return await self._ask(asked, self._settings.timeout_ms)
         except _Fault as fault:
             return Recognition("", detail=str(fault))
         finally:
             self._waiting -= 1
+
+    async def transcribe(self, path: str, duration_ms: int) -> Recognition:
+        """Return what is said in a whole recording, wav or mp3; never raises for what it contains."""
+        if self._is_closed:
+            return Recognition("", detail="the server shuts down")
+        try:
+            async with self._turn:
+                asked = Utterance(0, path, "en-US", is_long=True)
+                return await self._ask(asked, _LONG_TIMEOUT_MS + _LONG_FACTOR * duration_ms)
+        except _Fault as fault:
+            return Recognition("", detail=str(fault))
+
+    async def rest(self) -> None:
+        """End the process until it is needed again."""
+        async with self._turn:
+            await self._end()
 
     async def close(self) -> None:
         """End the process and return when it is gone; files of utterances are deleted."""
@@ -104,6 +138,10 @@ class Recognizer:
         if self._warming is not None:
             self._warming.cancel()
             await asyncio.gather(self._warming, return_exceptions=True)
+        await self._end()
+        self._tidy(keep_ms=0)
+
+    async def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             if process.stdin is not None:
@@ -114,16 +152,15 @@ class Recognizer:
             except TimeoutError:
                 _kill(process)
                 await process.wait()
-        self._tidy(keep_ms=0)
 
-    async def _ask(self, path: str, language: str, hints: tuple[str, ...], is_partial: bool) -> Recognition:
+    async def _ask(self, wanted: Utterance, timeout_ms: int) -> Recognition:
         process = await self._started()
         assert process.stdin is not None
         assert process.stdout is not None
         self._number += 1
-        asked = Utterance(self._number, path, language, hints, is_partial)
+        asked = msgspec.structs.replace(wanted, number=self._number)
         try:
-            async with asyncio.timeout(self._settings.timeout_ms / 1000):
+            async with asyncio.timeout(timeout_ms / 1000):
                 process.stdin.write(messages.encode(asked) + b"\n")
                 await process.stdin.drain()
                 answer = Text(0)
@@ -152,7 +189,7 @@ class Recognizer:
         try:
             with _open_log(self._log_path) as log:
                 process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", _MODULE, self._settings.engine),
+                    *(sys.executable, "-m", _MODULE, self._settings.engine, *self._arguments),
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=log,

@@ -12,6 +12,7 @@ from ringback.recordings import store
 from ringback.recordings.files import NoAudio, RecordingFiles
 from ringback.recordings.payloads import finished_params, rest_params
 from ringback.recordings.spec import CallbackStyle
+from ringback.recordings.transcription import Transcriptions
 from ringback.recordings.views import RecordingView, State
 from ringback.storage.database import Database, Session, StorageUnavailable
 from ringback.telemetry.logs import get_logger
@@ -38,11 +39,13 @@ class Completion:
         files: RecordingFiles,
         url: Callable[[RecordingView], str],
         wake_outbox: Callable[[], None],
+        transcriptions: Transcriptions,
     ) -> None:
         self._database = database
         self._files = files
         self._url = url
         self._wake_outbox = wake_outbox
+        self._transcriptions = transcriptions
         self._under_way: dict[str, asyncio.Event] = {}
 
     @property
@@ -106,6 +109,8 @@ class Completion:
             done = store.complete_recording(session, view.recording_id, state, **columns)
             if done is not None and done.callback_url and done.state is State.READY:
                 enqueue(session, self._ready_callback(done, base_params, digit))
+            if done is not None and done.state is State.READY:
+                self._transcriptions.admit(session, done)
             return done
 
         try:
@@ -115,6 +120,7 @@ class Completion:
             if completed is not None:
                 completed.set()
         self._wake_outbox()
+        self._transcriptions.wake()
 
     def _ready_callback(
         self, view: RecordingView, base_params: Callable[..., dict[str, str]], digit: str

@@ -1,4 +1,4 @@
-"""The table of recordings: one row a recording, written before the worker is told."""
+"""The tables of recordings: one row a recording, written before the worker is told; one a transcription to come."""
 
 from __future__ import annotations
 
@@ -41,3 +41,16 @@ class RecordingRow(Base):
     digit: Mapped[str] = mapped_column(String(1), default="")
     dropped_ms: Mapped[int] = mapped_column(Integer, default=0)
     detail: Mapped[str] = mapped_column(Text, default="")
+
+
+class TranscriptionRow(Base):
+    """A recording whose text is wanted; gone when its callback is in the outbox."""
+
+    __tablename__ = "transcriptions"
+    __table_args__ = (Index("ix_transcriptions_ready", "ready_wall_ms"),)
+
+    recording_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    url: Mapped[str] = mapped_column(Text)
+    method: Mapped[str] = mapped_column(String(4))
+    ready_wall_ms: Mapped[int] = mapped_column(BigInteger)
+    """Since when its file can be read; 0 before."""

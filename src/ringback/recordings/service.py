@@ -28,11 +28,13 @@ from ringback.recordings.mp3 import can_encode
 from ringback.recordings.party import RecordedParty
 from ringback.recordings.payloads import finished_params
 from ringback.recordings.spec import FileFormat, RecordingKind, RecordingSpec
+from ringback.recordings.transcription import Deaf, RecordingEars, Transcriptions
 from ringback.recordings.views import (
     RecordingFilters,
     RecordingView,
     StartedRecording,
     State,
+    Wish,
 )
 from ringback.signalling.errors import LegOver
 from ringback.storage.database import Database, Session
@@ -91,6 +93,7 @@ class RecordingService:
         *,
         base_url: Callable[[], str],
         wake_outbox: Callable[[], None] = lambda: None,
+        ears: RecordingEars | None = None,
     ) -> None:
         self.settings = settings
         self._database = database
@@ -100,7 +103,8 @@ class RecordingService:
         self._wake_outbox = wake_outbox
         self._live: dict[RecordingId, LiveRecording] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._completion = Completion(database, files, self.url, wake_outbox)
+        self.transcriptions = Transcriptions(database, files, ears or Deaf(), wake_outbox)
+        self._completion = Completion(database, files, self.url, wake_outbox, self.transcriptions)
         self.housekeeping = Housekeeping(database, files, self._completion, self._live.keys, settings.retention_days)
 
     @property
@@ -118,10 +122,12 @@ class RecordingService:
     def start(self) -> None:
         """Look after what earlier servers left, and after what is too old, from now on."""
         self.housekeeping.start()
+        self.transcriptions.start()
 
     async def close(self) -> None:
         """Complete what has ended, for a moment; the next server does the rest."""
         self.housekeeping.close()
+        await self.transcriptions.close()
         if self._tasks:
             _, left = await asyncio.wait(self._tasks, timeout=_CLOSE_PATIENCE_S)
             for task in left:
@@ -132,15 +138,9 @@ class RecordingService:
     # ── REST ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def record(
-        self,
-        account: Account,
-        call_uuid: CallUuid,
-        spec: RecordingSpec,
-        *,
-        api_id: str = "",
-        notes: Sequence[str] = (),
+        self, account: Account, call_uuid: CallUuid, spec: RecordingSpec, *, api_id: str = ""
     ) -> StartedRecording:
-        """Record a live call of the account; `notes` say in its event log what of the request has no effect.
+        """Record a live call of the account.
 
         Raises:
             NotFound: no such answered call.
@@ -150,10 +150,7 @@ class RecordingService:
         call = self._calls.find_of(account, call_uuid)
         if call is None or not call.is_answered:
             raise NotFound("not found", hint="recordings start on an answered call")
-        started = await self._begin(call, replace(spec, api_id=api_id))
-        for text in notes:
-            call.note("media", event="note", recording_id=started.recording_id, text=text)
-        return started
+        return await self._begin(call, replace(spec, api_id=api_id))
 
     async def stop(self, account: Account, call_uuid: CallUuid, url: str = "") -> None:
         """Stop the recordings of a live call, or only the one whose file `url` will name.
@@ -281,6 +278,8 @@ class RecordingService:
         if spec.file_format is FileFormat.MP3 and not can_encode():
             spec = replace(spec, file_format=FileFormat.WAV)
             note = NO_ENCODER
+        wish, fault = self._transcription_of(spec)
+        note = "; ".join(filter(None, (note, fault)))
         terms = call.terms
         view = RecordingView(
             recording_id=RecordingId(ids.new_uuid()),
@@ -305,7 +304,7 @@ class RecordingService:
         self._live[view.recording_id] = live
         try:
             await self._check_space(call.account_id)
-            await self._database.write(lambda session: store.insert_recording(session, view))
+            await self._database.write(lambda session: _insert(session, view, wish))
             if live.is_armed:
                 call.on_bridged.append(lambda _partner: self._dial_answered(live))
         except BaseException as error:
@@ -322,6 +321,17 @@ class RecordingService:
             note=note,
         )
         return StartedRecording(view.recording_id, self.url(view), spec.file_format, note)
+
+    def _transcription_of(self, spec: RecordingSpec) -> tuple[Wish | None, str]:
+        """Return who is to be told of a recording's text, or why nobody is although somebody wanted it."""
+        if not spec.wants_transcription:
+            return None, ""
+        fault = self.transcriptions.ears.transcription_fault()
+        if fault:
+            return None, f"nothing is transcribed: {fault}"
+        if not spec.transcription_url:
+            return None, "nothing is transcribed: there is no transcription URL to tell"
+        return Wish(spec.transcription_url, spec.transcription_method), ""
 
     async def _check_space(self, account_id: str) -> None:
         """Raise when there is no room for a recording; when the disk fills later, the worker ends it."""
@@ -557,3 +567,9 @@ class RecordingService:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("recording not completed", exc_info=error)
+
+
+def _insert(session: Session, view: RecordingView, wish: Wish | None) -> None:
+    store.insert_recording(session, view)
+    if wish is not None:
+        store.insert_wish(session, view.recording_id, wish)

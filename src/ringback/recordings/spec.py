@@ -59,3 +59,8 @@ class RecordingSpec:
     hangup_url: str = ""
     """Told when the call ends while the recording runs: the action of a `<Record>` that nobody is left to follow."""
     hangup_method: str = "POST"
+    wants_transcription: bool = False
+    """Whether a text of it was asked for, with or without a URL."""
+    transcription_url: str = ""
+    """Told the text."""
+    transcription_method: str = "POST"

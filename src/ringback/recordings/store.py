@@ -8,12 +8,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
+from ringback import clock
 from ringback.calls.views import Bound, Comparison
 from ringback.ids import CallUuid, RecordingId
 from ringback.media.control.values import RecordingChannels
-from ringback.recordings.models import RecordingRow
+from ringback.recordings.models import RecordingRow, TranscriptionRow
 from ringback.recordings.spec import CallbackStyle, FileFormat, RecordingKind
-from ringback.recordings.views import DAY_MS, RecordingFilters, RecordingView, State
+from ringback.recordings.views import DAY_MS, RecordingFilters, RecordingView, State, Wish
 from ringback.storage.database import Session
 
 _COMPARE = {
@@ -65,6 +66,8 @@ def complete_recording(session: Session, recording_id: str, state: State, **colu
     row.state = state.value
     for name, value in columns.items():
         setattr(row, name, value)
+    if state is State.FAILED:
+        session.execute(delete(TranscriptionRow).where(TranscriptionRow.recording_id == recording_id))
     session.flush()
     return _view(row)
 
@@ -108,6 +111,7 @@ def delete_recording(session: Session, account_id: str, recording_id: str) -> Re
     found = find_recording(session, account_id, recording_id)
     if found is None or found.state in (State.RECORDING, State.PROCESSING):
         return None
+    session.execute(delete(TranscriptionRow).where(TranscriptionRow.recording_id == recording_id))
     session.execute(delete(RecordingRow).where(RecordingRow.recording_id == recording_id))
     return found
 
@@ -150,6 +154,52 @@ def known_recordings(session: Session, recording_ids: Collection[str]) -> set[st
     """Return which of these ids have a row."""
     rows = session.scalars(select(RecordingRow.recording_id).where(RecordingRow.recording_id.in_(list(recording_ids))))
     return set(rows)
+
+
+def insert_wish(session: Session, recording_id: str, wish: Wish) -> None:
+    """Store the wish for a recording that is about to begin."""
+    session.add(TranscriptionRow(recording_id=recording_id, url=wish.url, method=wish.method, ready_wall_ms=0))
+    session.flush()
+
+
+def find_wish(session: Session, recording_id: str) -> Wish | None:
+    """Return the wish for a recording, or `None`."""
+    row = session.get(TranscriptionRow, recording_id)
+    return Wish(row.url, row.method) if row is not None else None
+
+
+def count_ready_wishes(session: Session) -> int:
+    """Return how many recordings wait for their text."""
+    ready = select(func.count()).select_from(TranscriptionRow).where(TranscriptionRow.ready_wall_ms > 0)
+    return session.scalar(ready) or 0
+
+
+def make_wish_ready(session: Session, recording_id: str) -> None:
+    """Say that the recording's file can be read."""
+    values = {"ready_wall_ms": clock.wall_ms()}
+    session.execute(update(TranscriptionRow).where(TranscriptionRow.recording_id == recording_id).values(**values))
+
+
+def first_ready_wish(session: Session) -> tuple[RecordingView, Wish] | None:
+    """Return the recording that has waited longest for its text, or `None`."""
+    found = session.execute(
+        select(RecordingRow, TranscriptionRow)
+        .join(TranscriptionRow, TranscriptionRow.recording_id == RecordingRow.recording_id)
+        .where(TranscriptionRow.ready_wall_ms > 0)
+        .order_by(TranscriptionRow.ready_wall_ms, TranscriptionRow.recording_id)
+        .limit(1)
+    ).first()
+    return (_view(found[0]), Wish(found[1].url, found[1].method)) if found is not None else None
+
+
+def remove_wish(session: Session, recording_id: str) -> bool:
+    """Forget a wish; `False` when there is none any more."""
+    done = session.execute(
+        delete(TranscriptionRow)
+        .where(TranscriptionRow.recording_id == recording_id)
+        .returning(TranscriptionRow.recording_id)
+    )
+    return done.first() is not None
 
 
 def _conditions(filters: RecordingFilters, now_wall_ms: int) -> list[ColumnElement[bool]]:

@@ -63,6 +63,14 @@ class RecordingView:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """Who is told of a recording's text."""
+
+    url: str
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
 class StartedRecording:
     """What whoever asked for a recording is told at once."""
 

@@ -41,6 +41,7 @@ class CallbackKind(Enum):
     """Music and sounds of `<Dial>` and `<Conference>`."""
     CONFERENCE = "conference"
     MULTIPARTY = "multiparty"
+    TRANSCRIPTION = "transcription"
 
 
 @dataclass(frozen=True, slots=True)

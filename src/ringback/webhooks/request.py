@@ -28,7 +28,7 @@ FORM = "application/x-www-form-urlencoded"
 EXCERPT_BYTES = 1_024
 _PARAMS_RECORDED_MAX = 64
 _NONCE_DIGITS = 20
-PRIVATE_PARAMS = frozenset({"Digits", "Speech", "StableSpeech", "UnstableSpeech"})
+PRIVATE_PARAMS = frozenset({"Digits", "Speech", "StableSpeech", "UnstableSpeech", "transcription"})
 """What callers have pressed and said."""
 HIDDEN = "***"
 """Stands for what is not shown."""

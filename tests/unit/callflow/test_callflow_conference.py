@@ -64,7 +64,7 @@ def test_builder_of_the_official_sdk_is_read_in_full() -> None:
     )  # fmt: skip
     run = Run(element.to_string(False))
     notes = run.notes()
-    assert len([note for note in notes if "not supported" in note]) == 4
+    assert len([note for note in notes if "not supported" in note]) == 2
     assert not [note for note in notes if "unknown" in note]
     assert spec_of(element.to_string(False)) == ConferenceSpec(
         name="Room",
@@ -80,6 +80,9 @@ def test_builder_of_the_official_sdk_is_read_in_full() -> None:
         leaves_on_star=True,
         is_recorded=True,
         record_format="wav",
+        wants_transcription=True,
+        transcription_url="https://a/text",
+        transcription_method="GET",
         action_url="https://a/action",
         action_method="GET",
         is_redirecting=False,

@@ -92,9 +92,7 @@ def test_every_attribute_of_the_official_builder_is_known() -> None:
         )
     )  # fmt: skip
     program = bind(parse_document(response.to_string().encode()))
-    assert [note.text for note in program.notes] == [
-        "transcription is not available: nothing is transcribed and transcriptionUrl is not asked"
-    ]
+    assert not program.notes
     element = program.steps[0].element
     assert isinstance(element, Record)
     assert element.spec == RecordingSpec(
@@ -107,6 +105,9 @@ def test_every_attribute_of_the_official_builder_is_known() -> None:
         callback_method="GET",
         hangup_url=ACTION,
         hangup_method="GET",
+        wants_transcription=True,
+        transcription_url="https://a/t",
+        transcription_method="GET",
     )
     assert (element.method, element.redirect) == ("GET", False)
 

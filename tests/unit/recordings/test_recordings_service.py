@@ -156,14 +156,13 @@ async def test_rest_recording_becomes_a_file_and_a_callback(world: World) -> Non
         callback_method="GET",
         style=CallbackStyle.REST,
     )
-    started = await world.service.record(ACCOUNT, CALL, spec, api_id="api-1", notes=("no transcription",))
+    started = await world.service.record(ACCOUNT, CALL, spec, api_id="api-1")
     recording_id = started.recording_id
     assert started.url == f"http://api.example/v1/Account/{ACCOUNT.auth_id}/Recording/{recording_id}.wav"
     (command,) = world.leg.commands
     assert isinstance(command, StartRecording)
     assert (command.channels, command.max_ms, command.silence_timeout_ms) == (RecordingChannels.STEREO, 7_000, 0)
     assert command.path == str(world.files.path(ACCOUNT.auth_id, recording_id, FileFormat.WAV))
-    assert any(note.get("text") == "no transcription" for note in world.notes)
     assert await world.service.get(ACCOUNT, recording_id) is None, "it is not ready"
     assert not await world.service.delete(ACCOUNT, recording_id)
     await world.finish(recording_id)
@@ -508,3 +507,39 @@ async def test_list_filters_and_pages(world: World) -> None:
     page, total = await world.service.list(ACCOUNT, RecordingFilters(), 2, 1)
     assert ([view.recording_id for view in page], total) == (["r1", "r2"], 6)
     assert (await world.service.list(OTHER, RecordingFilters(), 20, 0))[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "url", "note"),
+    [
+        ("", "http://app/text", ""),
+        ("", "", "nothing is transcribed: there is no transcription URL to tell"),
+        ("no engine is installed", "http://app/text", "nothing is transcribed: no engine is installed"),
+    ],
+)
+async def test_transcription_that_is_wanted_is_kept_or_refused_with_a_note(
+    world: World, fault: str, url: str, note: str
+) -> None:
+    world.service.transcriptions.ears = SimpleNamespace(transcription_fault=lambda: fault)  # type: ignore[assignment]
+    spec = RecordingSpec(file_format=FileFormat.WAV, wants_transcription=True, transcription_url=url)
+    started = await world.service.record(ACCOUNT, CALL, spec)
+    assert started.note == note
+    wish = await world.database.read(lambda session: store.find_wish(session, started.recording_id))
+    assert (wish is not None) is not bool(note)
+    await world.finish(started.recording_id)
+    waiting = await world.database.read(store.count_ready_wishes)
+    assert waiting == (0 if note else 1)
+
+
+async def test_recording_without_audio_has_no_transcription(world: World) -> None:
+    world.service.transcriptions.ears = SimpleNamespace(transcription_fault=lambda: "")  # type: ignore[assignment]
+    spec = RecordingSpec(file_format=FileFormat.WAV, wants_transcription=True, transcription_url="http://app/text")
+    started = await world.service.record(ACCOUNT, CALL, spec)
+    world.service.handle(
+        world.call,
+        RecordingFinished(
+            session_id=world.leg.session_id, recording_id=started.recording_id, reason=RecordingEnd.FAILED
+        ),
+    )
+    await world.settle()
+    assert await world.database.read(lambda session: store.find_wish(session, started.recording_id)) is None

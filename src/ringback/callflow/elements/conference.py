@@ -70,7 +70,7 @@ class Conference:
             raise InvalidDocument(
                 f"<Conference> names a room of {len(name)} characters, expected 1 to {NAME_MAX_CHARS}", read.node.line
             )
-        for unsupported in ("transcriptionType", "transcriptionUrl", "sendDigits", "recordWhenAlone"):
+        for unsupported in ("sendDigits", "recordWhenAlone"):
             if read.text(unsupported):
                 read.note(f"{unsupported} is not supported by this version and has no effect")
         spec = ConferenceSpec(
@@ -87,6 +87,9 @@ class Conference:
             leaves_on_star=read.boolean("hangupOnStar", default=False),
             is_recorded=read.boolean("record", default=False),
             record_format=_format(read),
+            wants_transcription=bool(read.text("transcriptionType") or read.text("transcriptionUrl")),
+            transcription_url=read.text("transcriptionUrl"),
+            transcription_method=_method(read, "transcriptionMethod"),
             action_url=read.text("action"),
             action_method=_method(read, "method"),
             is_redirecting=read.boolean("redirect", default=True),

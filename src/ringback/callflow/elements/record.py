@@ -87,12 +87,8 @@ class Record:
         finish_digits = finishing_keys(read)
         silence_s = read.integer("timeout", DEFAULT_SILENCE_S, least=1, most=MAX_LENGTH_S)
         has_beep = read.boolean("playBeep", default=True)
-        callback_method = read.method("callbackMethod")
-        if callback_method not in _METHODS:
-            read.note(f"callbackMethod {callback_method[:20]!r} is unknown; POST is used")
-            callback_method = "POST"
-        if read.text("transcriptionType") or read.text("transcriptionUrl"):
-            read.note("transcription is not available: nothing is transcribed and transcriptionUrl is not asked")
+        callback_method = _told_by(read, "callbackMethod")
+        transcription_method = _told_by(read, "transcriptionMethod")
         spec = RecordingSpec(
             file_format=_choice(read, "fileFormat", _FORMATS, FileFormat.MP3),
             channels=_choice(read, "recordChannelType", _CHANNELS, RecordingChannels.STEREO),
@@ -106,6 +102,9 @@ class Record:
             style=CallbackStyle.XML,
             hangup_url="" if is_background or method not in _METHODS else action,
             hangup_method=method,
+            wants_transcription=bool(read.text("transcriptionType") or read.text("transcriptionUrl")),
+            transcription_url=read.text("transcriptionUrl"),
+            transcription_method=transcription_method,
         )
         return cls(
             spec=spec,
@@ -165,6 +164,14 @@ class Record:
             yield ReplaceDocument(DocumentKind.ACTION, self.action, self.method, params)
         else:
             yield SendCallback("action", self.action, self.method, params)
+
+
+def _told_by(read: Reader, name: str) -> str:
+    method = read.method(name)
+    if method in _METHODS:
+        return method
+    read.note(f"{name} {method[:20]!r} is unknown; POST is used")
+    return "POST"
 
 
 def _choice(read: Reader, name: str, choices: Mapping[str, C], default: C) -> C:

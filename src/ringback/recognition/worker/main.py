@@ -1,4 +1,4 @@
-"""Entry point of the recognising process: `python -m ringback.recognition.worker.main ENGINE`.
+"""Entry point of the recognising process: `python -m ringback.recognition.worker.main ENGINE [background]`.
 
 One utterance at a time. It ends when its standard input does.
 """
@@ -17,15 +17,20 @@ from ringback.recognition import messages
 from ringback.recognition.messages import Ready, Text, Utterance
 from ringback.recognition.worker.choice import load_engine
 from ringback.recognition.worker.engine import RATE_HZ, Engine
+from ringback.recognition.worker.long import transcribed
 
 _APPEARS_WITHIN_S = 2.0
 _POLL_S = 0.01
 _PARTIAL_MAX_S = 15
 _EDGE_MS = 200
+_NICENESS = 10
+"""Nobody waits for the text of a recording on the telephone."""
 
 
 def main(arguments: list[str]) -> int:
     """Answer utterances until the server goes away."""
+    if arguments[1:] == ["background"]:
+        os.nice(_NICENESS)
     engine = load_engine(arguments[0])
     _say(messages.encode(Ready(type(engine).__name__)))
     for line in sys.stdin.buffer:
@@ -36,6 +41,9 @@ def main(arguments: list[str]) -> int:
 
 def _answer(engine: Engine, utterance: Utterance) -> Text:
     try:
+        if utterance.is_long:
+            text, confidence = transcribed(engine, utterance.path)
+            return Text(utterance.number, text, round(confidence, 4))
         pcm = _read(utterance.path, is_partial=utterance.is_partial)
         text, confidence = engine.recognize(pcm, utterance.language, utterance.hints)
     except Exception as error:

@@ -1,0 +1,163 @@
+"""Recordings as text: one after the other, beside everything else, told by the outbox.
+
+The wish is a row from the moment a recording is asked for, so neither it nor a text that is being made is lost with the
+server: the next one begins it again.
+Spec: wire spec 6.10 (names of the callback).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Protocol
+
+from ringback.recognition.heard import Recognition
+from ringback.recordings import store
+from ringback.recordings.files import RecordingFiles
+from ringback.recordings.views import RecordingView, Wish
+from ringback.storage.database import Database, Session, StorageUnavailable
+from ringback.telemetry.logs import get_logger
+from ringback.webhooks.fetcher import CallbackKind
+from ringback.webhooks.store import OutboundCallback, enqueue
+
+_log = get_logger(__name__)
+
+WAITING_MAX = 1_000
+"""Recordings that may wait for their text; that of one more is told as an error."""
+_NOTHING_CHARGED = "0.00000"
+_STORE_PAUSE_S = 1.0
+_FAULT_PAUSE_S = 1.5
+
+
+class RecordingEars(Protocol):
+    """Makes text of files; `recognition.recognizer.Recognizer` does."""
+
+    def transcription_fault(self) -> str:
+        """Return why there are no transcriptions here and what to do; empty when there are."""
+
+    async def transcribe(self, path: str, duration_ms: int) -> Recognition:
+        """Return what is said in a whole file; never raises for what it contains."""
+
+    async def rest(self) -> None:
+        """Free what is only needed while there is something to transcribe."""
+
+
+class Deaf:
+    """A node that transcribes nothing."""
+
+    def transcription_fault(self) -> str:
+        """Return that."""
+        return "transcription is not available"
+
+    async def transcribe(self, path: str, duration_ms: int) -> Recognition:
+        """Return nothing."""
+        return Recognition("", detail=self.transcription_fault())
+
+    async def rest(self) -> None:
+        """Do nothing."""
+
+
+class Transcriptions:
+    """Makes text of recordings that are ready.
+
+    State: works from `start` until `close`; `wake` when there may be a new one.
+    """
+
+    def __init__(
+        self, database: Database, files: RecordingFiles, ears: RecordingEars, wake_outbox: Callable[[], None]
+    ) -> None:
+        self.ears = ears
+        self._database = database
+        self._files = files
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._wake_outbox = wake_outbox
+
+    def start(self) -> None:
+        """Begin, with what an earlier server left."""
+        self._task = asyncio.create_task(self._run(), name="transcriptions")
+
+    def wake(self) -> None:
+        """Look for work."""
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Give up what is being transcribed; the next server does it."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def admit(self, session: Session, view: RecordingView) -> None:
+        """Queue a recording that is ready, in the transaction that says so, if its text is wanted."""
+        wish = store.find_wish(session, view.recording_id)
+        if wish is None:
+            return
+        waiting = store.count_ready_wishes(session)
+        if waiting < WAITING_MAX:
+            store.make_wish_ready(session, view.recording_id)
+            return
+        enqueue(session, _callback(view, wish, Recognition("", detail=f"{waiting} recordings wait to be transcribed")))
+        store.remove_wish(session, view.recording_id)
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                if await self._next():
+                    continue
+            except StorageUnavailable:
+                await asyncio.sleep(_STORE_PAUSE_S)
+                continue
+            except Exception as error:
+                # The next one may do better; a task that dies here would transcribe nothing any more.
+                _log.error("transcription failed", exc_info=error)
+                await asyncio.sleep(_STORE_PAUSE_S)
+                continue
+            await self.ears.rest()
+            await self._wake.wait()
+
+    async def _next(self) -> bool:
+        """Transcribe the recording that waits longest; `False` when there is none."""
+        found = await self._database.read(store.first_ready_wish)
+        if found is None:
+            return False
+        view, wish = found
+        path = self._files.path(view.account_id, view.recording_id, view.file_format)
+        heard = await self.ears.transcribe(str(path), view.duration_ms)
+        if heard.detail:
+            _log.warning("recording not transcribed", call_uuid=view.call_uuid, error=heard.detail)
+
+        def work(session: Session) -> None:
+            # A recording that was deleted meanwhile has no text.
+            if store.remove_wish(session, view.recording_id):
+                enqueue(session, _callback(view, wish, heard))
+
+        await self._database.write(work)
+        self._wake_outbox()
+        if heard.detail:
+            # The fault may have been the process's, which takes a second to be replaced.
+            await asyncio.sleep(_FAULT_PAUSE_S)
+        return True
+
+
+def _callback(view: RecordingView, wish: Wish, heard: Recognition) -> OutboundCallback:
+    return OutboundCallback(
+        kind=CallbackKind.TRANSCRIPTION.value,
+        account_id=view.account_id,
+        call_uuid=view.call_uuid,
+        url=wish.url,
+        method=wish.method,
+        params={
+            "transcription": heard.text,
+            "transcription_charge": _NOTHING_CHARGED,
+            "transcription_rate": _NOTHING_CHARGED,
+            "duration": str(view.duration_s),
+            "call_uuid": view.call_uuid,
+            "recording_id": view.recording_id,
+            "error": heard.detail,
+        },
+        event_id=f"{view.recording_id}:transcription",
+        is_private=True,
+    )
