@@ -35,6 +35,7 @@ DEVELOPMENT_ACCOUNT = "MADEVDEVDEVDEVDEVDEV"
 """The account id of `ringback dev`: 20 characters, as official SDKs demand."""
 DEFAULT_FILE = "ringback.toml"
 
+_HOST_NAME = r"^[A-Za-z0-9._-]*$"
 Port = Annotated[int, Field(ge=0, le=65535)]
 Method = Literal["GET", "POST"]
 
@@ -78,9 +79,32 @@ class Sip(Section):
     tcp: bool = True
     advertised_address: str = ""
     """The address written into Contact and Via. Empty: the listener's own."""
+    domain: Annotated[str, Field(pattern=_HOST_NAME)] = ""
+    """The name by which phones know this node: it stands in `sip_uri` of endpoints and in From. Empty: the address."""
+    domains: tuple[Annotated[str, Field(pattern=_HOST_NAME, min_length=1)], ...] = ("phone.plivo.com",)
+    """Further names of it: calls to `sip:user@name` ring our own endpoints."""
     user_agent: str = "Ringback"
     trust_loopback: bool = False
     """Whether calls from 127.0.0.0/8 and ::1 are accepted without a trunk."""
+
+
+class Endpoints(Section):
+    """Phones that register as endpoints."""
+
+    min_expires_s: Annotated[int, Field(ge=1, le=3_600)] = 60
+    """Shorter registrations are refused with 423."""
+    max_expires_s: Annotated[int, Field(ge=1, le=86_400)] = 3_600
+    """Longer ones are cut, and those that name no time get it."""
+    contacts_max: Annotated[int, Field(ge=1, le=100)] = 10
+    """Phones of one endpoint that ring at once; one more takes the place of the one refreshed longest ago."""
+    digest: Annotated[tuple[Literal["MD5", "SHA-256"], ...], Field(min_length=1, max_length=2)] = ("MD5",)
+    """Algorithms offered, the preferred first. Many phones give up at a challenge that is not MD5."""
+
+    @model_validator(mode="after")
+    def _times_are_in_order(self) -> Endpoints:
+        if self.min_expires_s > self.max_expires_s:
+            raise ValueError(f"expected min_expires_s <= max_expires_s, found {self.min_expires_s}")
+        return self
 
 
 class Media(Section):
@@ -361,6 +385,7 @@ class Config(Section):
     auth: Auth = Auth()
     http: Http = Http()
     sip: Sip = Sip()
+    endpoints: Endpoints = Endpoints()
     media: Media = Media()
     stream: Stream = Stream()
     speech: Speech = Speech()

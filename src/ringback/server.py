@@ -47,9 +47,15 @@ from ringback.recognition.settings import RecognizerSettings
 from ringback.recordings.files import FileSettings, RecordingFiles
 from ringback.recordings.playable import PlayableFiles
 from ringback.recordings.service import RecordingService, RecordingSettings
+from ringback.signalling.admission import is_loopback
+from ringback.signalling.authenticator import Authenticator
+from ringback.signalling.domains import OwnDomains, own_domains
+from ringback.signalling.endpoint_door import EndpointDoor
 from ringback.signalling.legs import Legs
+from ringback.signalling.registrar import Registrar, RegistrarSettings
 from ringback.signalling.settings import SignallingSettings
 from ringback.signalling.store import next_epoch
+from ringback.sip.registrar import RegistrarRules
 from ringback.sip.settings import SipSettings
 from ringback.sip.transport.driver import SipDriver, interface_host
 from ringback.speech.settings import SpeechSettings, SynthesiserSettings
@@ -148,6 +154,9 @@ class Node:
         await self.database.write(lambda session: close_orphaned_streams(session, clock.wall_ms(), rates))
         await self.calls.close_orphans()
         await workers_run
+        await self.registrar.start()
+        stack.push_async_callback(self.registrar.close)
+        stack.push_async_callback(self.door.close)
         await self.sip.start()
         stack.push_async_callback(self.sip.close)
         await self.legs.learn_gateways()
@@ -311,6 +320,22 @@ class Node:
             on_event=lambda event: self.legs.handle_sip_event(event),
             on_trace=lambda trace: self.legs.handle_sip_trace(trace),
             is_trusted=lambda host: self.legs.may_call(host),
+            on_register=lambda event: self.registrar.take(event),
+            on_closed=lambda flow: self.registrar.forget_connection(flow),
+            kept_connections=lambda: self.registrar.kept_connections(),
+        )
+        authenticator = Authenticator(self.database, config.endpoints.digest, lambda host: self.legs.may_call(host))
+        self.registrar = Registrar(
+            self.database,
+            self.sip,
+            authenticator,
+            self.timeline,
+            RegistrarSettings(
+                RegistrarRules(
+                    config.endpoints.min_expires_s, config.endpoints.max_expires_s, config.endpoints.contacts_max
+                )
+            ),
+            count=lambda outcome: self.metrics.sip_registers_total.labels(outcome=outcome).inc(),
         )
         host = config.media.host or config.sip.host
         self.legs = Legs(
@@ -329,12 +354,38 @@ class Node:
             ),
             trunks,
             judge_target=lambda host, port: sip_refusal(self.policy, host, port),
+            find_phones=self.registrar.find_phones,
         )
+        self.door = EndpointDoor(
+            self.database,
+            self.sip,
+            authenticator,
+            self._domains,
+            is_source=self.registrar.is_source,
+            let_in=self.legs.receive,
+        )
+        self.legs.door = self.door
+
+    @property
+    def _sip_address(self) -> str:
+        """Return the address that peers see of our SIP listener."""
+        return self.config.sip.advertised_address or interface_host(self.config.sip.host)
 
     @property
     def _sip_domain(self) -> str:
-        """Return the host of our SIP addresses."""
-        return self.config.sip.advertised_address or interface_host(self.config.sip.host)
+        """Return the host of our SIP addresses, with a port if it is not 5060."""
+        host, port = self._sip_address, self.config.sip.port
+        address = f"[{host}]" if ":" in host else host
+        return self.config.sip.domain or (address if port == 5060 else f"{address}:{port}")
+
+    @property
+    def _domains(self) -> OwnDomains:
+        """Return under which names and addresses our endpoints are called."""
+        sip = self.config.sip
+        is_wildcard = sip.host in ("0.0.0.0", "::")
+        local = own_addresses() if is_wildcard else (sip.host,)
+        names = (sip.domain, *sip.domains, *(("localhost",) if is_wildcard or is_loopback(sip.host) else ()))
+        return own_domains(names, (self._sip_address, *map(str, local)), sip.port)
 
     @property
     def _own_sip_host(self) -> str:
@@ -350,6 +401,7 @@ class Node:
             self.timeline,
             CallSettings(
                 own_address=f"{own_host}:{config.sip.port}",
+                domains=self._domains,
                 maximum_calls=config.limits.calls or _DEFAULT_CALLS,
                 max_call_s=config.limits.max_call_s,
                 allowed_prefixes=config.limits.allowed_prefixes,
@@ -552,6 +604,7 @@ class Node:
         metrics = self.metrics
         with contextlib.suppress(RingbackError):
             metrics.webhook_outbox_depth.set(await self.database.read(waiting_callbacks))
+            metrics.sip_registrations_active.set(await self.registrar.registered_count())
         live = self.calls.live()
         inbound = sum(call.is_inbound for call in live)
         metrics.calls_active.labels(direction="inbound").set(inbound)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import plivo
 import pytest
@@ -15,9 +17,13 @@ from plivo.exceptions import (
 )
 from tests.support.api_server import AUTH_ID, ApiServer, running
 
+from ringback import clock
 from ringback.accounts.store import find_account
 from ringback.api.services import ApiSettings
-from ringback.endpoints.store import find_endpoint
+from ringback.endpoints.secrets import secrets_of
+from ringback.endpoints.store import find_endpoint, find_login, replace_bindings
+from ringback.sip.flow import Transport
+from ringback.sip.registrar import Binding
 
 ANSWER_URL = "https://h.example/answer"
 
@@ -175,14 +181,27 @@ def test_endpoint_from_creation_to_deletion(api: ApiServer, client: plivo.RestCl
     stored = api.in_loop(
         lambda: api.database.read(lambda session: find_endpoint(session, AUTH_ID, created.endpoint_id))  # type: ignore[arg-type]
     )
-    assert (stored.alias, stored.password) == ("Desk", "another-one")
-    assert "another-one" not in repr(stored)
+    assert stored.alias == "Desk"
+    login = api.in_loop(lambda: api.database.read(lambda session: find_login(session, created.username)))
+    assert login.secrets == secrets_of(created.username, "another-one")
     client.endpoints.update(created.endpoint_id, app_id="")
     assert client.endpoints.get(created.endpoint_id).application is None
     client.endpoints.delete(created.endpoint_id)
     for ask in (client.endpoints.get, client.endpoints.delete, client.endpoints.update):
         with pytest.raises(ResourceNotFoundError, match="endpoint not found"):
             ask(created.endpoint_id)
+
+
+def test_a_registered_endpoint_shows_its_phone(api: ApiServer, client: plivo.RestClient) -> None:
+    created = client.endpoints.create("alice", "secret-password", "Alice")
+    until_wall_ms = clock.wall_ms() // 1000 * 1000 + 60_000
+    phone = Binding("sip:alice@192.0.2.9:5070;ob", until_wall_ms, "c", 1, Transport.UDP, ("192.0.2.9", 5070))
+    named = replace(phone, user_agent="Telephone 1.1.4")
+    api.in_loop(lambda: api.database.write(lambda session: replace_bindings(session, created.endpoint_id, (named,))))
+    for found in (client.endpoints.get(created.endpoint_id), client.endpoints.list().objects[0]):
+        assert (found.sip_registered, found.sip_contact) == ("true", "sip:alice@192.0.2.9:5070;ob")
+        expires = datetime.fromtimestamp(until_wall_ms / 1000, UTC)
+        assert (found.sip_expires, found.sip_user_agent) == (f"{expires:%Y-%m-%d %H:%M:%S}", "Telephone 1.1.4")
 
 
 def test_endpoints_are_listed_in_pages_newest_first(api: ApiServer, client: plivo.RestClient) -> None:

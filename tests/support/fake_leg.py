@@ -28,6 +28,7 @@ class FakeLeg:
         self.custom_headers: tuple[tuple[str, str], ...] = ()
         self.source_host = "127.0.0.1"
         self.trunk_name = ""
+        self.endpoint_id = ""
         self.listener: Any = None
         self.asked: list[tuple[Any, ...]] = []
         self.commands: list[SessionCommand] = []

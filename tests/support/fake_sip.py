@@ -84,6 +84,10 @@ class FakeSipPort:
         """Note a refusal."""
         return self._note(SipCall("reject", invite_id, status, None, reason, headers))
 
+    def challenge(self, invite_id: InviteId, challenges: tuple[str, ...]) -> bool:
+        """Note a 407."""
+        return self._note(SipCall("challenge", invite_id, 407, reason="; ".join(challenges)))
+
     def drop(self, invite_id: InviteId) -> bool:
         """Note a silent drop."""
         return self._note(SipCall("drop", invite_id))

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ringback.machine import MS, Instant
-from ringback.sip.endpoint import DatagramArrived, Endpoint, InviteEvent, MessageArrived, SendFailed
+from ringback.sip.endpoint import (
+    DatagramArrived,
+    Endpoint,
+    InviteEvent,
+    MessageArrived,
+    RegisterReceived,
+    SendFailed,
+)
 from ringback.sip.flow import Flow, HostPort, Listener, Target, Transmit, Transport
 from ringback.sip.parser import parse_message
 from ringback.sip.settings import SipSettings
@@ -29,7 +36,9 @@ class Weather:
 class Node:
     """One endpoint, its events, its traces and its address."""
 
-    def __init__(self, network: Network, host: str, settings: SipSettings, is_traced: bool) -> None:
+    def __init__(
+        self, network: Network, host: str, settings: SipSettings, is_traced: bool, is_registrar: bool = False
+    ) -> None:
         self.network = network
         self.host = host
         seeded = random.Random(f"{host} {network.seed}")
@@ -40,6 +49,7 @@ class Node:
             seeded.random,
             is_trusted=lambda _host: True,
             is_traced=is_traced,
+            is_registrar=is_registrar,
         )
         self.endpoint.listeners = (
             Listener(Transport.UDP, host, 5060, host, 5060),
@@ -47,6 +57,8 @@ class Node:
         )
         self.events: list[InviteEvent] = []
         self.traces: list[SipTrace] = []
+        self.registers: list[RegisterReceived] = []
+        self.on_register: Callable[[RegisterReceived], None] = lambda event: None
         self.sent: list[Transmit] = []
         self.on_event: Callable[[InviteEvent], None] = lambda event: None
         self.is_keeping = True
@@ -64,6 +76,9 @@ class Node:
                 self.network.carry(self, output)
             elif isinstance(output, SipTrace):
                 self.traces.append(output)
+            elif isinstance(output, RegisterReceived):
+                self.registers.append(output)
+                self.on_register(output)
             else:
                 if self.is_keeping:
                     self.events.append(output)
@@ -94,9 +109,11 @@ class Network:
         self._order = itertools.count()
         self.carried = 0
 
-    def node(self, host: str, settings: SipSettings | None = None, is_traced: bool = False) -> Node:
+    def node(
+        self, host: str, settings: SipSettings | None = None, is_traced: bool = False, is_registrar: bool = False
+    ) -> Node:
         """Return a new endpoint at `host`."""
-        self.nodes[host] = Node(self, host, settings or SipSettings(), is_traced)
+        self.nodes[host] = Node(self, host, settings or SipSettings(), is_traced, is_registrar)
         return self.nodes[host]
 
     def add(self, host: str, node: Any) -> None:

@@ -19,6 +19,7 @@ from ringback.endpoints.endpoint import Endpoint
 from ringback.errors import NotFound
 from ringback.ids import AppId
 from ringback.storage.database import Session
+from ringback.webhooks.payloads import second_text
 
 router = APIRouter(tags=["Endpoints"])
 
@@ -76,13 +77,12 @@ async def create_endpoint(request: Request, account: CurrentAccount, services: S
         endpoint_id=ids.new_digits(ENDPOINT_ID_DIGITS),
         account_id=account.auth_id,
         username=username + ids.new_digits(USERNAME_DIGITS),
-        password=fields["password"] or "",
         alias=fields["alias"] or "",
         app_id=AppId(app_id) if (app_id := fields.get("app_id")) else None,
     )
 
     def create(session: Session) -> None:
-        store.create_endpoint(session, endpoint)
+        store.create_endpoint(session, endpoint, fields["password"] or "")
 
     await services.database.write(create)
     return reply(
@@ -140,18 +140,18 @@ async def delete_endpoint(account: CurrentAccount, services: ServicesOf, endpoin
 
 
 def endpoint_object(endpoint: Endpoint, account: Account, sip_domain: str) -> dict[str, object]:
-    """Return an endpoint as it is spelled on the wire; nobody can register yet."""
-    base = f"/v1/Account/{endpoint.account_id}"
+    """Return an endpoint as it is spelled on the wire, with the phone that registered last."""
+    base, phone = f"/v1/Account/{endpoint.account_id}", endpoint.registration
     return {
         "alias": endpoint.alias,
         "application": f"{base}/Application/{endpoint.app_id}/" if endpoint.app_id else None,
         "endpoint_id": endpoint.endpoint_id,
         "resource_uri": f"{base}/Endpoint/{endpoint.endpoint_id}/",
-        "sip_contact": None,
-        "sip_expires": None,
-        "sip_registered": "false",
+        "sip_contact": phone.contact if phone else None,
+        "sip_expires": second_text(phone.expires_wall_ms) if phone else None,
+        "sip_registered": "true" if phone else "false",
         "sip_uri": f"sip:{endpoint.username}@{sip_domain}",
-        "sip_user_agent": None,
+        "sip_user_agent": phone.user_agent if phone else None,
         "sub_account": sub_account(account),
         "username": endpoint.username,
     }

@@ -311,6 +311,8 @@ def hangup_of_leg(end: LegEnd, *, inbound: bool, answered: bool) -> Hangup:
             return hangup(Code.REQUEST_TIMEOUT, HangupSource.CALLEE, end.detail)
         case LegEndKind.NO_ACK | LegEndKind.TRANSPORT:
             return hangup(Code.NETWORK_ERROR, HangupSource.ERROR, end.detail)
+        case LegEndKind.NOT_REGISTERED:
+            return hangup(Code.ENDPOINT_NOT_REGISTERED, HangupSource.PLATFORM, end.detail)
         case LegEndKind.MEDIA_TIMEOUT:
             return hangup(Code.MEDIA_TIMEOUT, HangupSource.PLATFORM, end.detail)
         case LegEndKind.NO_COMMON_CODEC:

@@ -77,7 +77,9 @@ class OutboundCalls:
     ) -> None:
         trunks = tuple(trunks)
         self.routes = OutboundRoutes(
-            database, trunks, RouteSettings(settings.own_address, settings.allowed_prefixes, settings.catch_all)
+            database,
+            trunks,
+            RouteSettings(settings.own_address, settings.allowed_prefixes, settings.catch_all, settings.domains),
         )
         self.queue = CallQueue(database, settings, trunks, self._dial_queued, self._has_room, self._ended_undialled)
         self._keeper = keeper

@@ -1,17 +1,22 @@
-"""How a destination is reached: a SIP URI directly, an own number through our own door, any other by a trunk."""
+"""How a destination is reached: an endpoint by its phones, another SIP URI directly, an own number through our own
+door, any other number by a trunk.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ringback import ids
 from ringback.calls.hangup import Code
 from ringback.calls.views import MakeCall
+from ringback.endpoints.store import is_username
 from ringback.errors import InvalidParameter, NotAllowed
 from ringback.ids import AccountId, AppId, CallUuid
+from ringback.numbers.digits import normalised
 from ringback.numbers.routing import application_for
 from ringback.numbers.trunks import Trunk, route_outbound
+from ringback.signalling.domains import OwnDomains
 from ringback.signalling.events import DialRequest
 from ringback.signalling.identity import check_address
 from ringback.storage.database import Database
@@ -23,12 +28,13 @@ _PREFIX_BARRED = 2050
 class RouteSettings:
     """Where calls may go.
 
-    `own_address`: host and port under which this node is called for its own numbers.
+    `own_address`: host and port under which this node is called for its own numbers. `domains`: those of its endpoints.
     """
 
     own_address: str
     allowed_prefixes: tuple[str, ...] = ()
     catch_all: tuple[AccountId, AppId] | None = None
+    domains: OwnDomains = field(default_factory=OwnDomains)
 
 
 class OutboundRoutes:
@@ -65,6 +71,9 @@ class OutboundRoutes:
             )
         if request.to.lower().startswith("sip:"):
             check_address("to", request.to, ("sip",))
+            user = self._settings.domains.user_of(request.to)
+            if user and await self._is_endpoint(user):
+                return replace(common, endpoint=user)
             return replace(common, is_customers_uri=True)
         if self._settings.allowed_prefixes and not request.to.startswith(self._settings.allowed_prefixes):
             # The cloud's own words (specification 4.2).
@@ -98,3 +107,7 @@ class OutboundRoutes:
             field="to",
             cause_code=Code.ROUTING_ERROR,
         )
+
+    async def _is_endpoint(self, user: str) -> bool:
+        """Return whether a user name at our domain is for a phone; a number there may be one of ours instead."""
+        return normalised(user) is None or await self._database.read(lambda session: is_username(session, user))

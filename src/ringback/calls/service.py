@@ -35,6 +35,7 @@ from ringback.calls.views import (
     MakeCall,
     Transfer,
 )
+from ringback.endpoints.store import find_caller
 from ringback.errors import InvalidParameter, NotFound, RingbackError
 from ringback.ids import CallUuid
 from ringback.media.control.events import MachineJudged, RecordingEvent, StreamEvent
@@ -240,7 +241,17 @@ class CallService:
 
     async def _take_in(self, leg: SipLeg) -> None:
         call_uuid = CallUuid(leg.call_uuid)
-        found = await self._database.read(lambda session: application_for(session, leg.callee, self.settings.catch_all))
+        if leg.endpoint_id:
+            found = await self._database.read(lambda session: find_caller(session, leg.endpoint_id))
+        else:
+            catch_all = self.settings.catch_all
+            found = await self._database.read(lambda session: application_for(session, leg.callee, catch_all))
+        if found is None and leg.endpoint_id:
+            detail = "the endpoint that calls has no application, or it is disabled"
+            fix = "POST /Endpoint/{id}/ with an app_id"
+            self.timeline.record(call_uuid, "call", {"state": "refused", "detail": detail, "fix": fix})
+            await leg.reject(403, "Forbidden")
+            return
         if found is None:
             self.timeline.record(
                 call_uuid,

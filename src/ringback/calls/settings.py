@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ringback.ids import AccountId, AppId
+from ringback.signalling.domains import OwnDomains
 
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
     """Bounds and addresses of the node.
 
-    `own_address`: host and port under which this node is called for its own numbers.
+    `own_address`: host and port under which this node is called for its own numbers. `domains`: those of its endpoints.
     """
 
     own_address: str = "127.0.0.1:5060"
+    domains: OwnDomains = field(default_factory=OwnDomains)
     maximum_calls: int = 1_000
     max_call_s: int = 14_400
     allowed_prefixes: tuple[str, ...] = ()

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from ringback.endpoints.secrets import Secrets
 from ringback.ids import AccountId, AppId
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The phone of an endpoint that registered last."""
+
+    contact: str
+    expires_wall_ms: int
+    user_agent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +28,16 @@ class Endpoint:
     endpoint_id: str
     account_id: AccountId
     username: str
-    password: str = field(repr=False)
     alias: str = ""
     app_id: AppId | None = None
+    registration: Registration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a phone's credentials are judged by."""
+
+    endpoint_id: str
+    account_id: AccountId
+    username: str
+    secrets: Secrets

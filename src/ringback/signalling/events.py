@@ -37,6 +37,8 @@ class LegEndKind(Enum):
     """No media session could be opened or set in time."""
     WORKER_LOST = "worker-lost"
     """The media worker of the leg died."""
+    NOT_REGISTERED = "not-registered"
+    """No phone is registered as the endpoint that was dialled."""
     NO_COMMON_CODEC = "no-common-codec"
     """The far party's SDP is malformed, or shares no codec or profile with us."""
 
@@ -121,6 +123,7 @@ class DialRequest:
         nat: Latching of the trunk.
         affinity: Legs with the same value share a media worker.
         max_forwards: How many further hops it may take; a leg dialled for another takes over its rest (RFC 7332).
+        endpoint: User name of one of our endpoints: all its phones ring, wherever `request_uri` points.
         is_customers_uri: A customer wrote `request_uri`: its addresses must be allowed, those of gateways need not.
     """
 
@@ -138,5 +141,6 @@ class DialRequest:
     codecs: tuple[str, ...] = ()
     nat: NatMode = NatMode.AUTO
     affinity: str = ""
+    endpoint: str = ""
     is_customers_uri: bool = False
     max_forwards: int = 70

@@ -21,6 +21,9 @@ class LegAudio:
 
     Raises (from the async methods): `MediaError` of the port, `NoCommonCodec` and `MalformedSdp` of `sdp`. A failed
     exchange leaves state and media as they were.
+
+    Attributes:
+        signalling_host: Where the peer's SIP comes from; set anew when another phone answers than was thought.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class LegAudio:
         self._codecs = codecs or settings.codecs
         self._nat = nat
         self._affinity = affinity
-        self._signalling_host = ""
+        self.signalling_host = ""
         self._bound: Address | None = None
         self._remote: SetRemote | None = None
         self._is_gone = False
@@ -83,7 +86,7 @@ class LegAudio:
         """Bind RTP for a peer that signals from `signalling_host`, in the address family that its offer asks for."""
         media_host = check_offer(self._codecs, offer) if offer is not None else ""
         host = bind_host(self._settings, media_host or signalling_host)
-        self._signalling_host = signalling_host
+        self.signalling_host = signalling_host
         opened = await self._media.open_session(
             OpenSession(
                 command_id=self._media.new_command_id(),
@@ -136,14 +139,14 @@ class LegAudio:
         return self._media.new_command_id()
 
     def _audio(self) -> LocalAudio:
-        return local_audio(self._settings, self._codecs, self.local, self._signalling_host)
+        return local_audio(self._settings, self._codecs, self.local, self.signalling_host)
 
     async def _put_into_force(self, negotiated: Negotiated) -> bool:
         command = remote_of(
             negotiated,
             command_id=self._media.new_command_id(),
             session_id=self._session_id,
-            signalling_host=self._signalling_host,
+            signalling_host=self.signalling_host,
             nat=self._nat,
             previous=self._remote,
         )

@@ -33,6 +33,8 @@ class OutboundPart:
     ring_timeout_ms: int
     is_customers_uri: bool = False
     """Whether a customer wrote the URI, so that its addresses must pass `LegServices.judge_target`."""
+    endpoint: str = ""
+    """User name of the endpoint whose phones ring, in place of what the URIs lead to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +49,4 @@ class Parties:
     source_host: str = ""
     trunk_name: str = ""
     sip_headers: tuple[tuple[str, str], ...] = ()
+    endpoint_id: str = ""

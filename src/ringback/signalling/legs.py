@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from ringback import clock, ids
+from ringback.endpoints.endpoint import Login
 from ringback.errors import RingbackError
 from ringback.ids import LegId, SessionId
 from ringback.machine import Instant
@@ -25,14 +26,15 @@ from ringback.signalling.identity import clean_name, identity_of, party
 from ringback.signalling.leg_audio import LegAudio
 from ringback.signalling.leg_ends import warning_header
 from ringback.signalling.leg_parts import InboundPart, OutboundPart, Parties
+from ringback.signalling.leg_targets import PhoneFinder, TargetJudge, any_target, no_phones
 from ringback.signalling.negotiate import bind_host
 from ringback.signalling.settings import SignallingSettings
-from ringback.signalling.sip_leg import LegServices, SipLeg, TargetJudge, any_target
+from ringback.signalling.sip_leg import LegServices, SipLeg
 from ringback.signalling.sip_port import SipPort
 from ringback.signalling.sip_timeline import SipTimeline, without_keys
 from ringback.sip.address import name_addr
 from ringback.sip.digest import Credentials
-from ringback.sip.endpoint import InviteEnded, InviteEvent, InviteId, InviteReceived, OutboundInvite
+from ringback.sip.endpoint import CancelReceived, InviteEnded, InviteEvent, InviteId, InviteReceived, OutboundInvite
 from ringback.sip.flow import Transport
 from ringback.sip.message import application_header
 from ringback.sip.trace import SipTrace
@@ -44,6 +46,7 @@ _log = get_logger(__name__)
 
 _SDP_ID_DIGITS: Final = 12
 _REFUSED_FULL: Final = frozenset({Verdict.DRAINING, Verdict.FULL, Verdict.TRUNK_FULL})
+_STRANGER: Final = frozenset({Verdict.DROP, Verdict.FORBID})
 
 
 def _nobody(leg: SipLeg) -> None:
@@ -51,11 +54,22 @@ def _nobody(leg: SipLeg) -> None:
     leg.turn_away(480)
 
 
+class Door(Protocol):
+    """Finds out which calls come from endpoints; `signalling.endpoint_door.EndpointDoor`."""
+
+    def takes(self, event: InviteReceived, *, is_stranger: bool, is_trunk: bool) -> bool:
+        """Return whether the door answers this INVITE, or lets it in later by `Legs.receive`."""
+
+    def forget(self, invite_id: InviteId) -> None:
+        """Learn that a caller gave up."""
+
+
 class Legs:
     """All legs of the node, keyed by their INVITE usage.
 
     Attributes:
         on_incoming: Called once with every admitted inbound leg; it sets `leg.listener` before it returns.
+        door: Asks callers that may be endpoints who they are; `None`: there are no endpoints.
         trunks: Who may call in; replaced as a whole when the configuration changes.
         refusals: How many new legs were turned away, by reason.
     """
@@ -70,15 +84,19 @@ class Legs:
         *,
         now: Callable[[], Instant] = clock.now,
         judge_target: TargetJudge = any_target,
+        find_phones: PhoneFinder = no_phones,
     ) -> None:
         self.on_incoming: Callable[[SipLeg], None] = _nobody
+        self.door: Door | None = None
         self.trunks = tuple(trunks)
         self.refusals: Counter[str] = Counter()
         self._sip = sip
         self._media = media
         self._timeline = timeline
         self._settings = settings
-        self._services = LegServices(sip, media, timeline, settings, self._place, self._forget, now, judge_target)
+        self._services = LegServices(
+            sip, media, timeline, settings, self._place, self._forget, now, judge_target, find_phones
+        )
         self._live: dict[LegId, SipLeg] = {}
         self._by_invite: dict[InviteId, SipLeg] = {}
         self._sip_timeline = SipTimeline(timeline, settings.maximum_waiting_traces)
@@ -145,11 +163,13 @@ class Legs:
     def handle_sip_event(self, event: InviteEvent) -> None:
         """Take one event of the SIP endpoint: `SipDriver(on_event=legs.handle_sip_event)`."""
         if isinstance(event, InviteReceived):
-            self._receive(event)
+            self.receive(event)
             return
         leg = self._by_invite.get(event.invite_id)
         if leg is not None:
             leg.handle_sip(event)
+        elif self.door is not None and isinstance(event, CancelReceived | InviteEnded):
+            self.door.forget(event.invite_id)
         elif self._placed_early is not None:
             self._placed_early.append(event)
         if isinstance(event, InviteEnded):
@@ -204,6 +224,7 @@ class Legs:
             tuple(_gateway_uri(gateway) for gateway in request.targets) or (request.request_uri,),
             request.ring_timeout_ms,
             request.is_customers_uri,
+            request.endpoint,
         )
         parties = Parties(
             caller=party(parse_uri(from_uri)),
@@ -217,10 +238,23 @@ class Legs:
         asyncio.get_running_loop().call_soon(leg.start)
         return leg
 
-    def _receive(self, event: InviteReceived) -> None:
+    def receive(self, event: InviteReceived, login: Login | None = None, *, is_judged: bool = False) -> None:
+        """Make a leg of a new INVITE, or turn it away.
+
+        Args:
+            login: The endpoint that has proved to be its caller: then it needs no trunk and counts on none.
+            is_judged: The door has nothing to say about it, or has said it.
+        """
         invite_id, source_host = event.invite_id, event.flow.remote[0]
         is_own = event.flow.transport is Transport.UDP and event.flow.remote == self._settings.own_address
-        admission = admit_inbound(self._settings, self.trunks, source_host, self._load(), self._learned, is_own=is_own)
+        trunks = self.trunks if login is None else ()
+        admission = admit_inbound(
+            self._settings, trunks, source_host, self._load(), self._learned, is_own=is_own or login is not None
+        )
+        if self.door is not None and not is_judged and not is_own:
+            is_stranger, is_trunk = admission.verdict in _STRANGER, admission.trunk is not None
+            if self.door.takes(event, is_stranger=is_stranger, is_trunk=is_trunk):
+                return
         if admission.verdict is not Verdict.ADMIT:
             self._turn_away(invite_id, admission.verdict)
             return
@@ -248,14 +282,15 @@ class Legs:
             return
         identity = identity_of(event.request, trusts_peer=trunk is not None)
         parties = Parties(
-            caller=identity.caller,
+            caller=identity.caller if login is None else self._complete(login.username),
             callee=identity.callee,
             caller_name=identity.caller_name,
-            is_anonymous=identity.is_anonymous,
+            is_anonymous=identity.is_anonymous and login is None,
             diverted_from=identity.diverted_from,
             source_host=source_host,
             trunk_name=trunk.name if trunk is not None else "",
             sip_headers=tuple(event.request.headers.spelled_pairs()),
+            endpoint_id=login.endpoint_id if login is not None else "",
         )
         nat = trunk.nat if trunk is not None else NatMode.AUTO
         leg = self._make(InboundPart(invite_id, offer), parties, call_uuid, codecs=codecs, nat=nat)

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import assert_never
 
 from ringback import clock
 from ringback.errors import InvalidParameter, MediaError, RingbackError
@@ -56,6 +56,14 @@ from ringback.signalling.leg_ends import (
     warning_header,
 )
 from ringback.signalling.leg_parts import InboundPart, LegDirection, OutboundPart, Parties
+from ringback.signalling.leg_targets import (
+    FoundTargets,
+    PhoneFinder,
+    TargetJudge,
+    any_target,
+    find_targets,
+    no_phones,
+)
 from ringback.signalling.settings import SignallingSettings
 from ringback.signalling.sip_port import SipPort
 from ringback.sip.endpoint import (
@@ -77,7 +85,6 @@ from ringback.sip.endpoint import (
     Reoffered,
     ReofferRefused,
 )
-from ringback.sip.flow import Target
 from ringback.sip.headers.reason import Reason
 from ringback.sip.message import application_header
 from ringback.telemetry.events import EventSink
@@ -87,17 +94,6 @@ _log = get_logger(__name__)
 
 LegListener = Callable[[LegEvent], None]
 """Called on the loop with every event of one leg, in order; must not block or raise."""
-
-_MAXIMUM_TARGETS: Final = 16
-
-
-TargetJudge = Callable[[str, int], str]
-"""Returns why a customer's SIP URI may not lead to this address and port, or an empty text."""
-
-
-def any_target(_host: str, _port: int) -> str:
-    """Allow every target."""
-    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +111,7 @@ class LegServices:
     on_ended: Callable[[SipLeg], None]
     now: Callable[[], Instant] = clock.now
     judge_target: TargetJudge = any_target
+    find_phones: PhoneFinder = no_phones
 
 
 class SipLeg:
@@ -132,6 +129,7 @@ class SipLeg:
         custom_headers: Those headers that start with `X-PH-`, with that prefix.
         source_host: Address of the signalling peer, empty until it is known.
         trunk_name: The trunk that the call came or leaves by, or empty.
+        endpoint_id: The endpoint of ours that calls, or empty.
         hides_digits: Whether the event log must not show keys that come by SIP INFO; set by the leg's owner.
     """
 
@@ -158,6 +156,7 @@ class SipLeg:
         self.custom_headers = incoming_headers(parties.sip_headers)
         self.source_host = parties.source_host
         self.trunk_name = parties.trunk_name
+        self.endpoint_id = parties.endpoint_id
         self.invite_id = part.invite_id if isinstance(part, InboundPart) else InviteId("")
         self.direction = LegDirection.INBOUND if isinstance(part, InboundPart) else LegDirection.OUTBOUND
         settings = services.settings
@@ -182,7 +181,7 @@ class SipLeg:
         self._failure: RingbackError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_pumping = False
-        self._targets: tuple[Target, ...] = ()
+        self._found: FoundTargets | None = None
         self._local_sdp = b""
         self._has_early_media = False
         self._reason_header = ""
@@ -367,6 +366,9 @@ class SipLeg:
             case Answered():
                 self.sip_headers = tuple(event.response.headers.spelled_pairs())
                 self.custom_headers = incoming_headers(self.sip_headers)
+                if self._found is not None and self._found.forks:
+                    self.source_host = self._found.forks[event.fork].targets[0].host
+                    self._audio.signalling_host = self.source_host
                 self._feed(Trigger.ANSWERED, event=event)
             case Confirmed():
                 self._feed(Trigger.ACKED, event=event)
@@ -493,13 +495,15 @@ class SipLeg:
                 assert_never(output.effect)
 
     def _send_invite(self) -> None:
-        part = self._part
+        part, found = self._part, self._found
         assert isinstance(part, OutboundPart)  # only outbound states lead here
+        assert found is not None  # the RESOLVE that came first has set it
         invite = OutboundInvite(
             request_uri=part.invite.request_uri,
             from_=part.invite.from_,
             to=part.invite.to,
-            targets=self._targets,
+            targets=found.targets,
+            forks=found.forks,
             headers=(*part.invite.headers, *self._uuid_header()),
             sdp=self._local_sdp,
             credentials=part.invite.credentials,
@@ -507,7 +511,7 @@ class SipLeg:
             contact_user=part.invite.contact_user,
             max_forwards=part.invite.max_forwards,
         )
-        self._note("dialling", targets=len(self._targets), to=invite.request_uri)
+        self._note("dialling", targets=len(found.targets), phones=len(found.forks), to=invite.request_uri)
         try:
             self.invite_id = self._services.place(self, invite)
         except RingbackError as error:
@@ -516,27 +520,14 @@ class SipLeg:
     async def _resolve(self) -> None:
         part = self._part
         assert isinstance(part, OutboundPart)  # only outbound states lead here
-        found: dict[Target, None] = {}
-        problems: list[str] = []
-        for uri in part.target_uris:
-            try:
-                found.update(dict.fromkeys(await self._services.sip.resolve(uri)))
-            except RingbackError as error:
-                problems.append(str(error))
-        if part.is_customers_uri:
-            refusals = {target: self._services.judge_target(target.host, target.port) for target in found}
-            if found and all(refusals.values()):
-                detail = "; ".join(dict.fromkeys(refusals.values()))
-                self._feed(Trigger.UNRESOLVED, LegEnd(LegEndKind.REFUSED, 403, "Forbidden", "", detail))
-                return
-            found = {target: None for target, refusal in refusals.items() if not refusal}
-        self._targets = tuple(found)[:_MAXIMUM_TARGETS]
-        if self._targets:
-            self.source_host = self._targets[0].host
-            self._feed(Trigger.RESOLVED)
-        else:
-            detail = "; ".join(problems) or "found no address to dial"
-            self._feed(Trigger.UNRESOLVED, LegEnd(LegEndKind.TRANSPORT, 503, "", "", detail))
+        services = self._services
+        found = await find_targets(part, services.sip, services.judge_target, services.find_phones)
+        if isinstance(found, LegEnd):
+            self._feed(Trigger.UNRESOLVED, found)
+            return
+        self._found = found
+        self.source_host = found.host(services.settings.local_networks)
+        self._feed(Trigger.RESOLVED)
 
     async def _open_media(self) -> None:
         offer = self._part.offer if isinstance(self._part, InboundPart) else None
@@ -656,7 +647,7 @@ class SipLeg:
 
     def _release(self) -> None:
         self._jobs.drop_waiting()
-        if not self._targets and self.direction is LegDirection.OUTBOUND:
+        if self._found is None and self.direction is LegDirection.OUTBOUND:
             # Only the look-up of addresses can be running; nothing is opened before it ends.
             self._jobs.cancel_running()
             self._feed(Trigger.MEDIA_CLOSED)

@@ -33,6 +33,9 @@ class SipPort(Protocol):
     def reject(self, invite_id: InviteId, status: int, reason: str = "", headers: HeaderLines = ()) -> bool:
         """Send a final response of 300 to 699."""
 
+    def challenge(self, invite_id: InviteId, challenges: tuple[str, ...]) -> bool:
+        """Refuse an incoming INVITE with 407, so that it comes again with credentials."""
+
     def drop(self, invite_id: InviteId) -> bool:
         """Forget an incoming INVITE without ever answering it."""
 

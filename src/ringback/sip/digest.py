@@ -1,4 +1,4 @@
-"""Digest authentication, the client's side (RFC 3261 §22, RFC 7616, RFC 8760).
+"""Digest authentication: what both sides compute, and the client's side (RFC 3261 §22, RFC 7616, RFC 8760).
 
 The client answers the strongest algorithm that it knows, counts each nonce, retries a stale one silently, and stops
 when the same credentials are refused again.
@@ -185,16 +185,29 @@ def digest_response(
 
     Spec: RFC 7616 §3.4.1; without qop RFC 2069.
     """
-    hashed = algorithm.digest
-    nonce, qop = challenge.nonce, challenge.chosen_qop
-    key = hashed(f"{credentials.username}:{challenge.realm}:{credentials.password}")
+    key = secret_hash(algorithm, credentials.username, challenge.realm, credentials.password)
     if algorithm.is_session:
-        key = hashed(f"{key}:{nonce}:{cnonce}")
-    subject = f"{method}:{uri}:{hashed(body)}" if qop == "auth-int" else f"{method}:{uri}"
-    proof = hashed(subject)
+        key = algorithm.digest(f"{key}:{challenge.nonce}:{cnonce}")
+    qop = challenge.chosen_qop or ""
+    subject = f"{method}:{uri}:{algorithm.digest(body)}" if qop == "auth-int" else f"{method}:{uri}"
+    return proof_of(algorithm, key, challenge.nonce, f"{nonce_count:08x}", cnonce, qop, subject)
+
+
+def secret_hash(algorithm: Algorithm, username: str, realm: str, password: str) -> str:
+    """Return what stands for a password in one realm: H(A1) of an algorithm without a session key."""
+    return algorithm.digest(f"{username}:{realm}:{password}")
+
+
+def proof_of(algorithm: Algorithm, key: str, nonce: str, nonce_count: str, cnonce: str, qop: str, subject: str) -> str:
+    """Return the `response` value made with the key H(A1) about `subject`, which is A2.
+
+    Args:
+        nonce_count: As it stands in `nc`; it, `cnonce` and `qop` are left out when `qop` is empty (RFC 2069).
+    """
+    hashed = algorithm.digest
     if not qop:
-        return hashed(f"{key}:{nonce}:{proof}")
-    return hashed(f"{key}:{nonce}:{nonce_count:08x}:{cnonce}:{qop}:{proof}")
+        return hashed(f"{key}:{nonce}:{hashed(subject)}")
+    return hashed(f"{key}:{nonce}:{nonce_count}:{cnonce}:{qop}:{hashed(subject)}")
 
 
 @dataclass(slots=True)

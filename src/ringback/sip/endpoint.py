@@ -17,6 +17,7 @@ from typing import Protocol
 from ringback.errors import InvalidParameter, LimitReached
 from ringback.machine import Instant
 from ringback.sip.address import NameAddr
+from ringback.sip.asked import AskedId, AskedRequest, RegisterReceived
 from ringback.sip.dialog import Dialog, DialogId, MalformedDialog, dialog_id_of, dialog_of_uas
 from ringback.sip.digest import Credentials
 from ringback.sip.errors import MalformedSip
@@ -41,10 +42,11 @@ from ringback.sip.invite.events import (
     Reoffered,
     ReofferRefused,
 )
+from ringback.sip.invite.forked import ForkedCall
 from ringback.sip.invite.host import ALLOW, SUPPORTED, DialogOwner, Path
 from ringback.sip.invite.incoming import IncomingCall
 from ringback.sip.invite.outgoing import OutgoingCall
-from ringback.sip.invite.values import HeaderLines, InviteId, OutboundInvite
+from ringback.sip.invite.values import Fork, HeaderLines, InviteId, OutboundInvite
 from ringback.sip.message import SipMessage, SipRequest, SipResponse, application_header, response_to
 from ringback.sip.parser import SipParseError, is_keep_alive, parse_message
 from ringback.sip.paths import path_back, path_of, path_to
@@ -58,6 +60,7 @@ from ringback.sip.uri import SipUri
 
 __all__ = [
     "Answered",
+    "AskedId",
     "CancelReceived",
     "Confirmed",
     "Credentials",
@@ -65,6 +68,7 @@ __all__ = [
     "EndDetail",
     "Endpoint",
     "Flow",
+    "Fork",
     "HeaderLines",
     "HungUp",
     "InfoAnswered",
@@ -79,6 +83,7 @@ __all__ = [
     "OutboundInvite",
     "Progressed",
     "Refused",
+    "RegisterReceived",
     "ReofferAnswered",
     "ReofferConfirmed",
     "ReofferRefused",
@@ -118,7 +123,7 @@ class SendFailed:
 
 
 EndpointInput = DatagramArrived | MessageArrived | SendFailed
-EndpointOutput = Transmit | InviteEvent | SipTrace
+EndpointOutput = Transmit | InviteEvent | RegisterReceived | SipTrace
 
 
 @dataclass(slots=True)
@@ -156,6 +161,7 @@ class Endpoint:
         chance: Random numbers in [0, 1): back-off and Retry-After.
         is_trusted: Whether a source address is known (a trunk): no rate, no scanner check. None trusts loopback alone.
         is_traced: Whether `SipTrace` outputs are wanted.
+        is_registrar: Whether REGISTER is taken and reported; else it gets 405.
     """
 
     def __init__(
@@ -166,6 +172,7 @@ class Endpoint:
         *,
         is_trusted: Callable[[str], bool] | None = None,
         is_traced: bool = False,
+        is_registrar: bool = False,
     ) -> None:
         self.settings = settings
         self.timers = TimerHeap()
@@ -181,6 +188,8 @@ class Endpoint:
         self._outputs: deque[EndpointOutput] = deque()
         self._calls: dict[InviteId, _Call] = {}
         self._dialogs: dict[DialogId, DialogOwner] = {}
+        self._asked: dict[AskedId, AskedRequest] = {}
+        self._is_registrar = is_registrar
         self._arrived: tuple[Flow, SipMessage] | None = None
 
     # What it holds.
@@ -199,7 +208,7 @@ class Endpoint:
     def is_idle(self) -> bool:
         """Return whether no call, dialog, transaction or timer is left."""
         layer = self.transactions
-        tables = (self._calls, self._dialogs, self.timers)
+        tables = (self._calls, self._dialogs, self._asked, self.timers)
         return not any(len(table) for table in tables) and not (
             layer.client_count or layer.server_count or layer.merge_count
         )
@@ -255,10 +264,11 @@ class Endpoint:
         if len(self._calls) >= self.settings.max_invites:
             raise LimitReached(f"{len(self._calls)} calls, no more are allowed", code="too-many-calls")
         invite_id = InviteId(self.new_token())
-        call = OutgoingCall(self, invite_id, outbound)
+        call = ForkedCall(self, invite_id, outbound) if outbound.forks else OutgoingCall(self, invite_id, outbound)
         self._calls[invite_id] = call
         if self._traces is not None:
-            self._traces.name(call.call_id, call.from_tag, invite_id)
+            for call_id, from_tag in call.names():
+                self._traces.name(call_id, from_tag, invite_id)
         call.start(now)
         return invite_id
 
@@ -299,6 +309,31 @@ class Endpoint:
         _require_status(status, 300, 699)
         call = self._calls.get(invite_id)
         return call is not None and call.reject(now, status, reason, _checked(headers))
+
+    def challenge(self, now: Instant, invite_id: InviteId, challenges: tuple[str, ...]) -> bool:
+        """Refuse an incoming call with 407: its caller is to send it again with credentials."""
+        call = self._calls.get(invite_id)
+        lines = tuple(("proxy-authenticate", value) for value in challenges)
+        return call is not None and call.reject(now, 407, "", lines)
+
+    def reply(self, now: Instant, asked_id: AskedId, status: int, reason: str = "", headers: HeaderLines = ()) -> bool:
+        """Answer a `RegisterReceived`; every header of a registrar may be among `headers`.
+
+        Raises:
+            InvalidParameter: `status` is not final, or a header cannot be sent.
+        """
+        _require_status(status, 200, 699)
+        asked = self._asked.get(asked_id)
+        if asked is not None:
+            asked.reply(now, status, reason, headers)
+        return asked is not None
+
+    def ignore(self, now: Instant, asked_id: AskedId) -> bool:
+        """Never answer a `RegisterReceived`. For hostile sources."""
+        asked = self._asked.get(asked_id)
+        if asked is not None:
+            asked.ignore(now)
+        return asked is not None
 
     def hangup(self, now: Instant, invite_id: InviteId, reason_header: str = "", headers: HeaderLines = ()) -> bool:
         """End a call by BYE, CANCEL (held until the first response) or 480, as its state needs; idempotent.
@@ -409,6 +444,10 @@ class Endpoint:
         """Give the id up."""
         self._calls.pop(invite_id, None)
 
+    def forget_asked(self, asked_id: AskedId) -> None:
+        """Give the id up."""
+        self._asked.pop(asked_id, None)
+
     # Messages.
 
     def _receive(self, now: Instant, flow: Flow, message: SipMessage) -> None:
@@ -462,6 +501,8 @@ class Endpoint:
         request = transaction.request
         if request.method in ("BYE", "INFO"):
             self.respond(now, transaction, 481)
+        elif request.method == "REGISTER" and self._is_registrar:
+            self._ask(now, transaction)
         elif request.method not in ("INVITE", "OPTIONS"):
             self.respond(now, transaction, 405, headers=(("allow", ALLOW),))
         elif self.is_draining:
@@ -476,6 +517,16 @@ class Endpoint:
             self.respond(now, transaction, 503, headers=self._retry_after())
         else:
             self._open_call(now, transaction)
+
+    def _ask(self, now: Instant, transaction: ServerTransaction) -> None:
+        if len(self._asked) >= self.settings.max_asked:
+            self.counters.overloads += 1
+            self.respond(now, transaction, 503, headers=self._retry_after())
+            return
+        asked_id = AskedId(self._new_token())
+        self._asked[asked_id] = AskedRequest(self, asked_id, transaction, now)
+        self._trace_arrived()
+        self._outputs.append(RegisterReceived(asked_id, transaction.request, transaction.flow))
 
     def _open_call(self, now: Instant, transaction: ServerTransaction) -> None:
         request, flow = transaction.request, transaction.flow
@@ -508,7 +559,9 @@ class Endpoint:
             invite.user.cancelled(now, invite, cancel)
 
     def _refuses_extensions(self, now: Instant, transaction: ServerTransaction) -> bool:
-        unknown = [tag for tag in transaction.request.headers.all("require") if tag not in _SUPPORTED_TAGS]
+        request = transaction.request
+        known = _REGISTRAR_TAGS if request.method == "REGISTER" and self._is_registrar else _SUPPORTED_TAGS
+        unknown = [tag for tag in request.headers.all("require") if tag not in known]
         if not unknown:
             return False
         self.respond(now, transaction, 420, headers=(("unsupported", ", ".join(unknown)),))
@@ -560,6 +613,7 @@ class Endpoint:
 
 
 _SUPPORTED_TAGS = frozenset(tag for tag in SUPPORTED.replace(" ", "").split(",") if tag)
+_REGISTRAR_TAGS = _SUPPORTED_TAGS | {"path"}
 
 
 def _is_loopback(host: str) -> bool:

@@ -52,6 +52,8 @@ class SipSettings:
     """Beyond it our own requests fail locally."""
     max_invites: int = 4_000
     """Calls in any state; beyond it INVITEs get 503 with Retry-After."""
+    max_asked: int = 500
+    """REGISTERs whose judgement is under way; beyond it they get 503 with Retry-After."""
     retry_after_min_s: int = 5
     retry_after_max_s: int = 15
     """Range of the drawn Retry-After, so that refused peers do not return together."""

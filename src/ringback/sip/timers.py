@@ -40,6 +40,8 @@ class Timer(Enum):
     GLARE = (
         "own re-INVITE after 491, drawn (RFC 3261 §14.1); stopped by the end of the call; firing repeats the re-INVITE"
     )
+    FORKS_STOP = "call to several phones when one has decided it, at once; firing cancels the others"
+    REPLY_WAIT = "REGISTER that the owner judges, 64 × T1; stopped by `reply`; firing forgets it unanswered"
     LINGER = "outgoing call that is over, until late 2xx of forks can no longer come; firing ends the usage"
 
 

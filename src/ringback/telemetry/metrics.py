@@ -91,6 +91,9 @@ class Metrics:
         self.media_worker_restarts = gauge("media_worker_restarts", "Workers of this slot that died.", "worker")
         self.sip_messages_total = counter("sip_messages_total", "SIP messages of calls.", "direction")
         self.sip_invites_active = gauge("sip_invites_active", "INVITE usages that are not over.")
+        self.sip_registers_total = counter("sip_registers_total", "REGISTER requests.", "outcome")
+        # Not among the idle gauges: phones stay registered between calls.
+        self.sip_registrations_active = gauge("sip_registrations_active", "Endpoints that have a phone.")
         # Not among the idle gauges: transactions outlive their call by up to 32 s (RFC 3261 timers D, J, L, M).
         self.sip_table_entries = gauge("sip_table_entries", "Rows of the SIP endpoint's tables.", "table")
         self.admission_limit_calls = gauge("admission_limit_calls", "Live calls allowed.")

@@ -81,11 +81,15 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The first 2xx. The ACK has been sent, unless we sent no offer: then `sdp` is one and `ack_with` answers it."""
+    """The first 2xx. The ACK has been sent, unless we sent no offer: then `sdp` is one and `ack_with` answers it.
+
+    `fork` is the index in `OutboundInvite.forks` of the phone that answered.
+    """
 
     invite_id: InviteId
     sdp: bytes | None
     response: SipResponse
+    fork: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,17 @@ class DialogOwner(Protocol):
 class InviteHost(Protocol):
     """The endpoint, as its calls see it."""
 
-    settings: SipSettings
-    timers: TimerHeap
-    transactions: TransactionLayer
+    @property
+    def settings(self) -> SipSettings:
+        """Return bounds and times."""
+
+    @property
+    def timers(self) -> TimerHeap:
+        """Return the heap of all deadlines."""
+
+    @property
+    def transactions(self) -> TransactionLayer:
+        """Return the table of transactions."""
 
     def emit(self, event: InviteEvent) -> None:
         """Queue an event for the owner."""

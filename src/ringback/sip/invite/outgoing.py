@@ -57,6 +57,7 @@ class OutgoingCall:
         "_early",
         "_host",
         "_invite",
+        "_is_rival",
         "_leaving_headers",
         "_outbound",
         "_path",
@@ -69,9 +70,13 @@ class OutgoingCall:
         "state",
     )
 
-    def __init__(self, host: InviteHost, invite_id: InviteId, outbound: OutboundInvite) -> None:
+    def __init__(
+        self, host: InviteHost, invite_id: InviteId, outbound: OutboundInvite, *, is_rival: bool = False
+    ) -> None:
         """Prepare the first attempt.
 
+        Args:
+            is_rival: Other phones ring for the same call: one that says nothing is given up early.
         Raises:
             UnsafeHeader: a value of `outbound` cannot be sent.
         """
@@ -79,6 +84,7 @@ class OutgoingCall:
         self.state = OUTGOING.initial
         self._host = host
         self._outbound = outbound
+        self._is_rival = is_rival
         self._timers = OwnedTimers(host.timers, self)
         self._digest = DigestClient(host.new_token)
         self._authorization: HeaderLines = ()
@@ -104,6 +110,10 @@ class OutgoingCall:
             self._send_invite(now)
         else:
             self._step(now, CallTrigger.REFUSED, _Cause(status=503, detail=EndDetail.TRANSPORT))
+
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """Return Call-ID and From tag of each of its INVITEs."""
+        return ((self.call_id, self.from_tag),)
 
     # Verbs of the owner.
 
@@ -344,7 +354,8 @@ class OutgoingCall:
         assert path is not None
         self._drop_early()
         self._invite = self._build(path)
-        timeout_ms = timeout_ms_for(host.settings, is_last_target=not len(self._attempts))
+        is_last = not len(self._attempts) and not self._is_rival
+        timeout_ms = timeout_ms_for(host.settings, is_last_target=is_last)
         try:
             self._transaction = host.transactions.start_client(
                 now, self._invite, path.destination, self, timeout_ms, path.fallback

@@ -17,6 +17,15 @@ HeaderLines = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Fork:
+    """One of several phones that are called at once: its Request-URI, its targets in order, the route to it."""
+
+    request_uri: str
+    targets: tuple[Target, ...]
+    route: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OutboundInvite:
     """A call to be placed.
 
@@ -31,6 +40,7 @@ class OutboundInvite:
         route: Preloaded Route set, each value a name-addr such as `<sip:proxy;lr>`.
         contact_user: User part of our Contact.
         max_forwards: How many further hops it may take; a call made for another takes over its rest (RFC 7332).
+        forks: Phones that ring at the same time, in place of `request_uri`, `targets` and `route`.
     """
 
     request_uri: str
@@ -43,3 +53,4 @@ class OutboundInvite:
     route: tuple[str, ...] = ()
     contact_user: str = ""
     max_forwards: int = 70
+    forks: tuple[Fork, ...] = ()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from ringback import clock, ids
 from ringback.errors import ConfigError
 from ringback.sip.endpoint import (
+    AskedId,
     DatagramArrived,
     Endpoint,
     EndpointInput,
@@ -23,6 +24,7 @@ from ringback.sip.endpoint import (
     InviteId,
     MessageArrived,
     OutboundInvite,
+    RegisterReceived,
     SendFailed,
     SipCounters,
 )
@@ -56,6 +58,9 @@ class SipDriver:
         on_event: Takes each event, on the loop; must not block.
         on_trace: Takes each message, in or out, repeats included; None saves the work.
         is_trusted: Whether a source address is known: it meets no rate and no scanner check. None trusts loopback.
+        on_register: Takes each REGISTER, as `on_event`; None refuses them with 405.
+        on_closed: Takes the flow of each connection that was closed, but for those that `close` closes.
+        kept_connections: Connections that stay open without traffic, besides those of dialogs.
     """
 
     def __init__(
@@ -65,15 +70,26 @@ class SipDriver:
         on_event: Callable[[InviteEvent], None],
         on_trace: Callable[[SipTrace], None] | None = None,
         is_trusted: Callable[[str], bool] | None = None,
+        on_register: Callable[[RegisterReceived], None] | None = None,
+        on_closed: Callable[[Flow], None] = lambda _flow: None,
+        kept_connections: Callable[[], set[int]] = set,
     ) -> None:
         self._settings = settings
         self._on_event = on_event
+        self._on_register = on_register
+        self._on_closed = on_closed
+        self._kept_connections = kept_connections
         self._on_trace = on_trace
         self._endpoint = Endpoint(
-            settings, ids.new_token, ids.chance, is_trusted=is_trusted, is_traced=on_trace is not None
+            settings,
+            ids.new_token,
+            ids.chance,
+            is_trusted=is_trusted,
+            is_traced=on_trace is not None,
+            is_registrar=on_register is not None,
         )
         self._udp: dict[HostPort, UdpSocket] = {}
-        self._tcp = TcpTable(settings, self._message, self._send_failed, self._endpoint.connections_in_use)
+        self._tcp = TcpTable(settings, self._message, self._send_failed, self._connections_in_use, self._closed)
         self._resolver = Resolver(settings, ids.chance)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -198,6 +214,22 @@ class SipDriver:
         """
         return self._done(self._endpoint.reject(clock.now(), invite_id, status, reason, headers))
 
+    def challenge(self, invite_id: InviteId, challenges: tuple[str, ...]) -> bool:
+        """Refuse an incoming call with 407: its caller is to send it again with credentials."""
+        return self._done(self._endpoint.challenge(clock.now(), invite_id, challenges))
+
+    def reply(self, asked_id: AskedId, status: int, reason: str = "", headers: HeaderLines = ()) -> bool:
+        """Answer a `RegisterReceived`.
+
+        Raises:
+            InvalidParameter: `status` is not final, or a header cannot be sent.
+        """
+        return self._done(self._endpoint.reply(clock.now(), asked_id, status, reason, headers))
+
+    def ignore(self, asked_id: AskedId) -> bool:
+        """Never answer a `RegisterReceived`."""
+        return self._done(self._endpoint.ignore(clock.now(), asked_id))
+
     def drop(self, invite_id: InviteId) -> bool:
         """Forget an incoming call without ever answering it."""
         return self._done(self._endpoint.drop(clock.now(), invite_id))
@@ -260,6 +292,13 @@ class SipDriver:
     def _message(self, flow: Flow, message: SipMessage | SipParseError) -> None:
         self._take(MessageArrived(flow, message))
 
+    def _connections_in_use(self) -> set[int]:
+        return self._endpoint.connections_in_use() | self._kept_connections()
+
+    def _closed(self, flow: Flow) -> None:
+        if not self._is_closed:
+            self._on_closed(flow)
+
     def _send_failed(self, sender: Hashable) -> None:
         # Reported from inside a send, which may be inside the pump: the endpoint hears of it in the next turn.
         if self._loop is not None and not self._is_closed:
@@ -310,10 +349,14 @@ class SipDriver:
                 try:
                     if isinstance(output, Transmit):
                         self._send(output)
-                    elif not isinstance(output, SipTrace):
+                    elif isinstance(output, SipTrace):
+                        if self._on_trace is not None:
+                            self._on_trace(output)
+                    elif isinstance(output, RegisterReceived):
+                        if self._on_register is not None:
+                            self._on_register(output)
+                    else:
                         self._on_event(output)
-                    elif self._on_trace is not None:
-                        self._on_trace(output)
                 except Exception:
                     _log.exception("sip output failed", extra={"output": type(output).__name__})
         finally:

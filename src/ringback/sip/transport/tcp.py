@@ -103,11 +103,13 @@ class TcpTable:
         on_message: MessageHandler,
         on_failure: FailureHandler,
         in_use: Callable[[], set[int]],
+        on_closed: Callable[[Flow], None] = lambda _flow: None,
     ) -> None:
         self.settings = settings
         self.on_message = on_message
         self._on_failure = on_failure
         self._in_use = in_use
+        self._on_closed = on_closed
         self._servers: list[asyncio.Server] = []
         self._connections: dict[int, TcpConnection] = {}
         self._by_peer: dict[HostPort, int] = {}
@@ -157,6 +159,7 @@ class TcpTable:
         self._per_source[source] -= 1
         if not self._per_source[source]:
             del self._per_source[source]
+        self._on_closed(flow)
 
     def send(self, transmit: Transmit) -> None:
         """Send over the named connection, over one to the same peer, or over a new one."""
