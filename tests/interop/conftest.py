@@ -36,7 +36,12 @@ def carriers() -> Carriers:
 @pytest.fixture(scope="session")
 def platform(carriers: Carriers) -> Iterator[Platform]:
     """The platform of the session; it must be idle, without an ERROR in its log, when all tests are over."""
-    with Platform.start(settings={"RINGBACK_TRUNK": carriers.as_setting(), "RINGBACK_LIMITS__API_PER_5S": "0"}) as it:
+    settings = {
+        "RINGBACK_TRUNK": carriers.as_setting(),
+        "RINGBACK_LIMITS__API_PER_5S": "0",
+        "RINGBACK_ENDPOINTS__MIN_EXPIRES_S": "2",
+    }
+    with Platform.start(settings=settings) as it:
         yield it
 
 

@@ -87,6 +87,10 @@ class Baresip:
             lambda: self._bitrates()[0] >= since + 6 and min(self._bitrates()[1:]) > 50_000, "64 kbit/s both ways", 25
         )
 
+    def output(self) -> str:
+        """Return what it has printed so far; it tells of registrations here before its control socket is open."""
+        return (self.folder / "output.log").read_text(errors="replace")
+
     def heard(self) -> tones.Samples:
         """Return all it has heard in its last call so far.
 
@@ -100,8 +104,7 @@ class Baresip:
 
     def _bitrates(self) -> tuple[int, int, int]:
         """Return the second of the call and the bits per second sent and received that it told last."""
-        text = (self.folder / "output.log").read_text(errors="replace")
-        told = _RATES.findall(text)
+        told = _RATES.findall(self.output())
         if not told:
             return 0, 0, 0
         minutes, seconds, sent, received = map(int, told[-1])
@@ -125,18 +128,21 @@ class Baresip:
 
 
 @asynccontextmanager
-async def baresip(seed: int = 1, *, answers: str = "auto") -> AsyncIterator[Baresip]:
+async def baresip(
+    seed: int = 1, *, answers: str = "auto", registers_as: str = "", password: str = ""
+) -> AsyncIterator[Baresip]:
     """Run a baresip that sings for the time of the block.
 
     Args:
         seed: Chooses the melody.
         answers: `auto` takes calls at once, `manual` when told so.
+        registers_as: The address that it registers, such as `sip:user@host:port;transport=tcp`; empty: none.
     """
     with tempfile.TemporaryDirectory(prefix="baresip-") as name:
         folder = Path(name)
         phone = Baresip(folder, free_port(), tones.melody(seed, _SONG_MS))
         control_port = free_port()
-        _prepare(phone, control_port, answers)
+        _prepare(phone, control_port, answers, registers_as, password)
         with (folder / "output.log").open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *("baresip", "-f", name), stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=name
@@ -157,7 +163,7 @@ async def baresip(seed: int = 1, *, answers: str = "auto") -> AsyncIterator[Bare
                 await process.wait()
 
 
-def _prepare(phone: Baresip, control_port: int, answers: str) -> None:
+def _prepare(phone: Baresip, control_port: int, answers: str, registers_as: str, password: str) -> None:
     song = phone.folder / "song.wav"
     with wave.open(str(song), "wb") as file:
         file.setnchannels(1)
@@ -176,8 +182,12 @@ def _prepare(phone: Baresip, control_port: int, answers: str) -> None:
         modules=next((path for path in _MODULES if Path(path).is_dir()), _MODULES[0]),
     )
     (phone.folder / "config").write_text(config)
-    account = f"<sip:baresip@{_HOST}:{phone.port}>;regint=0;audio_codecs=PCMU,PCMA;answermode={answers}\n"
-    (phone.folder / "accounts").write_text(account)
+    who = (
+        f"<{registers_as}>;regint=60;auth_pass={password}"
+        if registers_as
+        else f"<sip:baresip@{_HOST}:{phone.port}>;regint=0"
+    )
+    (phone.folder / "accounts").write_text(f"{who};audio_codecs=PCMU,PCMA;answermode={answers}\n")
 
 
 async def _connect(port: int, folder: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
