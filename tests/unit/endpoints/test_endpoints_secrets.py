@@ -12,4 +12,4 @@ def test_secrets_are_the_digest_keys_of_our_realm_and_do_not_show() -> None:
     text = f"alice123456789012:{REALM}:pässword".encode()
     assert found.by_algorithm() == {"MD5": hashlib.md5(text).hexdigest(), "SHA-256": hashlib.sha256(text).hexdigest()}
     assert repr(found) == "Secrets()"
-    assert REALM == "ringback", "migration 0009 hashes with it; another one needs new passwords"
+    assert REALM == "ringback", "migration 0010 hashes with it; another one needs new passwords"
