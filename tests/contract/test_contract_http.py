@@ -487,7 +487,7 @@ def test_waiting_for_events_ends_with_the_first(api: ApiServer) -> None:
     began = time.monotonic()
     (event,) = events(api, call_uuid, "?wait_ms=20000")
     assert event["fields"] == {"state": "ringing"}
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15, "not the whole time"
 
 
 def test_events_of_foreign_calls_are_hidden(api: ApiServer) -> None:

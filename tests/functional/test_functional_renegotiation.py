@@ -43,6 +43,7 @@ async def test_hold_silences_the_caller_and_resume_brings_audio_back(customer, s
     connection = await connection_of(silent_agent, call)
     say(connection, tones.tone(800, 400))
     at = await pitch_from(call, 0, 800)
+    await until(lambda: not len(sounding(call.heard_samples()[-8 * 200 :])), "the end of the tone")
 
     call.hold()
     held = await customer.until_event(call.call_uuid, "leg", event="renegotiated", direction="recvonly")
@@ -52,8 +53,7 @@ async def test_hold_silences_the_caller_and_resume_brings_audio_back(customer, s
     call.play(tones.tone(600, 500))
     await until(lambda: len(connection.messages) > chunks + 40, "0.8 s of stream on hold")
     await agent_pitch_from(connection, 0, 600)
-    # What the agent said before the hold fades out within 100 ms.
-    assert not len(sounding(call.heard_samples()[before + 8 * 120 :])), "the caller on hold heard the agent"
+    assert not len(sounding(call.heard_samples()[before:])), "the caller on hold heard the agent"
 
     call.resume()
     await customer.until_event(call.call_uuid, "leg", held["id"], event="renegotiated", direction="sendrecv")

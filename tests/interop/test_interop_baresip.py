@@ -86,7 +86,7 @@ async def keys_hold_and_resume_reach_the_agent(stage: Stage) -> None:
 
 async def held(stage: Stage, call_uuid: str, count: int) -> None:
     """Return when the leg was renegotiated so often."""
-    for _ in range(100):
+    for _ in range(400):
         rows = await stage.customer.events(call_uuid, "leg", event="renegotiated")
         if len(rows) >= count:
             assert rows[count - 1]["fields"]["direction"] == ["recvonly", "sendrecv"][count - 1]
@@ -105,4 +105,4 @@ async def refuses_a_call(stage: Stage) -> None:
 
 @pytest.mark.parametrize("name", list(scene))
 def test_baresip(name: str, playing: Mapping[str, Future[None]]) -> None:
-    playing[name].result(55)
+    playing[name].result(110)

@@ -12,6 +12,7 @@ from tests.support.rtp_party import PCMA, PCMU, rtp_party
 from tests.support.scenes import Scenes
 from tests.support.sipp import header, headers, sdp
 from tests.support.stream_agent import stream_agent
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.interop("sipp")
 scene: Scenes[Stage] = Scenes()
@@ -91,7 +92,7 @@ async def unknown_method_leaves_the_call_alone(stage: Stage) -> None:
         async with stage.caller("uac_unknown_method", "-d", "3000", rtp_port=party.port) as peer:
             run = (await peer.finish()).check()
         party.assert_echo()
-    assert [listed(answer, "Allow") for answer in run.responses(405, "PUBLISH")] == [ALLOW, ALLOW]
+    assert [listed(answer, "Allow") for answer in run.responses(405, "PUBLISH", repeats=True)] == [ALLOW, ALLOW]
 
 
 async def refused(stage: Stage, number: str = ECHO, header_line: str = "Subject: x", media: str = "") -> str:
@@ -134,7 +135,7 @@ async def digits_by_info(stage: Stage) -> None:
         number = await stage.customer.number(stage.customer.serve("/info-keys", response(stream(agent.url))))
         async with stage.caller("uac_info", number=number) as peer:
             run = (await peer.finish()).check()
-        assert [event["dtmf"]["digit"] for event in agent.events("dtmf")] == ["5", "7"]
+        await until(lambda: [event["dtmf"]["digit"] for event in agent.events("dtmf")] == ["5", "7"], "both keys")
     rows = await stage.customer.events(run.call_uuid, "digit")
     assert [row["fields"]["digit"] for row in rows] == ["5", "7"]
     assert header(run.responses(415, "INFO")[0], "Accept") == "application/dtmf-relay, application/dtmf"
@@ -149,7 +150,7 @@ async def reinvite_100_ms_after_the_ack_changes_port_and_codec(stage: Stage) -> 
             run = (await peer.finish()).check()
         after.assert_echo()
         assert set(after.payload_types) == {PCMA}
-        assert len(before.payload_types) < 25
+        assert len(before.payload_types) < 75, "half of what a call of three seconds has"
     first, second = run.responses(200)
     assert formats(second) == ["8", "101"]
     assert audio(first).split()[1] == audio(second).split()[1]
@@ -201,8 +202,8 @@ async def late_ack_over_udp(stage: Stage) -> None:
         async with stage.caller("uac_late_ack", "-d", "3000", rtp_port=party.port) as peer:
             run = (await peer.finish()).check()
         party.assert_echo()
-    # After 0.5, 1.5 and 3.5 s; none once the ACK has come.
-    assert len(run.responses(200)) == 4
+    # After 0.5, 1.5 and 3.5 s, none once the ACK has come. It comes after 4 s: a late machine does not send the last.
+    assert len(run.responses(200, repeats=True)) in (3, 4)
 
 
 @scene
@@ -214,7 +215,8 @@ async def late_ack_over_tcp(stage: Stage) -> None:
 async def bye_before_the_ack_ends_the_repeats(stage: Stage) -> None:
     async with stage.caller("uac_bye_before_ack") as peer:
         run = (await peer.finish()).check()
-    assert len(run.responses(200)) == 2
+    # The first repeat comes after 0.5 s, the BYE after 0.7 s; there would be more at 1.5 s and later.
+    assert len(run.responses(200, repeats=True)) <= 2
 
 
 @scene
@@ -274,4 +276,4 @@ async def large_invite_is_taken(stage: Stage) -> None:
 
 @pytest.mark.parametrize("name", list(scene))
 def test_caller(name: str, playing: Mapping[str, Future[None]]) -> None:
-    playing[name].result(55)
+    playing[name].result(110)

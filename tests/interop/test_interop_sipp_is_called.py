@@ -284,7 +284,7 @@ async def callee_holds_and_resumes(stage: Stage) -> None:
 @scene
 async def repeated_200_is_acknowledged_again_along_the_route(stage: Stage) -> None:
     call_uuid, run = await talk(stage, "uas_repeated_answer", options=("-nr",))
-    one, again = run.requests("ACK")
+    one, again = run.requests("ACK", repeats=True)
     (bye,) = run.requests("BYE")
     for request in (one, again, bye):
         first, second = ", ".join(headers(request, "Route")).split(", ")
@@ -296,4 +296,4 @@ async def repeated_200_is_acknowledged_again_along_the_route(stage: Stage) -> No
 
 @pytest.mark.parametrize("name", list(scene))
 def test_callee(name: str, playing: Mapping[str, Future[None]]) -> None:
-    playing[name].result(55)
+    playing[name].result(110)

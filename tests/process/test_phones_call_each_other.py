@@ -2,6 +2,8 @@ import asyncio
 
 import numpy as np
 import pytest
+from tests.support.live_calls import until_heard_ms
+from tests.support.waiting import until
 
 from ringback.phones import tones
 from ringback.phones.call import CallNotAnswered
@@ -27,6 +29,12 @@ async def answered(caller, callee, uri=None, **options):
     return call, other
 
 
+async def heard_whole(speaker, listener):
+    """Return when a phone has said everything and the other one has heard it."""
+    await speaker.until_played()
+    await until_heard_ms(listener, len(listener.heard_samples()) / 8 + 200)
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_audio_passes_both_ways_at_pitch_and_level(phones, transport):
     one, two = phones
@@ -34,7 +42,7 @@ async def test_audio_passes_both_ways_at_pitch_and_level(phones, transport):
     assert call.responses == [180, 200]
     call.play(tones.tone(700, 600))
     other.play(tones.tone(1900, 600))
-    await asyncio.sleep(0.9)
+    await asyncio.gather(heard_whole(call, other), heard_whole(other, call))
     for end, pitch in ((call, 1900), (other, 700)):
         heard = end.heard()
         assert heard.has_audio
@@ -49,7 +57,9 @@ async def test_audio_passes_both_ways_at_pitch_and_level(phones, transport):
 async def test_digits_arrive_once_each(phones):
     call, other = await answered(*phones)
     call.send_digits("1#")
-    await asyncio.sleep(0.7)
+    await until(lambda: other.digits == "1#", "both digits")
+    # A digit is three packets and more; none of them counts again.
+    await until_heard_ms(other, len(other.heard_samples()) / 8 + 200)
     assert other.digits == "1#"
     call.hang_up()
     await other.until_ended()
@@ -75,7 +85,7 @@ async def test_call_given_up_while_ringing_is_cancelled(phones):
     call = await one.call(two.uri)
     other = await two.next_call()
     other.ring()
-    await asyncio.sleep(0.05)
+    await until(lambda: 180 in call.responses, "ringing")
     call.hang_up()
     assert (await call.until_ended()).by == "us"
     assert (await other.until_ended()).by == "them"
@@ -93,17 +103,17 @@ async def test_nobody_at_the_address_is_not_an_answer():
 
 async def test_hold_stops_the_audio_and_resume_brings_it_back(phones):
     call, other = await answered(*phones)
-    other.play(tones.tone(1000, 3000))
-    await asyncio.sleep(0.3)
+    other.play(tones.tone(1000, 60_000))
+
+    def level():
+        """Return the level of the last 200 ms."""
+        return tones.level_dbov(call.heard_samples()[-1600:])
+
+    await until(lambda: abs(level() + 15) < 3, "the tone")
     call.hold()
-    await asyncio.sleep(0.2)
-    before = len(call.heard_samples())
-    await asyncio.sleep(0.3)
-    held = call.heard_samples()[before:]
-    assert tones.level_dbov(held) < -60
+    await until(lambda: level() < -60, "silence on hold")
     call.resume()
-    await asyncio.sleep(0.3)
-    assert tones.level_dbov(call.heard_samples()[-1600:]) == pytest.approx(-15, abs=3)
+    await until(lambda: abs(level() + 15) < 3, "the tone again")
     call.hang_up()
     await call.until_ended()
 
@@ -112,10 +122,9 @@ async def test_codec_can_be_changed_during_the_call(phones):
     call, other = await answered(*phones)
     assert call.codec == "PCMU"
     call.renegotiate(codecs=("PCMA",))
-    await asyncio.sleep(0.2)
-    assert (call.codec, other.codec) == ("PCMA", "PCMA")
+    await until(lambda: (call.codec, other.codec) == ("PCMA", "PCMA"), "the other codec")
     other.play(tones.tone(1000, 400))
-    await asyncio.sleep(0.5)
+    await heard_whole(other, call)
     assert call.heard().pitch_hz == pytest.approx(1000, abs=2)
     call.hang_up()
     await call.until_ended()
@@ -136,7 +145,7 @@ async def test_many_calls_share_one_phone(phones):
     pairs = [await answered(one, two) for _ in range(10)]
     for index, (call, _other) in enumerate(pairs):
         call.play(tones.encode_number(index))
-    await asyncio.sleep(0.8)
+    await asyncio.gather(*(heard_whole(call, other) for call, other in pairs))
     heard = [tones.decode_number(other.heard_samples()) for _call, other in pairs]
     assert heard == list(range(10))
     for call, other in pairs:
@@ -148,7 +157,7 @@ async def test_what_is_heard_is_exactly_what_was_said_after_mulaw(phones):
     call, other = await answered(*phones)
     said = tones.melody(9, 600)
     call.play(said)
-    await asyncio.sleep(0.8)
+    await heard_whole(call, other)
     match = tones.find(said, other.heard_samples())
     assert match.likeness > 0.99
     found = other.heard_samples()[match.lag_samples :][: len(said)]

@@ -74,7 +74,7 @@ class Baresip:
 
     async def until(self, event: str, count: int = 1) -> dict[str, Any]:
         """Return the `count`-th event of a type, such as `CALL_ESTABLISHED`, as soon as it has come."""
-        await until(lambda: len(self._of(event)) >= count, f"{count} × {event}; so far {self._types()}", 15)
+        await until(lambda: len(self._of(event)) >= count, f"{count} × {event}; so far {self._types()}", 40)
         return self._of(event)[count - 1]
 
     async def until_audio_flows(self) -> None:
@@ -84,7 +84,7 @@ class Baresip:
         """
         since = self._bitrates()[0]
         await until(
-            lambda: self._bitrates()[0] >= since + 6 and min(self._bitrates()[1:]) > 50_000, "64 kbit/s both ways", 25
+            lambda: self._bitrates()[0] >= since + 6 and min(self._bitrates()[1:]) > 50_000, "64 kbit/s both ways", 60
         )
 
     def output(self) -> str:
@@ -191,7 +191,7 @@ def _prepare(phone: Baresip, control_port: int, answers: str, registers_as: str,
 
 
 async def _connect(port: int, folder: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    for _ in range(500):
+    for _ in range(1_500):
         try:
             return await asyncio.open_connection(_HOST, port)
         except ConnectionRefusedError:

@@ -20,7 +20,7 @@ from tests.support.sipp import Sipp, free_port, sipp
 SCENARIOS = Path(__file__).parent.parent / "interop" / "scenarios"
 ECHO = "15550001000"
 _SLOW_MS = 1_000
-_FAREWELL_S = 45.0
+_FAREWELL_S = 80.0
 """Longer than a call whose far side has vanished needs to notice it (64 times T1)."""
 _LOOK_EVERY_S = 0.1
 USERNAME, PASSWORD = "ringback", "open sesame"
@@ -121,7 +121,7 @@ class Stage:
         """End a call by the official SDK."""
         await self.customer.sdk(lambda sdk: sdk.calls.delete(call_uuid))
 
-    async def cause(self, call_uuid: str, timeout_s: float = 15) -> tuple[int, str, str]:
+    async def cause(self, call_uuid: str, timeout_s: float = 30) -> tuple[int, str, str]:
         """Return code, cause and status that the hang-up callback tells."""
         params = await self.customer.hangup_params("/hangup", call_uuid, timeout_s)
         return int(params["HangupCauseCode"]), params["HangupCause"], params["CallStatus"]

@@ -46,17 +46,22 @@ class SippRun:
         """Return the messages that SIPp received."""
         return self._messages("received")
 
-    def responses(self, status: int, method: str = "INVITE") -> list[str]:
-        """Return the received responses of a status to a method, repeats included."""
-        return [
+    def responses(self, status: int, method: str = "INVITE", *, repeats: bool = False) -> list[str]:
+        """Return the received responses of a status to a method; on request with their retransmissions."""
+        found = [
             message
             for message in self.received
             if message.startswith(f"SIP/2.0 {status} ") and header(message, "CSeq").endswith(method)
         ]
+        return found if repeats else list(dict.fromkeys(found))
 
-    def requests(self, method: str) -> list[str]:
-        """Return the received requests of a method, repeats included."""
-        return [message for message in self.received if message.startswith(f"{method} ")]
+    def requests(self, method: str, *, repeats: bool = False) -> list[str]:
+        """Return the received requests of a method; on request with their retransmissions.
+
+        A peer on a busy machine may be late enough for any request to be sent twice, byte for byte.
+        """
+        found = [message for message in self.received if message.startswith(f"{method} ")]
+        return found if repeats else list(dict.fromkeys(found))
 
     @property
     def call_uuid(self) -> str:
@@ -91,7 +96,7 @@ class Sipp:
         """Return the URI under which this SIPp takes calls over UDP."""
         return f"sip:callee@{_HOST}:{self.port}"
 
-    async def finish(self, timeout_s: float = 45) -> SippRun:
+    async def finish(self, timeout_s: float = 90) -> SippRun:
         """Return what happened once SIPp has ended by itself."""
         output, _ = await asyncio.wait_for(self.process.communicate(), timeout_s)
         errors = self._read("errors.log") or output.decode("utf-8", "replace")[-2_000:]
@@ -151,7 +156,7 @@ async def sipp(
         words = {name: str(value).replace("[media_port]", str(media_port)) for name, value in (keys or {}).items()}
         command = [
             *("sipp", "-sf", scenario.name, "-i", _HOST, "-p", str(port), "-mi", _HOST, "-mp", str(media_port)),
-            *("-m", str(calls), "-t", "t1" if transport == "tcp" else "u1", "-nostdin", "-recv_timeout", "40000"),
+            *("-m", str(calls), "-t", "t1" if transport == "tcp" else "u1", "-nostdin", "-recv_timeout", "60000"),
             *("-trace_err", "-error_file", f"{folder}/errors.log", "-error_overwrite", "true"),
             *("-trace_msg", "-message_file", f"{folder}/messages.log", "-message_overwrite", "true"),
             *(word for name, value in words.items() for word in ("-key", name, value)),
