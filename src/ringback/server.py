@@ -153,6 +153,7 @@ class Node:
         rates = self.streams.rates
         await self.database.write(lambda session: close_orphaned_streams(session, clock.wall_ms(), rates))
         await self.calls.close_orphans()
+        await self.multiparty.end_orphans()
         await workers_run
         await self.registrar.start()
         stack.push_async_callback(self.registrar.close)
@@ -472,7 +473,10 @@ class Node:
             self.database,
             self.calls,
             invitations,
+            media=self.pool,
+            recordings=self.recordings,
             fetch_audio=self._fetch_audio,
+            ring_tone=self.dials.ring_tone_path,
             maximum=config.limits.calls or _DEFAULT_CALLS,
             wake_outbox=self.outbox.wake,
         )
@@ -491,8 +495,8 @@ class Node:
                 speech=self.recognizer,
             )
         )
-        self.conferences.start_prompts = self.flows.start_prompts
-        self.multiparty.start_prompts = self.flows.start_prompts
+        self.conferences.play_documents_by(self.flows.start_prompts)
+        self.multiparty.play_documents_by(self.flows.start_prompts)
         self.legs.on_incoming = self.calls.incoming
         self.calls.start_flow = self._start_flow
         self.calls.start_transfer = lambda call, url, method: self.flows.start(

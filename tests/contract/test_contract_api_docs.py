@@ -21,6 +21,7 @@ def test_examples_run(api: ApiServer, client: plivo.RestClient, page: str, capsy
     examples = _EXAMPLE.findall((DOCS / f"{page}.md").read_text())
     assert examples
     api.conferences.add("My Room", "17", "18")
+    api.multiparty.add_live("Sale 4711", "48")
     call_uuid = api.calls.add()
     api.calls.bridged.add(call_uuid)
     for example in examples:

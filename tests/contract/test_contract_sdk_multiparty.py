@@ -9,8 +9,10 @@ from tests.support.api_server import ApiServer
 from tests.support.fake_multiparty import MPC_UUID
 
 from ringback.media.control.values import PlayLane
-from ringback.multiparty.spec import EVENT_GROUPS, MultipartySpec, Role, Sound
+from ringback.multiparty.spec import EVENT_GROUPS, RINGING, EventGroup, MultipartySpec, Role, Sound
 from ringback.multiparty.state import State
+from ringback.multiparty.views import AddParticipant, Track
+from ringback.recordings.spec import FileFormat
 
 NAME = "My MPC"
 UUID_ID = f"uuid_{MPC_UUID}"
@@ -89,25 +91,50 @@ def test_add_participants(api: ApiServer, client: plivo.RestClient) -> None:
         wait_music=Sound("https://h.example/music"),
         event_groups=EVENT_GROUPS,
         status_method="GET",
+        recording_method="GET",
     )
+    assert wanted.dial_music == RINGING  # type: ignore[attr-defined]
     taken = client.multi_party_calls.add_participant("customer", uuid=MPC_UUID, call_uuid="call-7")
     assert taken["request_uuid"] == "call-7"
 
 
-@pytest.mark.parametrize(
-    ("field", "settings"),
-    [
-        ("record", {"record": True}),
-        ("confirm_key", {"confirm_key": "1"}),
-        ("delay_dial", {"delay_dial": 3}),
-        ("create_mpc_with_single_participant", {"create_mpc_with_single_participant": False}),
-    ],
-)
-def test_what_is_not_supported_is_refused(client: plivo.RestClient, field: str, settings: dict[str, object]) -> None:
-    with pytest.raises(ValidationError, match=f"{field} parameter is invalid"):
-        client.multi_party_calls.add_participant(
-            "agent", friendly_name=NAME, from_="+14151234567", to_="+14157654321", **settings
-        )
+def test_add_with_everything_else(api: ApiServer, client: plivo.RestClient) -> None:
+    client.multi_party_calls.add_participant(
+        "agent",
+        friendly_name=NAME,
+        from_="+14151234567",
+        to_="+14157654321<+14157654322",
+        confirm_key="5",
+        confirm_key_sound_url="https://h.example/ask",
+        confirm_key_sound_method="POST",
+        dial_music="https://h.example/dialling",
+        delay_dial="0<7",
+        create_mpc_with_single_participant=False,
+        record=True,
+        record_participant_track=True,
+        record_file_format="wav",
+        record_min_member_count=2,
+        recording_callback_url="https://h.example/recorded",
+        start_recording_audio="https://h.example/start.mp3",
+        stop_recording_audio="https://h.example/stop.mp3",
+        status_callback_events="add-participant-api-events,participant-speak-events",
+        send_digits="1w2",
+        send_on_preanswer=True,
+        transcription_url="https://h.example/text",
+        transcript=True,
+    )
+    wanted: AddParticipant = api.multiparty.asked[-1][2]  # type: ignore[assignment]
+    assert (wanted.confirm_key, wanted.confirm_sound) == ("5", Sound("https://h.example/ask", "POST"))
+    assert (wanted.dial_music, wanted.may_be_first) == (Sound("https://h.example/dialling"), False)
+    assert [wanted.delay_s(index) for index in range(2)] == [0, 7]
+    spec = wanted.spec
+    assert (spec.is_recorded, spec.records_track, spec.record_format, spec.record_min) == (True, True, "wav", 2)
+    assert (spec.recording_url, spec.start_recording_sound.url) == (
+        "https://h.example/recorded",
+        "https://h.example/start.mp3",
+    )
+    assert spec.event_groups == (EventGroup.ADD, EventGroup.SPEAK)
+    assert wanted.calls[0].send_digits == "1w2"
 
 
 def test_wrong_additions(api: ApiServer) -> None:
@@ -122,6 +149,13 @@ def test_wrong_additions(api: ApiServer) -> None:
         ({"role": "agent", "call_uuid": "c", "enter_sound": "gong"}, "enter_sound"),
         ({"role": "agent", "call_uuid": "c", "max_participants": 11}, "max_participants"),
         ({"role": "agent", "call_uuid": "c", "status_callback_events": "all"}, "status_callback_events"),
+        ({"role": "agent", "from": "1415", "to": "14157654321", "delay_dial": "soon"}, "delay_dial"),
+        ({"role": "agent", "from": "1415", "to": "14157654321", "delay_dial": "3601"}, "delay_dial"),
+        ({"role": "agent", "from": "1415", "to": "14157654321", "delay_dial": "1<2"}, "delay_dial"),
+        ({"role": "agent", "from": "1415", "to": "14157654321", "confirm_key": "A"}, "confirm_key"),
+        ({"role": "agent", "from": "1415", "to": "14157654321", "dial_music": "gong"}, "dial_music"),
+        ({"role": "agent", "call_uuid": "c", "record_min_member_count": 3}, "record_min_member_count"),
+        ({"role": "agent", "call_uuid": "c", "record_file_format": "ogg"}, "record_file_format"),
     ):
         reply = api.request("POST", path, body)
         assert (reply.status, wrong in reply.json["error"]) == (400, True), reply.json
@@ -163,10 +197,71 @@ def test_sounds(api: ApiServer, client: plivo.RestClient) -> None:
     ]
 
 
-def test_recording_is_refused_with_a_way_out(client: plivo.RestClient, api: ApiServer) -> None:
-    for tail in ("Record/", "Record/Pause/", "Participant/48/Record/", "Participant/48/Record/Resume/"):
-        reply = api.request("POST", f"MultiPartyCall/{UUID_ID}/{tail}", {})
-        assert "cannot be recorded by this version" in reply.json["error"]
-        assert 400 <= reply.status < 500
+def test_recordings_of_everyone(client: plivo.RestClient, api: ApiServer) -> None:
+    started = client.multi_party_calls.start_recording(
+        friendly_name=NAME, file_format="wav", recording_callback_url="https://h.example/r", transcript=True
+    )
+    assert started["message"] == f"MPC: {NAME} record started"
+    assert started["recording_url"].endswith(f"/Recording/{started['recording_id']}.mp3")
+    client.multi_party_calls.pause_recording(friendly_name=NAME)
+    client.multi_party_calls.resume_recording(uuid=MPC_UUID)
+    client.multi_party_calls.stop_recording(friendly_name=NAME)
+    assert api.multiparty.asked == [
+        ("record", f"name_{NAME}", FileFormat.WAV, "https://h.example/r", "POST"),
+        ("pause", f"name_{NAME}"),
+        ("resume", UUID_ID),
+        ("stop_record", f"name_{NAME}"),
+    ]
+    api.multiparty.refuses = True
+    with pytest.raises(ValidationError, match="already"):
+        client.multi_party_calls.start_recording(uuid=MPC_UUID)
+    for call in (client.multi_party_calls.stop_recording, client.multi_party_calls.pause_recording):
+        with pytest.raises(ResourceNotFoundError):
+            call(friendly_name=NAME)
     with pytest.raises(ResourceNotFoundError):
         client.multi_party_calls.start_recording(friendly_name="Nobody")
+
+
+def test_recordings_of_participants(client: plivo.RestClient, api: ApiServer) -> None:
+    calls = client.multi_party_calls
+    both = calls.start_participant_recording(48, friendly_name=NAME, file_format="wav", record_track_type="both")
+    assert len(both["recordings"]) == 2
+    assert both["recording_id"] == both["recordings"][0]["recording_id"]
+    alone = calls.start_participant_recording("49", uuid=MPC_UUID, record_track_type="participant")
+    assert "recordings" not in alone
+    calls.pause_participant_recording("49", uuid=MPC_UUID, record_track_type="participant")
+    calls.resume_participant_recording("49", uuid=MPC_UUID, record_track_type="participant")
+    calls.stop_participant_recording("49", uuid=MPC_UUID, record_track_type="participant")
+    calls.stop_participant_recording("48", friendly_name=NAME)
+    assert api.multiparty.asked == [
+        ("record", f"name_{NAME}", "48", Track.BOTH, FileFormat.WAV),
+        ("record", UUID_ID, "49", Track.PARTICIPANT, FileFormat.MP3),
+        ("pause", UUID_ID, "49", Track.PARTICIPANT),
+        ("resume", UUID_ID, "49", Track.PARTICIPANT),
+        ("stop_record", UUID_ID, "49", Track.PARTICIPANT),
+        ("stop_record", f"name_{NAME}", "48", Track.ALL),
+    ]
+    path = f"MultiPartyCall/{UUID_ID}/Participant/48/Record/"
+    assert api.request("DELETE", f"{path}?record_track_type=both").status == 204
+    assert api.multiparty.asked[-1][-1] is Track.BOTH
+    assert api.request("POST", path, {"record_track_type": "some"}).status == 400
+    with pytest.raises(ResourceNotFoundError):
+        calls.start_participant_recording("99", uuid=MPC_UUID)
+
+
+def test_live_resources_of_the_sdk(client: plivo.RestClient, api: ApiServer) -> None:
+    found = client.multi_party_calls.get(uuid=MPC_UUID)
+    found.start_recording(file_format="wav")
+    found.pause_recording()
+    found.resume_recording()
+    found.stop_recording()
+    member = client.multi_party_calls.get_participant("48", uuid=MPC_UUID)
+    member.start_participant_recording(record_track_type="participant")
+    member.pause_participant_recording(record_track_type="participant")
+    member.resume_participant_recording(record_track_type="participant")
+    member.stop_participant_recording(record_track_type="participant")
+    member.update(mute=True)
+    member.kick()
+    assert [each[0] for each in api.multiparty.asked] == [
+        "record", "pause", "resume", "stop_record", "record", "pause", "resume", "stop_record", "set", "kick",
+    ]  # fmt: skip

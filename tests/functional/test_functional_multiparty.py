@@ -83,7 +83,7 @@ async def test_customers_do_not_hear_a_supervisor_who_coaches(customer, join):
     assert (ended.status, ended.termination_cause_code) == ("Ended", 3000)
     joined = await customer.until("/mpc", 3, EventName="ParticipantJoin", MPCName="Sale")
     assert {request.params["ParticipantRole"] for request in joined} == {"customer", "agent", "supervisor"}
-    await customer.until("/mpc", EventName="CoachModeStop", MPCName="Sale")
+    await customer.until("/mpc", EventName="ParticipantCoachModeStop", MPCName="Sale")
     await customer.until("/mpc", EventName="ParticipantMute", MPCName="Sale")
     await customer.until("/mpc", 3, EventName="ParticipantExit", MPCName="Sale")
 

@@ -136,6 +136,24 @@ class Customer:
                     return row
         raise AssertionError(f"waited {timeout_s} s for a fact {kind} with {fields}")
 
+    async def until_events(
+        self, call_uuid: str, kind: str, count: int = 0, timeout_s: float = 10, **fields: object
+    ) -> list[dict[str, Any]]:
+        """Return the facts of a call's event log of this kind and with these fields as soon as there are `count`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while True:
+            rows = await asyncio.to_thread(self.api.events, call_uuid, 0, 1000)
+            found = [
+                row
+                for row in rows
+                if row["kind"] == kind and all(row["fields"].get(name) == value for name, value in fields.items())
+            ]
+            if len(found) >= count:
+                return found
+            if loop.time() > deadline:
+                raise AssertionError(f"waited {timeout_s} s for {count} facts {kind} with {fields}")
+
     async def _respond(self, request: AppRequest) -> AppReply:
         self.requests.append(request)
         waiting = self.documents.get(request.path)

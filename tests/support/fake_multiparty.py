@@ -6,14 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ringback.accounts.account import Account
-from ringback.errors import NotFound
-from ringback.ids import CallUuid
+from ringback.errors import InvalidParameter, NotFound
+from ringback.ids import CallUuid, RecordingId
 from ringback.media.control.values import PlayLane
 from ringback.multiparty.calls import split_id
 from ringback.multiparty.state import State
-from ringback.multiparty.views import AddedCall, AddParticipant, MultipartyFilters, MultipartyView, ParticipantView
+from ringback.multiparty.views import (
+    AddedCall,
+    AddParticipant,
+    MultipartyFilters,
+    MultipartyView,
+    ParticipantView,
+    Track,
+)
+from ringback.recordings.spec import FileFormat, RecordingSpec
+from ringback.recordings.views import StartedRecording
 from ringback.speech.passage import Speech
 
+STARTED = StartedRecording(
+    RecordingId("12345678-1234-4234-8234-1234567890ab"),
+    "http://us/v1/Account/MA/Recording/12345678-1234-4234-8234-1234567890ab.mp3",
+    FileFormat.MP3,
+)
 BEGAN = 1_700_000_000_000
 MPC_UUID = "12345678-1234-4234-8234-123456789012"
 
@@ -24,6 +38,13 @@ class FakeMultiparty:
 
     live: dict[str, MultipartyView] = field(default_factory=dict)
     asked: list[tuple[object, ...]] = field(default_factory=list)
+    refuses: bool = False
+    """Whether recordings are where they should not be, and nowhere else."""
+
+    @property
+    def recorder(self) -> FakeRecorder:
+        """Return what records them."""
+        return FakeRecorder(self)
 
     def add_live(self, name: str, *member_ids: str) -> None:
         """Let there be a multiparty call."""
@@ -45,14 +66,17 @@ class FakeMultiparty:
         )
         self.live[name] = MultipartyView(MPC_UUID, name, State.ACTIVE, BEGAN, False, BEGAN, participants=participants)
 
-    def page(
+    async def page(
         self, account: Account, filters: MultipartyFilters, limit: int, offset: int
     ) -> tuple[Sequence[MultipartyView], int]:
         self.asked.append(("page", filters, limit, offset))
         found = [view for view in self.live.values() if filters.has(view)]
         return found[offset : offset + limit], len(found)
 
-    def view(self, account: Account, mpc_id: str) -> MultipartyView:
+    async def view(self, account: Account, mpc_id: str) -> MultipartyView:
+        return self._view(mpc_id)
+
+    def _view(self, mpc_id: str) -> MultipartyView:
         _, key = split_id(mpc_id)
         for view in self.live.values():
             if key in (view.name, view.mpc_uuid):
@@ -97,8 +121,45 @@ class FakeMultiparty:
         self._note("stop_sounds", account, mpc_id, who, lane)
 
     def _note(self, what: str, account: Account, mpc_id: str, who: str = "", *more: object) -> str:
-        view = self.view(account, mpc_id)
+        view = self._view(mpc_id)
         if who not in ("", "all", *(each.member_id for each in view.participants)):
             raise NotFound("participant not found")
         self.asked.append((what, mpc_id, *([who] if who else []), *more))
         return view.name
+
+
+class FakeRecorder:
+    """Fulfils `api.ports.MultipartyRecorderPort`."""
+
+    def __init__(self, of: FakeMultiparty) -> None:
+        self._of = of
+
+    async def record(self, account: Account, mpc_id: str, spec: RecordingSpec) -> tuple[str, StartedRecording]:
+        name = self._of._note("record", account, mpc_id, "", spec.file_format, spec.callback_url, spec.callback_method)
+        if self._of.refuses:
+            raise InvalidParameter("it is recorded already")
+        return name, STARTED
+
+    async def stop(self, account: Account, mpc_id: str) -> None:
+        self._of._note("stop_record", account, mpc_id)
+        if self._of.refuses:
+            raise NotFound("the multiparty call is not recorded")
+
+    async def pause(self, account: Account, mpc_id: str, *, is_paused: bool) -> None:
+        self._of._note("pause" if is_paused else "resume", account, mpc_id)
+        if self._of.refuses:
+            raise NotFound("the multiparty call is not recorded")
+
+    async def record_participants(
+        self, account: Account, mpc_id: str, who: str, track: Track, spec: RecordingSpec
+    ) -> tuple[str, list[StartedRecording]]:
+        name = self._of._note("record", account, mpc_id, who, track, spec.file_format)
+        return name, [STARTED, STARTED] if track is Track.BOTH else [STARTED]
+
+    async def stop_participants(self, account: Account, mpc_id: str, who: str, track: Track) -> None:
+        self._of._note("stop_record", account, mpc_id, who, track)
+
+    async def pause_participants(
+        self, account: Account, mpc_id: str, who: str, track: Track, *, is_paused: bool
+    ) -> None:
+        self._of._note("pause" if is_paused else "resume", account, mpc_id, who, track)

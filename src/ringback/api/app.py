@@ -22,6 +22,7 @@ from ringback.api import (
     errors,
     multiparty_calls,
     multiparty_participants,
+    multiparty_recordings,
     multiparty_sounds,
     numbers,
     openapi,
@@ -55,6 +56,7 @@ RESOURCES = (
     conferences,
     multiparty_calls,
     multiparty_participants,
+    multiparty_recordings,
     multiparty_sounds,
 )
 """Modules with the routes below `ACCOUNT_PATH`, one a resource."""

@@ -8,7 +8,6 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ringback import clock
 from ringback.accounts.account import Account
 from ringback.api.auth import CurrentAccount, account_of_subaccount
 from ringback.api.bodies import read_body, read_query
@@ -17,7 +16,6 @@ from ringback.api.moments import read_moment
 from ringback.api.paging import read_page
 from ringback.api.responses import account_time, no_content, reply, sub_account
 from ringback.api.services import ServicesOf
-from ringback.errors import InvalidParameter
 from ringback.multiparty.payloads import billed_s
 from ringback.multiparty.spec import NAME_MAX_CHARS
 from ringback.multiparty.state import State
@@ -26,8 +24,6 @@ from ringback.multiparty.views import Between, MultipartyFilters, MultipartyView
 router = APIRouter(tags=["Multiparty calls"])
 
 _STATES = {state.value.lower(): state for state in State}
-_RECORD = "/MultiPartyCall/{mpc_id}/Record"
-_PARTICIPANT_RECORD = "/MultiPartyCall/{mpc_id}/Participant/{participant_id}/Record"
 
 
 def read_filters(form: Form) -> MultipartyFilters:
@@ -67,11 +63,11 @@ def _read_sub_account(form: Form) -> str:
     openapi_extra=described_query(lambda form: (read_page(form), read_filters(form), _read_sub_account(form))),
 )
 async def list_multiparty_calls(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
-    """Return live multiparty calls and the last that ended since the server was started, newest first."""
+    """Return multiparty calls, live ones first, newest first."""
     form = Form(read_query(request))
     page, filters = read_page(form), read_filters(form)
     owner = await account_of_subaccount(request, account, _read_sub_account(form))
-    views, total = ((), 0) if owner is None else services.multiparty.page(owner, filters, page.limit, page.offset)
+    views, total = ((), 0) if owner is None else await services.multiparty.page(owner, filters, page.limit, page.offset)
     objects = [multiparty_object(view, owner or account) for view in views]
     return reply(200, {"meta": {"count": total, **page.meta(request, total)}, "objects": objects})
 
@@ -79,7 +75,7 @@ async def list_multiparty_calls(request: Request, account: CurrentAccount, servi
 @router.get("/MultiPartyCall/{mpc_id}/", summary="Retrieve a multiparty call")
 async def retrieve_multiparty_call(account: CurrentAccount, services: ServicesOf, mpc_id: str) -> Response:
     """Return a multiparty call; `mpc_id` is `name_{friendly_name}` of a live one, or `uuid_{mpc_uuid}`."""
-    return reply(200, multiparty_object(services.multiparty.view(account, mpc_id), account))
+    return reply(200, multiparty_object(await services.multiparty.view(account, mpc_id), account))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,50 +118,20 @@ async def stop_multiparty_call(account: CurrentAccount, services: ServicesOf, mp
     return no_content()
 
 
-async def refuse_recording(account: CurrentAccount, services: ServicesOf, mpc_id: str) -> Response:
-    """Say that recording is not possible.
-
-    Raises:
-        InvalidParameter: always, when the multiparty call exists.
-    """
-    services.multiparty.view(account, mpc_id)
-    raise InvalidParameter(
-        "multiparty calls cannot be recorded by this version",
-        hint="record a participant's call: POST /Call/{call_uuid}/Record/",
-    )
-
-
-for _whom, _path in (("multiparty_call", _RECORD), ("participant", _PARTICIPANT_RECORD)):
-    for _what, _method, _end in (
-        ("record", "POST", "/"),
-        ("stop_recording", "DELETE", "/"),
-        ("pause_recording", "POST", "/Pause/"),
-        ("resume_recording", "POST", "/Resume/"),
-    ):
-        router.add_api_route(
-            f"{_path}{_end}",
-            refuse_recording,
-            methods=[_method],
-            name=f"{_what}_{_whom}",
-            summary="Not supported by this version",
-            status_code=204,
-        )
-
-
 def multiparty_object(view: MultipartyView, account: Account) -> dict[str, object]:
     """Return a multiparty call as it is spelled on the wire (specification 7.8)."""
     uri = f"/v1/Account/{account.auth_id}/MultiPartyCall/uuid_{view.mpc_uuid}/"
-    duration_s = seconds(view.started_wall_ms, view.ended_wall_ms)
+    duration_s = None if view.ended_wall_ms is None else seconds(view.started_wall_ms, view.ended_wall_ms)
     return {
-        "billed_amount": "0.00000",
-        "billed_duration": billed_s(duration_s),
+        "billed_amount": None if duration_s is None else "0.00000",
+        "billed_duration": None if duration_s is None else billed_s(duration_s),
         "creation_time": account_time(view.created_wall_ms, account.timezone),
         "duration": duration_s,
         "end_time": account_time(view.ended_wall_ms, account.timezone),
         "friendly_name": view.name,
         "mpc_uuid": view.mpc_uuid,
         "participants": f"{uri}Participant/",
-        "recording": "not-recording",
+        "recording": view.recording.value,
         "resource_uri": uri,
         "start_time": account_time(view.started_wall_ms, account.timezone),
         "status": view.state.value,
@@ -176,8 +142,6 @@ def multiparty_object(view: MultipartyView, account: Account) -> dict[str, objec
     }
 
 
-def seconds(first_wall_ms: int | None, last_wall_ms: int | None) -> int:
-    """Return the whole seconds between two times: 0 before the first, up to now before the last."""
-    if first_wall_ms is None:
-        return 0
-    return max(0, (clock.wall_ms() if last_wall_ms is None else last_wall_ms) - first_wall_ms) // 1000
+def seconds(first_wall_ms: int | None, last_wall_ms: int) -> int:
+    """Return the whole seconds between two times, 0 when there was no first one."""
+    return 0 if first_wall_ms is None else max(0, last_wall_ms - first_wall_ms) // 1000

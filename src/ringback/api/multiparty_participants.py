@@ -22,18 +22,21 @@ from ringback.errors import InvalidParameter, NotFound
 from ringback.ids import CallUuid
 from ringback.multiparty.payloads import billed_s
 from ringback.multiparty.spec import (
-    BEEPS,
     DURATION_MAX_S,
     DURATION_MIN_S,
     DURATION_S,
     PARTICIPANTS_MAX,
     PARTICIPANTS_MIN,
+    RECORD_MIN,
+    RINGING,
     EventGroup,
     MultipartySpec,
     Role,
     Sound,
 )
 from ringback.multiparty.views import AddParticipant, ParticipantView
+from ringback.recordings.spec import FileFormat
+from ringback.rooms.facts import BEEPS
 
 router = APIRouter(tags=["Multiparty calls"])
 
@@ -41,29 +44,19 @@ DESTINATIONS_MAX = 20
 _PARTICIPANTS = "/MultiPartyCall/{mpc_id}/Participant/"
 _PARTICIPANT = "/MultiPartyCall/{mpc_id}/Participant/{participant_id}/"
 _SOUND_WORDS = (*BEEPS, "none")
-_REFUSED_TEXTS = ("confirm_key", "confirm_key_sound_url", "recording_callback_url", "transcription_url")
-_REFUSED_FLAGS = ("record", "record_participant_track", "transcript")
+_KEYS = frozenset("0123456789*#")
+_DELAY_MAX_S = 3_600
+_MUSIC_WORDS = ("real", "none")
 _ANY_URL = "http://ringback.invalid/"
 _EXAMPLE = {"role": "agent", "from": "+14151234567", "to": "+14157654321"}
 
 
 def read_add(form: Form) -> AddParticipant:
-    """Return who shall be added, and how. Parameters without effect here are refused where they ask for something.
+    """Return who shall be added, and how.
 
     Raises:
-        InvalidParameter: a parameter is missing, wrong, or not supported.
+        InvalidParameter: a parameter is missing or wrong.
     """
-    for name in _REFUSED_TEXTS:
-        if form.text(name, about="Not supported."):
-            invalid(name, "it is not supported by this version")
-    for name in _REFUSED_FLAGS:
-        if form.boolean(name, about="Not supported."):
-            invalid(name, "it is not supported by this version")
-    if any(part.strip() not in ("", "0") for part in form.text("delay_dial", about="Only 0.").split("<")):
-        invalid("delay_dial", "it is not supported by this version, expected 0")
-    form.text("dial_music", about="Accepted; the others hear nothing of the dialling.")
-    if not form.boolean("create_mpc_with_single_participant", True, about="Only true."):
-        invalid("create_mpc_with_single_participant", "false is not supported by this version")
     roles = tuple(role.value for role in Role)
     role = form.choice("role", roles, "")
     if not role:
@@ -80,7 +73,48 @@ def read_add(form: Form) -> AddParticipant:
         invalid("to", f"{len(calls)} destinations, expected one for any role but agent")
     if len(calls) > DESTINATIONS_MAX:
         invalid("to", f"{len(calls)} destinations, expected at most {DESTINATIONS_MAX}")
-    return AddParticipant(spec, calls=calls)
+    return AddParticipant(
+        spec,
+        calls=calls,
+        delays_s=_read_delays(form, len(calls)),
+        confirm_key=_read_key(form),
+        confirm_sound=Sound(
+            form.url("confirm_key_sound_url", about="Play, Speak and Wait, until the key is pressed."),
+            form.method("confirm_key_sound_method", "GET"),
+        ),
+        dial_music=_read_dial_music(form),
+        may_be_first=form.boolean(
+            "create_mpc_with_single_participant", True, about="Whether it may enter where nobody is (any more)."
+        ),
+    )
+
+
+def _read_delays(form: Form, count: int) -> tuple[int, ...]:
+    parts = [part.strip() for part in form.text("delay_dial", default="0").split("<")]
+    if not all(part.isascii() and part.isdigit() and int(part) <= _DELAY_MAX_S for part in parts):
+        invalid(
+            "delay_dial", f"expected seconds from 0 to {_DELAY_MAX_S}, with < between those of several destinations"
+        )
+    if len(parts) not in (1, count):
+        invalid("delay_dial", f"{len(parts)} times for {count} destinations")
+    return tuple(int(part) for part in parts)
+
+
+def _read_key(form: Form) -> str:
+    key = form.text("confirm_key", about="A key that whoever answers must press to be added.")
+    if key and key not in _KEYS:
+        invalid("confirm_key", f"{shown(key)}, expected one of 0-9 * #")
+    return key
+
+
+def _read_dial_music(form: Form) -> Sound:
+    about = "What those who wait alone hear meanwhile: `real`, `none`, or a URL of Play, Speak and Wait."
+    music = form.text("dial_music", default="real", about=about)
+    if music.lower() in _MUSIC_WORDS:
+        return RINGING if music.lower() == "real" else Sound()
+    if not is_web_url(music):
+        invalid("dial_music", f"{shown(music)}, expected real, none or a URL")
+    return Sound(music)
 
 
 def _read_spec(form: Form, role: Role) -> MultipartySpec:
@@ -106,7 +140,22 @@ def _read_spec(form: Form, role: Role) -> MultipartySpec:
         event_groups=_read_groups(form),
         exit_url=form.url("on_exit_action_url", about="Its answer is what the call runs when it is out."),
         exit_method=form.method("on_exit_action_method"),
+        is_recorded=form.boolean("record", about="Record everyone."),
+        record_min=form.integer("record_min_member_count", RECORD_MIN.start, RECORD_MIN.start, RECORD_MIN.stop - 1),
+        records_track=form.boolean("record_participant_track", about="Record this participant alone."),
+        record_format=form.choice("record_file_format", tuple(each.value for each in FileFormat), "mp3"),
+        recording_url=form.url("recording_callback_url", about="Told of the recordings."),
+        recording_method=form.method("recording_callback_method"),
+        start_recording_sound=_read_audio(form, "start_recording_audio"),
+        stop_recording_sound=_read_audio(form, "stop_recording_audio"),
+        wants_transcription=form.boolean("transcript", about="Make text of what is recorded."),
+        transcription_url=form.url("transcription_url", about="Told the text."),
     )
+
+
+def _read_audio(form: Form, name: str) -> Sound:
+    about = "An mp3 or wav file, or Play, Speak and Wait."
+    return Sound(form.url(name, about=about), form.method(f"{name}_method", "GET"))
 
 
 def _read_music(form: Form, name: str) -> Sound:
@@ -177,7 +226,7 @@ def _read_call_uuid(form: Form) -> str:
 async def list_participants(request: Request, account: CurrentAccount, services: ServicesOf, mpc_id: str) -> Response:
     """Return the participants, those who left included."""
     call_uuid = _read_call_uuid(Form(read_query(request)))
-    view = services.multiparty.view(account, mpc_id)
+    view = await services.multiparty.view(account, mpc_id)
     found = [each for each in view.participants if call_uuid in ("", each.call_uuid)]
     # All at once: there are few, and official SDKs ask for no page.
     meta = {"count": len(found), "limit": len(found), "next": None, "offset": 0, "previous": None}
@@ -190,7 +239,7 @@ async def retrieve_participant(
     account: CurrentAccount, services: ServicesOf, mpc_id: str, participant_id: str
 ) -> Response:
     """Return one participant, there or gone."""
-    view = services.multiparty.view(account, mpc_id)
+    view = await services.multiparty.view(account, mpc_id)
     for each in view.participants:
         if each.member_id == participant_id:
             return reply(200, participant_object(each, account))
@@ -261,11 +310,11 @@ async def kick_participant(account: CurrentAccount, services: ServicesOf, mpc_id
 
 def participant_object(view: ParticipantView, account: Account) -> dict[str, object]:
     """Return a participant as it is spelled on the wire (specification 7.8)."""
-    duration_s = seconds(view.joined_wall_ms, view.exited_wall_ms)
+    duration_s = None if view.exited_wall_ms is None else seconds(view.joined_wall_ms, view.exited_wall_ms)
     mpc_uri = f"/v1/Account/{account.auth_id}/MultiPartyCall/uuid_{view.mpc_uuid}/"
     return {
-        "billed_amount": "0.00000",
-        "billed_duration": billed_s(duration_s),
+        "billed_amount": None if duration_s is None else "0.00000",
+        "billed_duration": None if duration_s is None else billed_s(duration_s),
         "call_uuid": view.call_uuid,
         "coach_mode": view.is_coach,
         "duration": duration_s,

@@ -23,7 +23,7 @@ from ringback.calls.views import (
 from ringback.conferences.views import ConferenceView
 from ringback.ids import CallUuid, StreamId
 from ringback.media.control.values import PlayLane
-from ringback.multiparty.views import AddedCall, AddParticipant, MultipartyFilters, MultipartyView
+from ringback.multiparty.views import AddedCall, AddParticipant, MultipartyFilters, MultipartyView, Track
 from ringback.recordings.files import CompletedFile
 from ringback.recordings.spec import FileFormat, RecordingSpec
 from ringback.recordings.views import RecordingFilters, RecordingView, StartedRecording
@@ -180,6 +180,36 @@ class ConferencesPort(Protocol):
         """Stop the recording of a conference."""
 
 
+class MultipartyRecorderPort(Protocol):
+    """Recordings of multiparty calls of one account, and of participants (`who`: one id, a list with commas, `all`).
+
+    Raises (from every method): `InvalidParameter`, the id is none, or it is recorded already; `NotFound`, no such live
+    multiparty call, or none of these participants, or nothing is recorded; `Conflict`, it cannot be done now.
+    """
+
+    async def record(self, account: Account, mpc_id: str, spec: RecordingSpec) -> tuple[str, StartedRecording]:
+        """Record everyone; return the name of the multiparty call and the recording."""
+
+    async def stop(self, account: Account, mpc_id: str) -> None:
+        """Stop the recording of everyone."""
+
+    async def pause(self, account: Account, mpc_id: str, *, is_paused: bool) -> None:
+        """Leave out of it what is said, or record again."""
+
+    async def record_participants(
+        self, account: Account, mpc_id: str, who: str, track: Track, spec: RecordingSpec
+    ) -> tuple[str, list[StartedRecording]]:
+        """Record participants alone; return the name of the multiparty call and the recordings."""
+
+    async def stop_participants(self, account: Account, mpc_id: str, who: str, track: Track) -> None:
+        """Stop recordings of participants."""
+
+    async def pause_participants(
+        self, account: Account, mpc_id: str, who: str, track: Track, *, is_paused: bool
+    ) -> None:
+        """Leave out of them what happens, or record again."""
+
+
 class MultipartyPort(Protocol):
     """Multiparty calls of one account; `mpc_id` is `name_{friendly_name}` or `uuid_{mpc_uuid}`, `who` one participant's
     id, a list with commas, or `all`.
@@ -188,12 +218,16 @@ class MultipartyPort(Protocol):
     none of these participants.
     """
 
-    def page(
+    @property
+    def recorder(self) -> MultipartyRecorderPort:
+        """Return what records them."""
+
+    async def page(
         self, account: Account, filters: MultipartyFilters, limit: int, offset: int
     ) -> tuple[Sequence[MultipartyView], int]:
         """Return one page of multiparty calls, newest first, and how many match in all."""
 
-    def view(self, account: Account, mpc_id: str) -> MultipartyView:
+    async def view(self, account: Account, mpc_id: str) -> MultipartyView:
         """Return a live multiparty call, or by its UUID an ended one."""
 
     def start(self, account: Account, mpc_id: str) -> str:

@@ -44,7 +44,8 @@ def read_filters(form: Form) -> RecordingFilters:
         conference_name=form.text("conference_name", max_chars=_NAME_MAX_CHARS),
         conference_uuid=form.text("conference_uuid", max_chars=64),
         kind=RecordingKind(kind) if kind else None,
-        is_none=bool(form.text("mpc_name")) | bool(form.text("mpc_uuid")),
+        mpc_name=form.text("mpc_name", max_chars=_NAME_MAX_CHARS),
+        mpc_uuid=form.text("mpc_uuid", max_chars=64),
         added_wall_ms=tuple(
             Bound(comparison, value)
             for comparison in Comparison
@@ -134,16 +135,17 @@ async def _owner(request: Request, account: Account, services: Services, recordi
 
 def recording_object(view: RecordingView, account: Account, services: Services) -> dict[str, object]:
     """Return a recording as it is spelled on the wire (specification 7.6)."""
+    is_mpc = view.kind is RecordingKind.MULTIPARTY
     return {
         "add_time": precise_account_time(view.created_wall_ms, account.timezone),
         "call_uuid": view.call_uuid,
-        "conference_name": view.conference_name or None,
-        "conference_uuid": view.conference_uuid or None,
+        "conference_name": None if is_mpc else view.conference_name or None,
+        "conference_uuid": None if is_mpc else view.conference_uuid or None,
         "from_number": view.from_number,
         "monthly_recording_storage_amount": 0.0,
         "mpc_meta_data": None,
-        "mpc_name": None,
-        "mpc_uuid": None,
+        "mpc_name": view.conference_name if is_mpc else None,
+        "mpc_uuid": view.conference_uuid if is_mpc else None,
         "recording_duration_ms": f"{view.duration_ms:.5f}",
         "recording_end_ms": f"{view.end_wall_ms:.5f}",
         "recording_format": view.file_format.value,

@@ -145,8 +145,8 @@ _RECORDING: Mapping[str, Schema] = {
     "from_number": _TEXT,
     "monthly_recording_storage_amount": _NUMBER,
     "mpc_meta_data": _NULL,
-    "mpc_name": _NULL,
-    "mpc_uuid": _NULL,
+    "mpc_name": _TEXT_OR_NULL,
+    "mpc_uuid": _TEXT_OR_NULL,
     "recording_duration_ms": _MONEY,
     "recording_end_ms": _MONEY,
     "recording_format": _one_of("mp3", "wav"),
@@ -249,13 +249,16 @@ _CONFERENCE: Mapping[str, Schema] = {
         )
     ),
 }
+_WHOLE_OR_NULL: Schema = {"type": ["integer", "null"], "minimum": 0}
+_MONEY_OR_NULL: Schema = {"anyOf": [_MONEY, _NULL]}
 _MULTIPARTY: Mapping[str, Schema] = {
-    **dict.fromkeys(("friendly_name", "participants", "resource_uri", "recording"), _TEXT),
-    **dict.fromkeys(("duration", "billed_duration"), _WHOLE),
+    **dict.fromkeys(("friendly_name", "participants", "resource_uri"), _TEXT),
+    **dict.fromkeys(("duration", "billed_duration"), _WHOLE_OR_NULL),
     **dict.fromkeys(("start_time", "end_time"), _TIME_OR_NULL),
-    "billed_amount": _MONEY,
+    "billed_amount": _MONEY_OR_NULL,
     "creation_time": _TIME,
     "mpc_uuid": _UUID,
+    "recording": _one_of("not-recording", "recording", "paused"),
     "status": _one_of("Initialized", "Active", "Ended"),
     "stay_alone": _FLAG,
     "sub_account": _TEXT_OR_NULL,
@@ -264,9 +267,9 @@ _MULTIPARTY: Mapping[str, Schema] = {
 }
 _PARTICIPANT: Mapping[str, Schema] = {
     **dict.fromkeys(("call_uuid", "member_address", "member_id", "resource_uri"), _TEXT),
-    **dict.fromkeys(("duration", "billed_duration"), _WHOLE),
+    **dict.fromkeys(("duration", "billed_duration"), _WHOLE_OR_NULL),
     **dict.fromkeys(("coach_mode", "end_mpc_on_exit", "hold", "mute", "start_mpc_on_enter"), _FLAG),
-    "billed_amount": _MONEY,
+    "billed_amount": _MONEY_OR_NULL,
     "exit_cause": _TEXT_OR_NULL,
     "exit_time": _TIME_OR_NULL,
     "join_time": _TIME,
@@ -277,6 +280,18 @@ _CHANGED: Schema = {
     "type": "object",
     "properties": {"api_id": _UUID, "mute": _TEXT, "hold": _TEXT, "coach_mode": _TEXT},
     "required": ["api_id"],
+    "additionalProperties": False,
+}
+_RECORD_STARTED: Schema = {
+    "type": "object",
+    "properties": {
+        "api_id": _UUID,
+        "message": _TEXT,
+        "recording_id": _UUID,
+        "recording_url": _TEXT,
+        "recordings": _array(_object(recording_id=_UUID, recording_url=_TEXT)),
+    },
+    "required": ["api_id", "message", "recording_id", "recording_url"],
     "additionalProperties": False,
 }
 _MEMBERS: Schema = {"anyOf": [_TEXT, _array(_TEXT)]}
@@ -330,6 +345,8 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             calls=_array(_object(to=_TEXT, call_uuid=_TEXT, **{"from": _TEXT})),
             request_uuid=_TEXT,
         ),
+        "record_multiparty_call": _RECORD_STARTED,
+        "record_participant": _RECORD_STARTED,
         "list_participants": _list(_PARTICIPANT, count=_WHOLE),
         "retrieve_participant": _answer(_PARTICIPANT),
         "change_participant": _CHANGED,

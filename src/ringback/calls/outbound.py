@@ -58,6 +58,9 @@ class OutboundKeeper(CallKeeper, Protocol):
     async def has_call(self, account: Account, call_uuid: CallUuid) -> bool:
         """Return whether the account has or had this call."""
 
+    def gone(self, call_uuid: CallUuid) -> None:
+        """Take note that a call has its record."""
+
     @property
     def wake_outbox(self) -> Callable[[], None]:
         """Return what says that a callback was stored."""
@@ -228,7 +231,7 @@ class OutboundCalls:
             raise InvalidParameter(f"parent_call_uuid parameter is invalid: no call {parent}", field="parent_call_uuid")
 
     async def _make_one(self, account: Account, request: MakeCall) -> MadeCall:
-        call_uuid = CallUuid(ids.new_uuid())
+        call_uuid = _id_of(request)
         dial = await self.routes.route(request, call_uuid)
         if not self.queue.start_at_once(account.auth_id, dial.trunk_name):
             await self._enqueue(account, [(request, dial)])
@@ -249,7 +252,7 @@ class OutboundCalls:
 
     async def _make_many(self, account: Account, requests: Sequence[MakeCall]) -> MadeCall:
         # Every destination is looked at before anything is stored: all are called or none is.
-        routed = [(request, await self.routes.route(request, CallUuid(ids.new_uuid()))) for request in requests]
+        routed = [(request, await self.routes.route(request, _id_of(request))) for request in requests]
         await self._enqueue(account, routed)
         return MadeCall(tuple(CallUuid(dial.call_uuid) for _, dial in routed), "calls fired")
 
@@ -307,6 +310,7 @@ class OutboundCalls:
             },
         )
         self._keeper.wake_outbox()
+        self._keeper.gone(call.call_uuid)
 
     async def _complete_undialled(self, call_uuid: CallUuid, reason: Hangup) -> None:
         self._keeper.timeline.record(
@@ -370,3 +374,7 @@ def _max_forwards(leg: SipLeg) -> int:
     """Return how many hops the INVITE of a leg had left; a leg that we placed, or one that says nothing, has 70."""
     named = next((value for name, value in leg.sip_headers if name.lower() == "max-forwards"), "")
     return int(named) if named.isascii() and named.isdigit() else 70
+
+
+def _id_of(request: MakeCall) -> CallUuid:
+    return CallUuid(request.call_uuid or ids.new_uuid())

@@ -111,6 +111,7 @@ class CallService:
         self._machines = MachineWatch(self._start_first_document, self._tell_machine)
         self._live: dict[CallUuid, LiveCall] = {}
         self._arrivals: set[asyncio.Task[None]] = set()
+        self._when_gone: dict[CallUuid, Callable[[], None]] = {}
 
     # ── look-up ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -507,6 +508,20 @@ class CallService:
         """Let go of a call that is over and stored."""
         self._live.pop(call.call_uuid, None)
         self.outbound.queue.wake()
+        self.gone(call.call_uuid)
+
+    def when_gone(self, call_uuid: CallUuid, do: Callable[[], None]) -> None:
+        """Call `do` once the call has its record; at once when it has it already."""
+        if call_uuid in self._live or self.outbound.queue.find(call_uuid) is not None:
+            self._when_gone[call_uuid] = do
+        else:
+            do()
+
+    def gone(self, call_uuid: CallUuid) -> None:
+        """Tell whoever waits for it that a call has its record."""
+        do = self._when_gone.pop(call_uuid, None)
+        if do is not None:
+            do()
 
     def stream_event(self, call: LiveCall, event: StreamEvent) -> None:
         """Hand a stream's event to its room."""

@@ -78,6 +78,8 @@ class MakeCall:
     parent_call_uuid: str = ""
     error_if_parent_not_found: bool = False
     machine_detection: MachineDetection | None = None
+    call_uuid: str = ""
+    """The id that the call gets; empty lets one be made."""
 
 
 @dataclass(frozen=True, slots=True)

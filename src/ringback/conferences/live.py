@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ringback.calls.live import LiveCall
-from ringback.conferences.listener import RoomListener
 from ringback.conferences.machine import ConferenceMachine, Member
-from ringback.conferences.payloads import RecordingFacts
-from ringback.conferences.ports import Prompt
 from ringback.conferences.views import ConferenceView, MemberView
 from ringback.errors import NotFound
 from ringback.ids import AccountId
 from ringback.machine import SECOND, Instant
+from ringback.rooms.ports import Prompt
+from ringback.rooms.recording import RoomRecording
 
 EVERYONE = "all"
 """Stands for all members in the API."""
@@ -45,18 +44,10 @@ class Conference:
     name: str
     conference_uuid: str
     began: Instant
-    machine: ConferenceMachine = field(default_factory=ConferenceMachine)
+    machine: ConferenceMachine
+    recording: RoomRecording
     seats: dict[str, Seat] = field(default_factory=dict)
     time_limit: asyncio.TimerHandle | None = None
-    recording: RecordingFacts | None = None
-    """The last one."""
-    listener: RoomListener | None = None
-    """Who hears it for the recording that runs."""
-
-    @property
-    def is_recorded(self) -> bool:
-        """Return whether a recording runs; one whose worker died does not."""
-        return self.listener is not None and not self.listener.is_over
 
     def named(self, members: str) -> list[Seat]:
         """Return the seats of one member id, of several with commas between them, or of `all`.

@@ -17,6 +17,7 @@ from ringback.ids import CallUuid
 from ringback.machine import Instant
 
 _KEYS_KEPT = 32
+_COMPANY = 2
 
 
 class Exit(Enum):
@@ -129,6 +130,15 @@ class StartRecording:
     """Record everyone from now on, as this member's document wants it, unless it is recorded already."""
 
     member: Member
+    is_paused: bool
+    """Whether it begins with a pause: nobody else is here, and a lonely member is not recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRecording:
+    """Leave out what is said while one is alone, or record again."""
+
+    is_paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +147,17 @@ class Close:
 
 
 Output = (
-    JoinAudio | PartAudio | SetAudio | StartWaiting | StopWaiting | Announce | Tell | Release | StartRecording | Close
+    JoinAudio
+    | PartAudio
+    | SetAudio
+    | StartWaiting
+    | StopWaiting
+    | Announce
+    | Tell
+    | Release
+    | StartRecording
+    | PauseRecording
+    | Close
 )
 
 
@@ -148,6 +168,9 @@ class ConferenceMachine:
         self.state = State.WAITING
         self._members: dict[str, Member] = {}
         self._outputs: deque[Output] = deque()
+        self._pauses_alone = False
+        """Whether the recording leaves out a lonely member."""
+        self._is_paused = False
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -178,6 +201,7 @@ class ConferenceMachine:
             self._join(member)
             self._record(member)
         self._arrange_waiting()
+        self._arrange_recording()
         if self.state is State.RUNNING:
             self._announce(member.spec.enter_sound)
 
@@ -196,6 +220,7 @@ class ConferenceMachine:
             self._end()
         else:
             self._arrange_waiting()
+            self._arrange_recording()
             if self.state is State.RUNNING:
                 self._announce(member.spec.exit_sound)
 
@@ -241,7 +266,18 @@ class ConferenceMachine:
 
     def _record(self, member: Member) -> None:
         if member.spec.is_recorded:
-            self._give(StartRecording(member))
+            self._pauses_alone = self._pauses_alone or not member.spec.records_alone
+            self._is_paused = self._pauses_alone and len(self._members) < _COMPANY
+            self._give(StartRecording(member, self._is_paused))
+
+    def record_all(self) -> None:
+        """Take note that the API records: a lonely member too."""
+        self._pauses_alone = False
+
+    def _arrange_recording(self) -> None:
+        if self._pauses_alone and self._is_paused is not (len(self._members) < _COMPANY):
+            self._is_paused = not self._is_paused
+            self._give(PauseRecording(self._is_paused))
 
     def _let_go(self, member: Member, why: Exit) -> None:
         del self._members[member.member_id]

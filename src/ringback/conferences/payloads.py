@@ -5,17 +5,8 @@ Spec: wire spec 6.11.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ringback.conferences.machine import Report
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingFacts:
-    """A conference's recording, which may still run."""
-
-    recording_id: str
-    url: str
+from ringback.rooms.facts import RecordingFacts
 
 
 def action_params(name: str, conference_uuid: str, member_id: str, recording: RecordingFacts | None) -> dict[str, str]:

@@ -7,26 +7,26 @@ The rules are `conferences.machine`; this shell carries out what it says. Fulfil
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from pathlib import Path
-from typing import Any, assert_never
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import assert_never
 
 from ringback import clock, ids
 from ringback.accounts.account import Account
 from ringback.calls.hangup import Code, HangupSource
 from ringback.calls.live import LiveCall
-from ringback.calls.playbacks import ApiPlay
 from ringback.calls.service import CallService
-from ringback.calls.spoken import SpokenClips
 from ringback.conferences.live import Conference, OnLeft, Seat
 from ringback.conferences.machine import (
     Announce,
     Close,
+    ConferenceMachine,
     Exit,
     JoinAudio,
     Member,
     Output,
     PartAudio,
+    PauseRecording,
     Release,
     Report,
     SetAudio,
@@ -36,31 +36,25 @@ from ringback.conferences.machine import (
     Tell,
 )
 from ringback.conferences.payloads import action_params, callback_params
-from ringback.conferences.ports import Prompt, PromptStarter
-from ringback.conferences.recorder import ConferenceRecorder
-from ringback.conferences.spec import BEEPS, ConferenceSpec
+from ringback.conferences.spec import ConferenceSpec
+from ringback.conferences.state import State
 from ringback.conferences.views import ConferenceView
-from ringback.errors import EgressError, InvalidParameter, LimitReached, NotFound, RingbackError
+from ringback.errors import LimitReached, NotFound, RingbackError
 from ringback.ids import AccountId, CallUuid, CommandId
 from ringback.media.control.commands import JoinRoom, LeaveRoom, SessionCommand, SetMember
 from ringback.media.control.events import FloorChanged, RoomEvent
 from ringback.media.control.port import MediaPort
 from ringback.media.control.values import PlayLane
-from ringback.recordings.service import RecordingService
-from ringback.recordings.spec import RecordingSpec
+from ringback.recordings.spec import MAX_LENGTH_S, CallbackStyle, FileFormat, RecordedRoom, RecordingKind, RecordingSpec
 from ringback.recordings.views import StartedRecording
-from ringback.signalling.errors import LegOver
+from ringback.rooms.facts import Status
+from ringback.rooms.ports import FetchAudio, PromptStarter
+from ringback.rooms.recording import RoomRecording, RoomRecordings
+from ringback.rooms.stage import Stage
 from ringback.speech.passage import Speech
 from ringback.storage.database import Database
 from ringback.webhooks.fetcher import CallbackKind
 from ringback.webhooks.store import OutboundCallback, enqueue
-
-FetchAudio = Callable[[str], Awaitable[str]]
-"""Returns the path of a local copy of the file at a URL, or raises `errors.EgressError`."""
-
-BEEP_FILE = str(Path(__file__).parent / "sounds" / "beep.wav")
-"""A beep of 0.16 s with a pause behind it, so that two follow each other well."""
-_SIGNALS_KEPT = 3
 
 
 class ConferenceService:
@@ -72,22 +66,30 @@ class ConferenceService:
         calls: CallService,
         *,
         media: MediaPort,
-        recordings: RecordingService,
+        recordings: RoomRecordings,
         fetch_audio: FetchAudio,
         maximum: int = 1_000,
         wake_outbox: Callable[[], None] = lambda: None,
     ) -> None:
-        self.start_prompts: PromptStarter | None = None
         self._database = database
         self._calls = calls
-        self._recorder = ConferenceRecorder(media, recordings)
-        self._fetch_audio = fetch_audio
+        self._media = media
+        self._recordings = recordings
+        self._stage = Stage("conference", fetch_audio)
         self._maximum = maximum
         self._wake_outbox = wake_outbox
         self._live: dict[tuple[AccountId, str], Conference] = {}
         self._seats: dict[CallUuid, Seat] = {}
         self._last_member = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+
+    def play_documents_by(self, starter: PromptStarter) -> None:
+        """Set who plays documents of sounds."""
+        self._stage.start_prompts = starter
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether nothing of what was begun goes on."""
+        return self._stage.is_idle
 
     @property
     def live_count(self) -> int:
@@ -118,7 +120,7 @@ class ConferenceService:
         if conference is None:
             if len(self._live) >= self._maximum:
                 raise LimitReached(f"{self._maximum} conferences are live")
-            conference = self._live[key] = Conference(key[0], spec.name, ids.new_uuid(), clock.now())
+            conference = self._live[key] = self._opened(*key)
             conference.time_limit = asyncio.get_running_loop().call_later(
                 spec.time_limit_s, self._time_is_up, conference
             )
@@ -133,7 +135,19 @@ class ConferenceService:
         call.note("conference", event="entered", name=spec.name, member_id=member.member_id)
         conference.machine.enter(member)
         self._carry_out(conference)
+        if spec.send_digits:
+            call.spawn(call.send_digits(spec.send_digits))
         return member.member_id
+
+    def _opened(self, account_id: AccountId, name: str) -> Conference:
+        conference_uuid, machine = ids.new_uuid(), ConferenceMachine()
+        recording = RoomRecording(
+            self._media,
+            self._recordings,
+            RecordedRoom(RecordingKind.CONFERENCE, name, conference_uuid),
+            is_over=lambda: machine.state is State.ENDED,
+        )
+        return Conference(account_id, name, conference_uuid, clock.now(), machine, recording)
 
     def leave(self, call_uuid: CallUuid, why: Exit = Exit.REPLACED) -> None:
         """Take a call out of its conference; does nothing when it is in none."""
@@ -200,13 +214,9 @@ class ConferenceService:
             InvalidParameter: the file cannot be had.
         """
         self._named(account, name, members)
-        try:
-            path = await self._fetch_audio(url)
-        except EgressError as error:
-            raise InvalidParameter(f"url parameter is invalid: {error}", field="url") from error
+        path = await self._stage.fetch(url)
         seats = self._named(account, name, members)
-        for seat in seats:
-            seat.call.playbacks.add(PlayLane.PLAY, ApiPlay(_File(path)))
+        self._stage.play([seat.call for seat in seats], path)
         return _ids(seats)
 
     async def stop_play(self, account: Account, name: str, members: str) -> list[str]:
@@ -221,9 +231,7 @@ class ConferenceService:
             LimitReached: too much waits to be said to one of them.
         """
         seats = self._named(account, name, members)
-        for seat in seats:
-            clips = SpokenClips(seat.call.keeper.speech, speech, seat.call.note, account.main_auth_id)
-            seat.call.playbacks.add(PlayLane.SPEAK, ApiPlay(clips))
+        self._stage.speak([seat.call for seat in seats], speech, account.main_auth_id)
         return _ids(seats)
 
     async def stop_speech(self, account: Account, name: str, members: str) -> list[str]:
@@ -245,7 +253,9 @@ class ConferenceService:
             Conflict: no room on the disk, or no media worker takes it.
         """
         conference = self._find(account, name)
-        return await self._recorder.record(conference, next(iter(conference.seats.values())), spec)
+        seat = next(iter(conference.seats.values()))
+        conference.machine.record_all()
+        return await conference.recording.start(seat.call, spec, partial(_record_params, seat))
 
     async def stop_record(self, account: Account, name: str) -> None:
         """Stop the recording of a conference.
@@ -254,7 +264,7 @@ class ConferenceService:
             NotFound: no such conference, or it is not recorded.
         """
         conference = self._find(account, name)
-        if not await self._recorder.stop(conference):
+        if not await conference.recording.stop():
             raise NotFound("the conference is not recorded")
 
     def _find(self, account: Account, name: str) -> Conference:
@@ -308,48 +318,83 @@ class ConferenceService:
     def _do(self, conference: Conference, output: Output) -> None:
         match output:
             case JoinAudio(member):
-                self._command(conference.seats[member.member_id], self._join)
+                seat = conference.seats[member.member_id]
+                self._command(seat, self._join(seat), lambda: self._failed(seat))
             case PartAudio(member):
-                self._command(conference.seats[member.member_id], self._part)
+                seat = conference.seats[member.member_id]
+                self._command(seat, self._part(seat))
             case SetAudio(member):
-                self._command(conference.seats[member.member_id], self._set)
+                seat = conference.seats[member.member_id]
+                self._command(seat, self._set(seat))
             case StartWaiting(member):
                 seat = conference.seats[member.member_id]
-                started = self._prompt([seat], member.spec.wait_sound, repeats=True)
+                started = self._stage.begin([seat.call], member.spec.wait_sound, repeats=True)
                 seat.music = started[0] if started else None
             case StopWaiting(member):
                 seat = conference.seats[member.member_id]
                 if seat.music is not None:
-                    self._spawn(seat.music.stop())
+                    self._stage.stop([seat.music])
                     seat.music = None
             case Announce(sound, members):
-                self._announce([conference.seats[member.member_id] for member in members], sound)
+                seats = [conference.seats[member.member_id] for member in members]
+                self._stage.announce([(seat.call, seat.signals) for seat in seats], conference.name, sound)
             case Tell(member, report, digits):
                 self._tell(conference.seats[member.member_id], report, digits)
-            case StartRecording(member):
-                self._spawn(self._recorder.record_as_wanted(conference, conference.seats[member.member_id]))
+            case StartRecording(member, is_paused):
+                self._stage.spawn(self._record(conference.seats[member.member_id], is_paused=is_paused))
+            case PauseRecording(is_paused):
+                self._stage.spawn(self._pause(conference, is_paused=is_paused))
             case Release(member, why):
                 self._release(conference, conference.seats.pop(member.member_id), why)
             case Close():
                 if conference.time_limit is not None:
                     conference.time_limit.cancel()
-                self._spawn(self._end_recording(conference))
+                self._stage.spawn(self._end_recording(conference))
                 del self._live[conference.account_id, conference.name]
             case _:
                 assert_never(output)
 
+    async def _record(self, seat: Seat, *, is_paused: bool) -> None:
+        """Record as a member's document wants it, if nobody does yet; what is in the way is told in its event log."""
+        if seat.conference.recording.status is not Status.NONE:
+            return
+        wanted = seat.member.spec
+        spec = RecordingSpec(
+            file_format=FileFormat(wanted.record_format),
+            max_length_s=MAX_LENGTH_S,
+            callback_url=wanted.callback_url,
+            callback_method=wanted.callback_method,
+            style=CallbackStyle.XML,
+            wants_transcription=wanted.wants_transcription,
+            transcription_url=wanted.transcription_url,
+            transcription_method=wanted.transcription_method,
+        )
+        recording, params = seat.conference.recording, partial(_record_params, seat)
+        try:
+            started = await recording.start(seat.call, spec, params, is_paused=is_paused)
+            if started.note:
+                self._stage.problem(seat.call, seat.conference.name, started.note)
+        except RingbackError as error:
+            self._stage.problem(seat.call, seat.conference.name, f"not recorded: {error}")
+
+    async def _pause(self, conference: Conference, *, is_paused: bool) -> None:
+        try:
+            await conference.recording.pause(is_paused=is_paused)
+        except RingbackError as error:
+            for seat in conference.seats.values():
+                self._stage.problem(seat.call, conference.name, str(error))
+
     async def _end_recording(self, conference: Conference) -> None:
-        await self._recorder.stop(conference)
+        await conference.recording.stop()
 
     def _release(self, conference: Conference, seat: Seat, why: Exit) -> None:
         call, member = seat.call, seat.member
         del self._seats[call.call_uuid]
-        for prompt in seat.signals:
-            self._spawn(prompt.stop())
+        self._stage.stop(seat.signals)
         call.watchers.remove(self)
         call.on_room_event = None
         call.note("conference", event="left", name=conference.name, member_id=member.member_id, reason=why.value)
-        params = action_params(conference.name, conference.conference_uuid, member.member_id, conference.recording)
+        params = action_params(conference.name, conference.conference_uuid, member.member_id, conference.recording.last)
         # Where the reply is wanted, the document asks; where nobody waits for it, the outbox tells.
         if member.spec.action_url and (not member.spec.is_redirecting or why in (Exit.HUNG_UP, Exit.REPLACED)):
             self._send(
@@ -373,7 +418,7 @@ class ConferenceService:
             member.member_id,
             member.call_uuid,
             digits,
-            conference.recording if report is Report.EXIT else None,
+            conference.recording.last if report is Report.EXIT else None,
         )
         self._send(seat, CallbackKind.CONFERENCE, member.spec.callback_url, member.spec.callback_method, params)
 
@@ -397,21 +442,13 @@ class ConferenceService:
 
     # ── audio ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _command(self, seat: Seat, make: Callable[[Seat], SessionCommand]) -> None:
-        command = make(seat)
+    def _command(self, seat: Seat, command: SessionCommand, on_refused: Callable[[], None] | None = None) -> None:
+        self._stage.command(seat.call, seat.conference.name, command, on_refused)
 
-        async def sent() -> None:
-            try:
-                await seat.call.leg.media(command)
-            except LegOver:
-                # The session has left every room with its end.
-                return
-            except RingbackError as error:
-                seat.call.note("conference", event="problem", name=seat.conference.name, detail=str(error))
-                if isinstance(command, JoinRoom):
-                    self.leave(seat.call.call_uuid, Exit.FAILED)
-
-        self._spawn(sent())
+    def _failed(self, seat: Seat) -> None:
+        """Let go of a member whose audio could not be joined, unless it is somewhere else by now."""
+        if self._seats.get(seat.call.call_uuid) is seat:
+            self.leave(seat.call.call_uuid, Exit.FAILED)
 
     def _join(self, seat: Seat) -> SessionCommand:
         member = seat.member
@@ -441,51 +478,18 @@ class ConferenceService:
             is_deaf=seat.member.is_deaf,
         )
 
-    def _announce(self, seats: Sequence[Seat], sound: str) -> None:
-        if sound in BEEPS:
-            loops = 2 if sound == "beep:2" else 1
-            self._spawn(self._beep(seats, loops))
-            return
-        for seat, prompt in zip(seats, self._prompt(seats, sound, repeats=False), strict=False):
-            seat.signals = [*seat.signals[-_SIGNALS_KEPT:], prompt]
-
-    async def _beep(self, seats: Sequence[Seat], loops: int) -> None:
-        for seat in seats:
-            try:
-                await seat.call.play(BEEP_FILE, loops)
-            except RingbackError as error:
-                seat.call.note("conference", event="problem", name=seat.conference.name, detail=str(error))
-
-    def _prompt(self, seats: Sequence[Seat], url: str, *, repeats: bool) -> Sequence[Prompt]:
-        if self.start_prompts is None:
-            return ()
-        return self.start_prompts([seat.call for seat in seats], url, repeats=repeats)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name="conference")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
     async def close(self) -> None:
         """Stop what sounds; returns when nothing of ours runs."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stage.close()
+
+
+def _record_params(seat: Seat) -> dict[str, str]:
+    """Return what the callback of a recording says besides the file."""
+    conference = seat.conference
+    return callback_params(
+        Report.RECORD, conference.name, conference.conference_uuid, seat.member.member_id, seat.call.call_uuid
+    )
 
 
 def _ids(seats: Sequence[Seat]) -> list[str]:
     return [seat.member.member_id for seat in seats]
-
-
-class _File:
-    """One file as clips."""
-
-    count = 1
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    async def clip(self, index: int) -> str:
-        """Return its path."""
-        return self._path

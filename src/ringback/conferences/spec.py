@@ -10,8 +10,6 @@ from dataclasses import dataclass
 MEMBERS_MAX = 20
 TIME_LIMIT_S = 86_400
 NAME_MAX_CHARS = 128
-BEEPS = ("beep:1", "beep:2")
-"""Sounds that need no URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,10 @@ class ConferenceSpec:
     wants_transcription: bool = False
     transcription_url: str = ""
     transcription_method: str = "POST"
+    records_alone: bool = True
+    """Whether a member is recorded while nobody else is here."""
+    send_digits: str = ""
+    """Keys that are sent to this member when it enters."""
     action_url: str = ""
     action_method: str = "POST"
     is_redirecting: bool = True

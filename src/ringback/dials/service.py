@@ -40,7 +40,7 @@ class DialService:
         self._wake_outbox = wake_outbox
         self._live: list[DialRun] = []
         self._tone: asyncio.Task[str] | None = None
-        self._tools = DialTools(calls.dial_leg, start_prompt, self._send, self._ring_tone_path)
+        self._tools = DialTools(calls.dial_leg, start_prompt, self._send, self.ring_tone_path)
 
     @property
     def live_count(self) -> int:
@@ -69,7 +69,8 @@ class DialService:
         await self._database.write(lambda session: enqueue(session, callback))
         self._wake_outbox()
 
-    async def _ring_tone_path(self) -> str:
+    async def ring_tone_path(self) -> str:
+        """Return the path of a ring-back tone, made when it is first needed."""
         if self._tone is None or (self._tone.done() and self._tone.exception() is not None):
             self._tone = asyncio.create_task(asyncio.to_thread(_written, self._sounds / "ring-back.wav"))
         return await asyncio.shield(self._tone)

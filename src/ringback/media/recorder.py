@@ -59,13 +59,15 @@ class RecorderOver(msgspec.Struct, frozen=True):
 class Recorder:
     """One recording.
 
-    State: it takes audio from `start` until it is over, whatever is pushed before or after is ignored; `on_over` is
-    called exactly once, within the push that ended it or within `finish`.
+    State: it takes audio from `start` until it is over, but not while it is paused; whatever is pushed else is ignored.
+    `on_over` is called exactly once, within the push that ended it or within `finish`.
     """
 
     __slots__ = (
         "_finish_digits",
+        "_has_started",
         "_heard",
+        "_is_far",
         "_is_stereo",
         "_law",
         "_loud_frames",
@@ -78,6 +80,7 @@ class Recorder:
         "_write",
         "is_audible",
         "is_over",
+        "is_paused",
         "is_running",
         "on_over",
         "recording_id",
@@ -94,6 +97,7 @@ class Recorder:
         self.on_over: Callable[[RecorderOver], None] = _ignore
         self.is_running = False
         self.is_over = False
+        self.is_paused = False
         self.is_audible = True
         """Whether what is sent reaches the far party; on hold it does not."""
         self.skipped_frames = 0
@@ -101,6 +105,8 @@ class Recorder:
         self._law = law
         self._write = write
         self._is_stereo = settings.channels is RecordingChannels.STEREO
+        self._is_far = settings.channels is RecordingChannels.FAR
+        self._has_started = False
         self._max_slots = -(-settings.max_ms // FRAME_MS)
         self._quiet_max = -(-settings.silence_ms // FRAME_MS)
         self._finish_digits = settings.finish_digits
@@ -118,7 +124,26 @@ class Recorder:
 
     def start(self) -> None:
         """Record from the next frame on."""
-        self.is_running = not self.is_over
+        self._has_started = True
+        self.is_running = not self.is_over and not self.is_paused
+
+    def pause(self) -> None:
+        """Leave out what happens until `resume`: the recording's time stands still. Repeating it changes nothing."""
+        if self.is_over or self.is_paused:
+            return
+        self.is_paused = True
+        self.is_running = False
+        if self._heard:
+            self._give(len(self._heard))
+        # A row that was ahead would stand beside what is heard after the pause.
+        self._said.clear()
+        self._flush_mix()
+        self._quiet_frames = self._loud_frames = 0
+
+    def resume(self) -> None:
+        """Record again from the next frame on; does nothing to one that is not paused."""
+        self.is_paused = False
+        self.is_running = self._has_started and not self.is_over
 
     def set_law(self, law: Law) -> None:
         """Change the law of the frames; those that wait are translated."""
@@ -220,7 +245,11 @@ class Recorder:
         said += [law.silence] * (frames - len(said))
         heard = self._heard[:frames]
         del self._heard[:frames]
-        left, right = law.decode(b"".join(said)), law.decode(b"".join(heard))
+        left = law.decode(b"".join(said))
+        if self._is_far:
+            self._write(to_stream(left))
+            return
+        right = law.decode(b"".join(heard))
         pcm = interleaved(left, right) if self._is_stereo else audioop.add(left, right, 2)
         self._write(to_stream(pcm))
 

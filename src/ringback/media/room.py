@@ -14,8 +14,12 @@ from collections.abc import Callable
 
 from ringback.ids import SessionId
 from ringback.media.codecs.g711 import FRAME_SAMPLES, Law
+from ringback.media.detect.speech import SpeechDetector
 from ringback.media.floor import Floor, follow
 from ringback.media.voice import Ear, Voice, VoiceFrame, fade_in, fade_out
+
+_SPEECH_OVER_MS = 1_000
+_SILENT_FRAME = bytes(2 * FRAME_SAMPLES)
 
 
 class Member:
@@ -25,6 +29,7 @@ class Member:
         "_ears",
         "_law",
         "_room",
+        "_speech",
         "_was_deaf",
         "has_ears",
         "has_voice",
@@ -32,6 +37,7 @@ class Member:
         "is_relay",
         "key",
         "on_digit",
+        "on_speech",
         "relays_digits",
         "voice",
         "watches_floor",
@@ -61,6 +67,9 @@ class Member:
         self.watches_floor = watches_floor
         self.on_digit: Callable[[str], None] | None = None
         """Called with every digit that another member pressed and that is passed on."""
+        self.on_speech: Callable[[bool], None] | None = None
+        """Told when the member begins to speak, and when it has been silent for a second; a muted one is silent."""
+        self._speech: SpeechDetector | None = None
         self.voice = Voice(law, is_muted=is_muted)
         self._room = room
         self._law = law
@@ -78,6 +87,17 @@ class Member:
         if self._room.judges_floor:
             rms = audioop.rms(heard.pcm, 2) if heard is not None else 0
             self.voice.level = follow(self.voice.level, rms)
+        if self.on_speech is not None:
+            self._judge_speech(self.on_speech, heard.pcm if heard is not None else _SILENT_FRAME)
+
+    def _judge_speech(self, tell: Callable[[bool], None], pcm: bytes) -> None:
+        speech = self._speech
+        if speech is None:
+            speech = self._speech = SpeechDetector(_SPEECH_OVER_MS)
+        was_speaking = speech.is_speaking
+        speech.take(pcm)
+        if speech.is_speaking is not was_speaking:
+            tell(speech.is_speaking)
 
     def push_pcm(self, pcm: bytes, level: float) -> None:
         """Take 20 ms from another worker: 160 samples of native linear audio or nothing, and how loud it is there."""

@@ -1,28 +1,47 @@
-"""What is kept of multiparty calls: the live ones with their seats, and the last that ended. No rules, no awaiting."""
+"""What is kept of multiparty calls: the live ones with their seats, and those whose end is not stored yet. No rules."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from ringback.accounts.account import Account
 from ringback.calls.live import LiveCall
 from ringback.errors import InvalidParameter, NotFound
-from ringback.ids import AccountId
+from ringback.ids import AccountId, RecordingId
 from ringback.multiparty.departure import Departure
 from ringback.multiparty.machine import MultipartyMachine, Participant
-from ringback.multiparty.ports import Prompt
+from ringback.multiparty.spec import EventGroup, MultipartySpec, Sound
 from ringback.multiparty.state import Cause
-from ringback.multiparty.views import MultipartyView, ParticipantView
+from ringback.multiparty.store import PARTICIPANTS_MAX
+from ringback.multiparty.views import MultipartyView, ParticipantView, Track
+from ringback.rooms.ports import Prompt
+from ringback.rooms.recording import RoomRecording
 
-ENDED_MAX = 1_000
-"""Ended multiparty calls of all accounts that can still be looked up; the oldest is forgotten for the next one."""
-GONE_MAX = 200
-"""Participants that left a multiparty call and can still be looked up."""
+UNSTORED_MAX = 1_000
+"""Ended multiparty calls that are kept for a database that refuses them; the oldest is forgotten for the next one."""
 NAME_PREFIX = "name_"
 UUID_PREFIX = "uuid_"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusUrl:
+    """Who is told what happens; an empty URL is nobody."""
+
+    url: str
+    method: str
+    groups: tuple[EventGroup, ...]
+
+    @classmethod
+    def of(cls, spec: MultipartySpec) -> StatusUrl:
+        """Return the one that a document or request names."""
+        return cls(spec.status_url, spec.status_method, spec.event_groups)
+
+    def wants(self, group: EventGroup) -> bool:
+        """Return whether it is told of these events."""
+        return bool(self.url) and group in self.groups
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +55,8 @@ class Seat:
     music: Prompt | None = None
     signals: list[Prompt] = field(default_factory=list)
     """Enter and exit sounds; the last few may still play."""
+    tracks: dict[Track, RecordingId] = field(default_factory=dict)
+    """What is recorded of it alone; one that is over may still stand here."""
 
     def view(self, exited_wall_ms: int | None = None, exit_cause: str = "") -> ParticipantView:
         """Return the participant as it is now."""
@@ -66,22 +87,33 @@ class Multiparty:
     mpc_uuid: str
     created_wall_ms: int
     stays_alone: bool
-    status_url: str
-    status_method: str
-    machine: MultipartyMachine = field(default_factory=MultipartyMachine)
+    status: StatusUrl
+    machine: MultipartyMachine
+    recording: RoomRecording
     seats: dict[str, Seat] = field(default_factory=dict)
-    gone: deque[ParticipantView] = field(default_factory=lambda: deque(maxlen=GONE_MAX))
+    gone: deque[ParticipantView] = field(default_factory=lambda: deque(maxlen=PARTICIPANTS_MAX))
     time_limit: asyncio.TimerHandle | None = None
     started_wall_ms: int | None = None
     ended_wall_ms: int | None = None
     cause: Cause | None = None
     reports: int = 0
+    unstored: int = 0
+    """Facts of it that are being written."""
 
     def duration_s(self, now_wall_ms: int) -> int:
         """Return the whole seconds since it was started, 0 before."""
         if self.started_wall_ms is None:
             return 0
         return max(0, (self.ended_wall_ms or now_wall_ms) - self.started_wall_ms) // 1000
+
+    def status_of(self, spec: MultipartySpec) -> StatusUrl:
+        """Return who is told of a participant: its own URL, else that of the first one, each with its own events."""
+        return StatusUrl.of(spec) if spec.status_url else self.status
+
+    def sound_of(self, choose: Callable[[MultipartySpec], Sound]) -> Sound:
+        """Return the first sound of this kind that somebody who is here has named."""
+        found = (choose(seat.participant.spec) for seat in self.seats.values())
+        return next((sound for sound in found if sound.url), Sound())
 
     def view(self) -> MultipartyView:
         """Return it as it is now."""
@@ -95,7 +127,15 @@ class Multiparty:
             ended_wall_ms=self.ended_wall_ms,
             cause=self.cause,
             participants=(*self.gone, *(seat.view() for seat in self.seats.values())),
+            recording=self.recording.status,
         )
+
+    def participant(self, member_id: str) -> ParticipantView | None:
+        """Return one who is or was here, as it is now; `None` when so many have left since that it is not known."""
+        seat = self.seats.get(member_id)
+        if seat is not None:
+            return seat.view()
+        return next((each for each in reversed(self.gone) if each.member_id == member_id), None)
 
     def named(self, who: str) -> list[Seat]:
         """Return the seats that a request names: one id, a list with commas, or `all`.
@@ -113,16 +153,23 @@ class Multiparty:
 
 
 class MultipartyCalls:
-    """Every live multiparty call of the node, and the last that ended."""
+    """Every live multiparty call of the node, and those that have just ended."""
 
     def __init__(self) -> None:
         self.live: dict[tuple[AccountId, str], Multiparty] = {}
-        self._ended: deque[tuple[AccountId, MultipartyView]] = deque(maxlen=ENDED_MAX)
+        self._unstored: OrderedDict[str, Multiparty] = OrderedDict()
 
     def end(self, multiparty: Multiparty) -> None:
-        """Keep what is left of one that is over."""
+        """Keep one that is over until all of it is stored."""
         del self.live[multiparty.account_id, multiparty.name]
-        self._ended.append((multiparty.account_id, multiparty.view()))
+        while len(self._unstored) >= UNSTORED_MAX:
+            self._unstored.popitem(last=False)
+        self._unstored[multiparty.mpc_uuid] = multiparty
+
+    def stored(self, multiparty: Multiparty) -> None:
+        """Forget one that is over once nothing of it is left to be written."""
+        if not multiparty.unstored:
+            self._unstored.pop(multiparty.mpc_uuid, None)
 
     def find(self, account: Account, mpc_id: str) -> Multiparty:
         """Return a live one.
@@ -137,27 +184,23 @@ class MultipartyCalls:
                 return each
         raise NotFound("multiparty call not found")
 
-    def view(self, account: Account, mpc_id: str) -> MultipartyView:
-        """Return a live one, or by its UUID an ended one.
+    def view(self, account: Account, mpc_id: str) -> MultipartyView | None:
+        """Return a live one, by its UUID also one whose end is not stored, or `None`.
 
         Raises:
             InvalidParameter: the id is none.
-            NotFound: the account has none of this id.
         """
         kind, key = split_id(mpc_id)
         for view in self.views(account):
             if key == view.mpc_uuid if kind == UUID_PREFIX else key == view.name and view.ended_wall_ms is None:
                 return view
-        raise NotFound("multiparty call not found")
+        return None
 
     def views(self, account: Account) -> Iterator[MultipartyView]:
-        """Return those of the account, newest first: live ones, then ended ones."""
-        for (account_id, _), each in reversed(self.live.items()):
-            if account_id == account.auth_id:
+        """Return those of the account, newest first: live ones, then those whose end is not stored."""
+        for each in (*reversed(self.live.values()), *reversed(self._unstored.values())):
+            if each.account_id == account.auth_id:
                 yield each.view()
-        for account_id, view in reversed(self._ended):
-            if account_id == account.auth_id:
-                yield view
 
 
 def split_id(mpc_id: str) -> tuple[str, str]:

@@ -30,6 +30,15 @@ def document_of(spec: MultipartySpec) -> bytes:
         **_url("customerHoldMusic", spec.customer_hold_music),
         **_url("statusCallback", Sound(spec.status_url, spec.status_method)),
         **_url("onExitAction", Sound(spec.exit_url, spec.exit_method)),
+        "record": _truth(spec.is_recorded),
+        "recordMinMemberCount": str(spec.record_min),
+        "recordParticipantTrack": _truth(spec.records_track),
+        "recordFileFormat": spec.record_format,
+        "transcript": _truth(spec.wants_transcription),
+        **({"transcriptionUrl": spec.transcription_url} if spec.transcription_url else {}),
+        **_url("recordingCallback", Sound(spec.recording_url, spec.recording_method)),
+        **_audio("startRecordingAudio", spec.start_recording_sound),
+        **_audio("stopRecordingAudio", spec.stop_recording_sound),
     }
     text = " ".join(f"{name}={quoteattr(value)}" for name, value in attributes.items())
     return f"<Response><MultiPartyCall {text}>{escape(spec.name)}</MultiPartyCall></Response>".encode()
@@ -37,6 +46,10 @@ def document_of(spec: MultipartySpec) -> bytes:
 
 def _url(name: str, sound: Sound) -> dict[str, str]:
     return {f"{name}Url": sound.url, f"{name}Method": sound.method} if sound.url else {}
+
+
+def _audio(name: str, sound: Sound) -> dict[str, str]:
+    return {name: sound.url, f"{name}Method": sound.method} if sound.url else {}
 
 
 def _truth(value: bool) -> str:

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ringback.ids import CallUuid
-from ringback.multiparty.spec import NO_SOUND, EventGroup, MultipartySpec, Role, Sound
+from ringback.multiparty.spec import NO_SOUND, RINGING, EventGroup, MultipartySpec, Role, Sound
 from ringback.multiparty.state import TABLE, Audio, Cause, State, Trigger, audio_of
 
 
 class Exit(Enum):
     """Why a participant is no longer in a multiparty call; the value is `exit_cause`."""
 
-    KICKED = "Kicked Out Of Multiparty Call"
+    KICKED = "Kicked Out of Multiparty Call"
     ENDED = "Multiparty Call Ended"
-    REPLACED = "Transferred"
+    REPLACED = "Participant Call Transferred"
     """Its call got another document."""
-    HUNG_UP = "Hangup"
+    HUNG_UP = "Participant Call Hangup"
     FAILED = "Media Failure"
     """Its audio could not be joined."""
 
@@ -40,8 +40,10 @@ class Report(Enum):
     UNMUTED = ("ParticipantUnmute", EventGroup.PARTICIPANT)
     HELD = ("ParticipantHold", EventGroup.PARTICIPANT)
     UNHELD = ("ParticipantUnhold", EventGroup.PARTICIPANT)
-    COACHING = ("CoachModeStart", EventGroup.PARTICIPANT)
-    NOT_COACHING = ("CoachModeStop", EventGroup.PARTICIPANT)
+    COACHING = ("ParticipantCoachModeStart", EventGroup.PARTICIPANT)
+    NOT_COACHING = ("ParticipantCoachModeStop", EventGroup.PARTICIPANT)
+    SPEAKS = ("ParticipantSpeakStart", EventGroup.SPEAK)
+    IS_SILENT = ("ParticipantSpeakStop", EventGroup.SPEAK)
     DIGIT = ("ParticipantDigitInput", EventGroup.DIGITS)
 
     @property
@@ -136,13 +138,27 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Record everyone from now on, as this participant's document wants it, unless somebody does."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTrack:
+    """Record this participant alone, as its document wants it."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """The multiparty call is over; the last output."""
 
     cause: Cause
 
 
-Output = JoinAudio | PartAudio | SetAudio | SetSound | Announce | Tell | Release | Close
+Output = JoinAudio | PartAudio | SetAudio | SetSound | Announce | Tell | Release | Record | RecordTrack | Close
 
 
 class MultipartyMachine:
@@ -152,6 +168,9 @@ class MultipartyMachine:
         self.state = State.INITIALIZED
         self._participants: dict[str, Participant] = {}
         self._outputs: deque[Output] = deque()
+        self._was_recorded = False
+        """Whether documents have had their recording: one that the API has stopped does not begin again."""
+        self._dial_music = NO_SOUND
 
     @property
     def participants(self) -> tuple[Participant, ...]:
@@ -177,6 +196,9 @@ class MultipartyMachine:
             self.start(participant)
         elif self.state is State.ACTIVE:
             self._join(participant)
+        if participant.spec.records_track:
+            self._give(RecordTrack(participant))
+        self._arrange_recording()
         self._arrange_sounds()
         if self.state is State.ACTIVE:
             self._announce(participant.spec.enter_sound)
@@ -188,6 +210,14 @@ class MultipartyMachine:
         self._tell(starter, Report.STARTED)
         for participant in self._participants.values():
             self._join(participant)
+        self._arrange_recording()
+        self._arrange_sounds()
+
+    def dial(self, music: Sound) -> None:
+        """Let those who wait hear this while somebody is rung: a ring-back tone in place of silence, a document in
+        place of everything but hold music; `NO_SOUND` is the end of it.
+        """
+        self._dial_music = music
         self._arrange_sounds()
 
     def leave(self, member_id: str, why: Exit) -> None:
@@ -210,13 +240,19 @@ class MultipartyMachine:
         """Let everyone go."""
         participants = self.participants
         if participants:
-            self._end(cause, participants[0])
+            self._end(cause, participants[-1])
 
     def press(self, member_id: str, digit: str) -> None:
         """Take a key of a participant."""
         participant = self._participants.get(member_id)
         if participant is not None:
             self._give(Tell(participant, Report.DIGIT, digit))
+
+    def speak(self, member_id: str, *, is_speaking: bool) -> None:
+        """Take note that a participant begins to speak, or has been silent for a while."""
+        participant = self._participants.get(member_id)
+        if participant is not None:
+            self._tell(participant, Report.SPEAKS if is_speaking else Report.IS_SILENT)
 
     def set(
         self,
@@ -259,12 +295,24 @@ class MultipartyMachine:
         self._tell(participant, Report.EXITED)
         self._give(Release(participant, why))
 
+    def _arrange_recording(self) -> None:
+        """Begin the recording that documents want, once enough are here."""
+        if self._was_recorded or self.state is not State.ACTIVE:
+            return
+        for each in self._participants.values():
+            if each.spec.is_recorded and len(self._participants) >= each.spec.record_min:
+                self._was_recorded = True
+                self._give(Record(each))
+                return
+
     def _arrange_sounds(self) -> None:
-        """Play hold music on hold, wait music before the start and to whoever is alone, and nothing to others."""
+        """Play hold music on hold, wait or dial music before the start and to whoever is alone, nothing to others."""
         is_lonely = self.state is State.INITIALIZED or len(self._participants) == 1
         for each in self._participants.values():
             spec = each.spec
-            sound = spec.hold_music if each.is_held else spec.wait_music if is_lonely else NO_SOUND
+            has_music = bool(spec.wait_music.url) and self._dial_music in (NO_SOUND, RINGING)
+            waits = spec.wait_music if has_music else self._dial_music
+            sound = spec.hold_music if each.is_held else waits if is_lonely else NO_SOUND
             if sound != each.sound:
                 each.sound = sound
                 self._give(SetSound(each))

@@ -5,14 +5,9 @@ Spec: wire spec 6.12.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from ringback.multiparty.machine import Participant, Report
-
-
-def moment(wall_ms: int) -> str:
-    """Return `2023-06-21 13:23:44.136000+00:00`."""
-    return datetime.fromtimestamp(wall_ms / 1000, UTC).isoformat(" ", "microseconds")
+from ringback.multiparty.spec import Role
+from ringback.recordings.payloads import moment
 
 
 def status_params(
@@ -54,6 +49,30 @@ def exit_params(name: str, mpc_uuid: str, participant: Participant, ended_wall_m
         "ParticipantEndTime": moment(ended_wall_ms),
         "ParticipantRole": participant.spec.role.value,
     }
+
+
+def addition_params(
+    name: str,
+    mpc_uuid: str,
+    role: Role,
+    request_uuid: str,
+    wall_ms: int,
+    *,
+    is_completed: bool,
+    member: Participant | None,
+) -> dict[str, str]:
+    """Return the parameters of an event about a request to add a participant; one that failed names no member."""
+    params = {
+        "EventName": f"AddParticipantByAPIAction{'Completed' if is_completed else 'Initiated'}",
+        "EventTimestamp": moment(wall_ms),
+        "MPCUUID": mpc_uuid,
+        "MPCName": name,
+        "ParticipantRole": role.value,
+        "RequestUUID": request_uuid,
+    }
+    if member is not None:
+        params |= {"MemberID": member.member_id, "ParticipantCallUUID": member.call_uuid}
+    return params
 
 
 def billed_s(duration_s: int) -> int:

@@ -7,34 +7,40 @@ The rules are `multiparty.machine`; this shell carries out what it says. Fulfils
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any, assert_never
+from functools import partial
+from typing import assert_never
 
 from ringback import clock, ids
 from ringback.accounts.account import Account
 from ringback.calls.hangup import Code, HangupSource
 from ringback.calls.live import LiveCall
-from ringback.calls.playbacks import ApiPlay
 from ringback.calls.service import CallService
-from ringback.calls.spoken import SpokenClips
-from ringback.conferences.service import BEEP_FILE
-from ringback.errors import EgressError, InvalidParameter, LimitReached, NotFound, RingbackError
-from ringback.ids import CallUuid, CommandId
+from ringback.errors import InvalidParameter, LimitReached, NotFound, RingbackError
+from ringback.ids import AccountId, CallUuid, CommandId
 from ringback.media.control.commands import JoinRoom, LeaveRoom, SessionCommand, SetMember
+from ringback.media.control.events import RoomEvent, SpeakingChanged
+from ringback.media.control.port import MediaPort
 from ringback.media.control.values import PlayLane
-from ringback.multiparty.calls import NAME_PREFIX, Multiparty, MultipartyCalls, Seat, split_id
+from ringback.multiparty import store
+from ringback.multiparty.additions import Addition, Additions
+from ringback.multiparty.calls import NAME_PREFIX, Multiparty, MultipartyCalls, Seat, StatusUrl, split_id
+from ringback.multiparty.confirmation import Confirmation
 from ringback.multiparty.departure import Departure
-from ringback.multiparty.document import document_of
 from ringback.multiparty.invitations import Invitations
+from ringback.multiparty.journal import Facts, Journal
 from ringback.multiparty.machine import (
     Announce,
     Close,
     Exit,
     JoinAudio,
+    MultipartyMachine,
     Output,
     PartAudio,
     Participant,
+    Record,
+    RecordTrack,
     Release,
     Report,
     SetAudio,
@@ -42,20 +48,19 @@ from ringback.multiparty.machine import (
     Tell,
 )
 from ringback.multiparty.payloads import exit_params, status_params
-from ringback.multiparty.ports import Prompt, PromptStarter
-from ringback.multiparty.spec import BEEPS, NAME_MAX_CHARS, MultipartySpec, Role, Sound
-from ringback.multiparty.state import Cause
+from ringback.multiparty.recorder import MultipartyRecorder
+from ringback.multiparty.spec import NAME_MAX_CHARS, RINGING, EventGroup, MultipartySpec, Role
+from ringback.multiparty.state import Cause, State
 from ringback.multiparty.views import AddedCall, AddParticipant, MultipartyFilters, MultipartyView
-from ringback.signalling.errors import LegOver
+from ringback.recordings.spec import RecordedRoom, RecordingKind
+from ringback.rooms.ports import FetchAudio, PromptStarter
+from ringback.rooms.recording import RoomRecording, RoomRecordings
+from ringback.rooms.stage import LoopedFile, Stage
 from ringback.speech.passage import Speech
 from ringback.storage.database import Database
 from ringback.webhooks.fetcher import CallbackKind
-from ringback.webhooks.store import OutboundCallback, enqueue
+from ringback.webhooks.store import OutboundCallback
 
-FetchAudio = Callable[[str], Awaitable[str]]
-"""Returns the path of a local copy of the file at a URL, or raises `errors.EgressError`."""
-
-_SIGNALS_KEPT = 3
 _ENDS = {
     Exit.KICKED: (Code.KICKED, HangupSource.API),
     Exit.ENDED: (Code.MULTIPARTY_ENDED, HangupSource.PLATFORM),
@@ -71,21 +76,47 @@ class MultipartyService:
         calls: CallService,
         invitations: Invitations,
         *,
+        media: MediaPort,
+        recordings: RoomRecordings,
         fetch_audio: FetchAudio,
+        ring_tone: Callable[[], Awaitable[str]],
         maximum: int = 1_000,
         wake_outbox: Callable[[], None] = lambda: None,
     ) -> None:
-        self.start_prompts: PromptStarter | None = None
+        """Make a service without multiparty calls.
+
+        Args:
+            ring_tone: Returns the path of a ring-back tone.
+            maximum: Multiparty calls that may be live at once.
+        """
         self._database = database
         self._calls = calls
-        self._invitations = invitations
-        self._fetch_audio = fetch_audio
+        self._media = media
+        self._recordings = recordings
+        self._ring_tone = ring_tone
         self._maximum = maximum
-        self._wake_outbox = wake_outbox
         self._all = MultipartyCalls()
         self._seats: dict[CallUuid, Seat] = {}
+        self._asked: dict[CallUuid, Confirmation] = {}
         self._last_member = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._stage = Stage("multiparty", fetch_audio)
+        self._journal = Journal(database, self._all, wake_outbox)
+        self._additions = Additions(calls, self._all, invitations, self._journal, self._stage, self._carry_out)
+        self.recorder = MultipartyRecorder(self._stage, self._all, recordings)
+
+    def play_documents_by(self, starter: PromptStarter) -> None:
+        """Set who plays documents of sounds."""
+        self._stage.start_prompts = starter
+
+    async def end_orphans(self) -> int:
+        """End in storage what an earlier server left live; return how many multiparty calls that were."""
+        now_wall_ms = clock.wall_ms()
+        return await self._database.write(lambda session: store.end_orphans(session, now_wall_ms))
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether nothing of what was begun goes on."""
+        return self._stage.is_idle
 
     @property
     def live_count(self) -> int:
@@ -97,26 +128,60 @@ class MultipartyService:
     def enter(self, call_uuid: CallUuid, spec: MultipartySpec, on_left: Callable[[Departure], None]) -> str:
         """Take an answered call into the multiparty call of that name and return its member id.
 
-        `on_left` is called once when it is out, whatever the reason, also when the call is over.
+        `on_left` is called once when it is out, whatever the reason, also when the call is over. A call that the API
+        adds may be asked for a key first: then the id is empty.
 
         Raises:
-            NotFound: the call is over, or in a multiparty call already.
+            NotFound: the call is over, or in a multiparty call already, or not wanted any more.
             LimitReached: the multiparty call, or the node, has all it may have.
         """
         call = self._calls.find(call_uuid)
-        if call is None or call.is_over or call_uuid in self._seats:
+        if call is None or call.is_over or call_uuid in self._seats or call_uuid in self._asked:
             raise NotFound("the call is over or in a multiparty call already")
+        addition = self._additions.find(call_uuid)
+        if addition is None or addition.name != spec.name:
+            return self._admit(call, spec, on_left)
+        refusal = self._additions.refusal(addition, call_uuid)
+        if refusal is not None:
+            detail, code = refusal
+            call.spawn(call.end(code, HangupSource.PLATFORM, detail=detail))
+            raise NotFound(detail)
+        if not addition.wanted.confirm_key:
+            return self._admit(call, spec, on_left)
+        self._asked[call_uuid] = Confirmation(
+            self._stage,
+            call,
+            addition.wanted.confirm_key,
+            addition.wanted.confirm_sound,
+            partial(self._confirmed, addition, call, spec, on_left),
+            partial(self._not_confirmed, call),
+        )
+        return ""
+
+    def _confirmed(
+        self, addition: Addition, call: LiveCall, spec: MultipartySpec, on_left: Callable[[Departure], None]
+    ) -> None:
+        self._asked.pop(call.call_uuid, None)
+        refusal = self._additions.refusal(addition, call.call_uuid)
+        try:
+            if refusal is not None:
+                raise NotFound(refusal[0])
+            self._admit(call, spec, on_left)
+        except RingbackError as error:
+            code = refusal[1] if refusal is not None else Code.MULTIPARTY_ENDED
+            call.spawn(call.end(code, HangupSource.PLATFORM, detail=str(error)))
+
+    def _not_confirmed(self, call: LiveCall) -> None:
+        self._asked.pop(call.call_uuid, None)
+        call.spawn(call.end(Code.CONFIRM_FAILED, HangupSource.PLATFORM, detail="the key was not pressed"))
+
+    def _admit(self, call: LiveCall, spec: MultipartySpec, on_left: Callable[[Departure], None]) -> str:
         key = (call.terms.account.auth_id, spec.name)
         multiparty = self._all.live.get(key)
         if multiparty is None:
             if len(self._all.live) >= self._maximum:
                 raise LimitReached(f"{self._maximum} multiparty calls are live")
-            multiparty = self._all.live[key] = Multiparty(
-                *key, ids.new_uuid(), clock.wall_ms(), spec.stays_alone, spec.status_url, spec.status_method
-            )
-            multiparty.time_limit = asyncio.get_running_loop().call_later(
-                spec.duration_max_s, self._close, multiparty, Cause.DURATION
-            )
+            multiparty = self._all.live[key] = self._opened(key[0], spec)
         elif not multiparty.machine.has_room_for(spec):
             raise LimitReached(f"it has {len(multiparty.seats)} participants, at most {spec.participants_max}")
         self._last_member += 1
@@ -126,13 +191,43 @@ class MultipartyService:
         )
         self._seats[call.call_uuid] = multiparty.seats[member_id] = Seat(participant, call, multiparty, on_left)
         call.watchers.append(self)
+        call.on_room_event = self._room_event
         call.note("multiparty", event="entered", name=spec.name, member_id=member_id, role=spec.role.value)
         multiparty.machine.enter(participant)
         self._carry_out(multiparty)
+        self._additions.entered(participant)
         return member_id
+
+    def _opened(self, account_id: AccountId, spec: MultipartySpec) -> Multiparty:
+        mpc_uuid, machine = ids.new_uuid(), MultipartyMachine()
+        recording = RoomRecording(
+            self._media,
+            self._recordings,
+            RecordedRoom(RecordingKind.MULTIPARTY, spec.name, mpc_uuid),
+            is_over=lambda: machine.state is State.ENDED,
+            side_room_id=_side_room(mpc_uuid),
+        )
+        multiparty = Multiparty(
+            account_id,
+            spec.name,
+            mpc_uuid,
+            clock.wall_ms(),
+            spec.stays_alone,
+            StatusUrl.of(spec),
+            machine,
+            recording,
+        )
+        multiparty.time_limit = asyncio.get_running_loop().call_later(
+            spec.duration_max_s, self._close, multiparty, Cause.DURATION
+        )
+        return multiparty
 
     def leave(self, call_uuid: CallUuid, why: Exit = Exit.REPLACED) -> None:
         """Take a call out of its multiparty call; does nothing when it is in none."""
+        asked = self._asked.pop(call_uuid, None)
+        if asked is not None:
+            asked.close()
+            self._additions.gone(call_uuid)
         seat = self._seats.get(call_uuid)
         if seat is not None:
             seat.multiparty.machine.leave(seat.participant.member_id, why)
@@ -140,16 +235,38 @@ class MultipartyService:
 
     # ── REST ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def page(
+    async def page(
         self, account: Account, filters: MultipartyFilters, limit: int, offset: int
     ) -> tuple[Sequence[MultipartyView], int]:
-        """Return one page of multiparty calls, newest first, and how many match in all."""
-        found = [view for view in self._all.views(account) if filters.has(view)]
-        return found[offset : offset + limit], len(found)
+        """Return one page of multiparty calls, live ones first, newest first, and how many match in all."""
+        kept = [view for view in self._all.views(account) if filters.has(view)]
+        page = kept[offset : offset + limit]
+        stored, total = await self._database.read(
+            lambda session: store.list_ended(
+                session,
+                account.auth_id,
+                filters,
+                [view.mpc_uuid for view in kept],
+                limit - len(page),
+                max(0, offset - len(kept)),
+            )
+        )
+        return [*page, *stored], len(kept) + total
 
-    def view(self, account: Account, mpc_id: str) -> MultipartyView:
-        """Return a multiparty call as it is now; raises as `MultipartyCalls.view` does."""
-        return self._all.view(account, mpc_id)
+    async def view(self, account: Account, mpc_id: str) -> MultipartyView:
+        """Return a live multiparty call as it is now, or by its UUID an ended one.
+
+        Raises:
+            InvalidParameter: the id is none.
+            NotFound: the account has none of this id.
+        """
+        kind, key = split_id(mpc_id)
+        found = self._all.view(account, mpc_id)
+        if found is None and kind != NAME_PREFIX:
+            found = await self._database.read(lambda session: store.find_ended(session, account.auth_id, key))
+        if found is None:
+            raise NotFound("multiparty call not found")
+        return found
 
     def start(self, account: Account, mpc_id: str) -> str:
         """Let the participants hear each other, whoever has entered; return its name.
@@ -189,43 +306,8 @@ class MultipartyService:
         spec = replace(wanted.spec, name=multiparty.name if multiparty is not None else key)
         if multiparty is not None and not multiparty.machine.has_room_for(spec):
             raise LimitReached(f"it has {len(multiparty.seats)} participants, at most {spec.participants_max}")
-        if wanted.call_uuid:
-            return await self._add_call(account, wanted.call_uuid, spec)
-        group: list[CallUuid] = []
-        winner: list[CallUuid] = []
-
-        def taken(call_uuid: CallUuid) -> None:
-            winner.append(call_uuid)
-            self._spawn(self._give_up(account, [each for each in group if each != call_uuid]))
-
-        url = self._invitations.add(document_of(spec), taken)
-        try:
-            made = await self._calls.make_calls(
-                account, [replace(call, answer_url=url, answer_method="POST") for call in wanted.calls]
-            )
-        except BaseException:
-            self._invitations.withdraw(url)
-            raise
-        group += made.request_uuids
-        if winner:
-            # One was answered before all were made.
-            self._spawn(self._give_up(account, [each for each in group if each not in winner]))
-        return [
-            AddedCall(call.to, call.from_number, call_uuid)
-            for call, call_uuid in zip(wanted.calls, made.request_uuids, strict=True)
-        ]
-
-    async def _add_call(self, account: Account, call_uuid: CallUuid, spec: MultipartySpec) -> Sequence[AddedCall]:
-        call = self._calls.find_of(account, call_uuid)
-        if call is None or not call.is_answered:
-            raise NotFound("no answered call of this call_uuid")
-        url = self._invitations.add(document_of(spec), lambda _: None)
-        await call.transfer(url, "POST")
-        return [AddedCall(call.terms.to_number, call.terms.from_number, call_uuid)]
-
-    async def _give_up(self, account: Account, others: Sequence[CallUuid]) -> None:
-        for call_uuid in others:
-            await self._calls.hangup_call(account, call_uuid)
+        bound = multiparty.mpc_uuid if multiparty is not None and kind != NAME_PREFIX else ""
+        return await self._additions.begin(account, spec.name, multiparty, bound, replace(wanted, spec=spec))
 
     def set(
         self,
@@ -268,14 +350,10 @@ class MultipartyService:
             InvalidParameter: the file cannot be had.
         """
         self._all.find(account, mpc_id).named(who)
-        try:
-            path = await self._fetch_audio(url)
-        except EgressError as error:
-            raise InvalidParameter(f"url parameter is invalid: {error}", field="url") from error
+        path = await self._stage.fetch(url)
         multiparty = self._all.find(account, mpc_id)
         seats = multiparty.named(who)
-        for seat in seats:
-            seat.call.playbacks.add(PlayLane.PLAY, ApiPlay(_File(path)))
+        self._stage.play([seat.call for seat in seats], path)
         return multiparty.name, [seat.participant.member_id for seat in seats]
 
     async def speak(self, account: Account, mpc_id: str, who: str, speech: Speech) -> tuple[str, list[str]]:
@@ -287,9 +365,7 @@ class MultipartyService:
         """
         multiparty = self._all.find(account, mpc_id)
         seats = multiparty.named(who)
-        for seat in seats:
-            clips = SpokenClips(seat.call.keeper.speech, speech, seat.call.note, account.main_auth_id)
-            seat.call.playbacks.add(PlayLane.SPEAK, ApiPlay(clips))
+        self._stage.speak([seat.call for seat in seats], speech, account.main_auth_id)
         return multiparty.name, [seat.participant.member_id for seat in seats]
 
     async def stop_sounds(self, account: Account, mpc_id: str, who: str, lane: PlayLane) -> None:
@@ -320,6 +396,17 @@ class MultipartyService:
         """Take a call that is gone out of its multiparty call."""
         self.leave(call.call_uuid, Exit.HUNG_UP)
 
+    def _room_event(self, call: LiveCall, event: RoomEvent) -> None:
+        seat = self._seats.get(call.call_uuid)
+        if seat is not None and isinstance(event, SpeakingChanged) and event.room_id == seat.multiparty.mpc_uuid:
+            seat.multiparty.machine.speak(seat.participant.member_id, is_speaking=event.is_speaking)
+            self._carry_out(seat.multiparty)
+
+    def _failed(self, seat: Seat) -> None:
+        """Let go of a participant whose audio could not be joined, unless it is somewhere else by now."""
+        if self._seats.get(seat.call.call_uuid) is seat:
+            self.leave(seat.call.call_uuid, Exit.FAILED)
+
     def _close(self, multiparty: Multiparty, cause: Cause) -> None:
         multiparty.machine.close(cause)
         self._carry_out(multiparty)
@@ -327,68 +414,97 @@ class MultipartyService:
     # ── what is done ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _carry_out(self, multiparty: Multiparty) -> None:
+        facts = Facts()
+        is_over = False
         while (output := multiparty.machine.poll_output()) is not None:
-            self._do(multiparty, output)
+            self._do(multiparty, output, facts)
+            is_over = is_over or isinstance(output, Close)
+        self._journal.write(multiparty, facts)
+        if is_over:
+            self._additions.multiparty_over(multiparty)
 
-    def _do(self, multiparty: Multiparty, output: Output) -> None:
+    def _do(self, multiparty: Multiparty, output: Output, facts: Facts) -> None:
         match output:
             case JoinAudio(participant):
-                self._command(multiparty.seats[participant.member_id], _join)
+                seat = multiparty.seats[participant.member_id]
+                self._command(seat, _join(seat), partial(self._failed, seat))
             case PartAudio(participant):
-                self._command(multiparty.seats[participant.member_id], _part)
+                seat = multiparty.seats[participant.member_id]
+                self._command(seat, _part(seat))
             case SetAudio(participant):
-                self._command(multiparty.seats[participant.member_id], _set)
+                seat = multiparty.seats[participant.member_id]
+                self._command(seat, _set(seat))
             case SetSound(participant):
                 self._set_sound(multiparty.seats[participant.member_id])
             case Announce(sound, participants):
-                self._announce([multiparty.seats[each.member_id] for each in participants], sound)
+                seats = [multiparty.seats[each.member_id] for each in participants]
+                self._stage.announce(
+                    [(seat.call, seat.signals) for seat in seats], multiparty.name, sound.url, sound.method
+                )
+            case Record(participant):
+                self._stage.spawn(self.recorder.record_as_wanted(multiparty.seats[participant.member_id]))
+            case RecordTrack(participant):
+                self._stage.spawn(self.recorder.record_track_as_wanted(multiparty.seats[participant.member_id]))
             case Tell(participant, report, digit):
-                self._tell(multiparty, participant, report, digit)
+                self._tell(multiparty, participant, report, digit, facts)
             case Release(participant, why):
-                self._release(multiparty, multiparty.seats.pop(participant.member_id), why)
+                self._release(multiparty, multiparty.seats.pop(participant.member_id), why, facts)
             case Close(cause):
                 if multiparty.time_limit is not None:
                     multiparty.time_limit.cancel()
                 multiparty.cause = cause
                 multiparty.ended_wall_ms = multiparty.ended_wall_ms or clock.wall_ms()
+                self._stage.spawn(self.recorder.end(multiparty))
                 self._all.end(multiparty)
             case _:
                 assert_never(output)
 
-    def _release(self, multiparty: Multiparty, seat: Seat, why: Exit) -> None:
+    def _release(self, multiparty: Multiparty, seat: Seat, why: Exit, facts: Facts) -> None:
         call, participant, spec = seat.call, seat.participant, seat.participant.spec
         now_wall_ms = clock.wall_ms()
         del self._seats[call.call_uuid]
-        for prompt in seat.signals:
-            self._spawn(prompt.stop())
+        self._stage.stop(seat.signals)
+        self._stage.spawn(self.recorder.end_tracks(seat))
         call.watchers.remove(self)
-        multiparty.gone.append(seat.view(now_wall_ms, why.value))
-        call.note("multiparty", event="left", name=multiparty.name, member_id=participant.member_id, reason=why.value)
+        call.on_room_event = None
+        view = seat.view(now_wall_ms, why.value)
+        multiparty.gone.append(view)
+        facts.left(call, view)
+        call.note(
+            "multiparty", event="left", name=multiparty.name, member_id=participant.member_id, reason=why.name.lower()
+        )
         params = exit_params(multiparty.name, multiparty.mpc_uuid, participant, now_wall_ms)
         if spec.exit_url and why not in _ENDS:
             # The document asks where the reply is wanted; where nobody waits for it, the outbox tells.
-            self._send(
-                multiparty, call, CallbackKind.ACTION, spec.exit_url, spec.exit_method, call.webhook_params(**params)
+            facts.tell(
+                call,
+                self._callback(
+                    multiparty,
+                    call,
+                    CallbackKind.ACTION,
+                    spec.exit_url,
+                    spec.exit_method,
+                    call.webhook_params(**params),
+                ),
             )
         seat.on_left(Departure(params, *_ENDS.get(why, (Code.MULTIPARTY_ENDED, HangupSource.ERROR))))
 
-    def _tell(self, multiparty: Multiparty, participant: Participant, report: Report, digit: str) -> None:
+    def _tell(self, multiparty: Multiparty, participant: Participant, report: Report, digit: str, facts: Facts) -> None:
         now_wall_ms = clock.wall_ms()
         if report is Report.STARTED:
             multiparty.started_wall_ms = now_wall_ms
         elif report is Report.ENDED:
             multiparty.ended_wall_ms = now_wall_ms
-        call = self._calls.find(participant.call_uuid)
+        seat = multiparty.seats.get(participant.member_id)
+        call = seat.call if seat is not None else self._calls.find(participant.call_uuid)
         if call is None:
             return
-        call.note("multiparty", event=report.title, name=multiparty.name, member_id=participant.member_id)
-        spec = participant.spec
-        url, method = (
-            (spec.status_url, spec.status_method)
-            if spec.status_url
-            else (multiparty.status_url, multiparty.status_method)
-        )
-        if not url or report.group not in spec.event_groups:
+        if seat is not None:
+            facts.note(seat)
+        if report.group is not EventGroup.SPEAK:
+            call.note("multiparty", event=report.title, name=multiparty.name, member_id=participant.member_id)
+        status = multiparty.status_of(participant.spec)
+        if not status.wants(report.group):
             return
         params = status_params(
             report,
@@ -399,13 +515,14 @@ class MultipartyService:
             duration_s=multiparty.duration_s(now_wall_ms),
             digit=digit,
         )
-        self._send(multiparty, call, CallbackKind.MULTIPARTY, url, method, params)
+        facts.tell(call, self._callback(multiparty, call, CallbackKind.MULTIPARTY, status.url, status.method, params))
 
-    def _send(
-        self, multiparty: Multiparty, call: LiveCall, kind: CallbackKind, url: str, method: str, params: dict[str, str]
-    ) -> None:
+    @staticmethod
+    def _callback(
+        multiparty: Multiparty, call: LiveCall, kind: CallbackKind, url: str, method: str, params: dict[str, str]
+    ) -> OutboundCallback:
         multiparty.reports += 1
-        message = OutboundCallback(
+        return OutboundCallback(
             kind=kind.value,
             account_id=call.account_id,
             call_uuid=call.call_uuid,
@@ -415,79 +532,44 @@ class MultipartyService:
             event_id=f"{multiparty.mpc_uuid}:{multiparty.reports}",
         )
 
-        async def written() -> None:
-            await self._database.write(lambda session: enqueue(session, message))
-            self._wake_outbox()
-
-        call.store(written)
-
     # ── audio ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _command(self, seat: Seat, make: Callable[[Seat], SessionCommand]) -> None:
-        command = make(seat)
-
-        async def sent() -> None:
-            try:
-                await seat.call.leg.media(command)
-            except LegOver:
-                # The session has left every room with its end.
-                return
-            except RingbackError as error:
-                seat.call.note("multiparty", event="problem", name=seat.multiparty.name, detail=str(error))
-                if isinstance(command, JoinRoom):
-                    self.leave(seat.call.call_uuid, Exit.FAILED)
-
-        self._spawn(sent())
+    def _command(self, seat: Seat, command: SessionCommand, on_refused: Callable[[], None] | None = None) -> None:
+        self._stage.command(seat.call, seat.multiparty.name, command, on_refused)
 
     def _set_sound(self, seat: Seat) -> None:
         if seat.music is not None:
-            self._spawn(seat.music.stop())
+            self._stage.stop([seat.music])
             seat.music = None
-        if seat.participant.sound.url:
-            started = self._prompt([seat], seat.participant.sound, repeats=True)
+        sound, name = seat.participant.sound, seat.multiparty.name
+        if sound == RINGING:
+            seat.music = LoopedFile(self._stage, seat.call, name, self._ring_tone)
+        elif sound.url:
+            started = self._stage.begin([seat.call], sound.url, repeats=True, method=sound.method)
             seat.music = started[0] if started else None
-
-    def _announce(self, seats: Sequence[Seat], sound: Sound) -> None:
-        if sound.url in BEEPS:
-            self._spawn(self._beep(seats, BEEPS.index(sound.url) + 1))
-            return
-        for seat, prompt in zip(seats, self._prompt(seats, sound, repeats=False), strict=False):
-            seat.signals = [*seat.signals[-_SIGNALS_KEPT:], prompt]
-
-    async def _beep(self, seats: Sequence[Seat], loops: int) -> None:
-        for seat in seats:
-            try:
-                await seat.call.play(BEEP_FILE, loops)
-            except RingbackError as error:
-                seat.call.note("multiparty", event="problem", name=seat.multiparty.name, detail=str(error))
-
-    def _prompt(self, seats: Sequence[Seat], sound: Sound, *, repeats: bool) -> Sequence[Prompt]:
-        if self.start_prompts is None:
-            return ()
-        return self.start_prompts([seat.call for seat in seats], sound.url, repeats=repeats, method=sound.method)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name="multiparty")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Stop what sounds; returns when nothing of ours runs."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._additions.close()
+        await self._stage.close()
+
+
+def _side_room(mpc_uuid: str) -> str:
+    return f"{mpc_uuid}-coaching"
 
 
 def _join(seat: Seat) -> SessionCommand:
-    audio, mpc_uuid = seat.participant.audio, seat.multiparty.mpc_uuid
+    participant, multiparty = seat.participant, seat.multiparty
+    audio = participant.audio
     return JoinRoom(
         command_id=CommandId(ids.new_token()),
         session_id=seat.call.leg.session_id,
-        room_id=mpc_uuid,
+        room_id=multiparty.mpc_uuid,
         is_muted=audio.is_muted,
         is_deaf=audio.is_deaf,
-        relays_digits=seat.participant.spec.relays_digits,
-        side_room_id=f"{mpc_uuid}-coaching" if audio.has_side else "",
+        relays_digits=participant.spec.relays_digits,
+        reports_speech=multiparty.status_of(participant.spec).wants(EventGroup.SPEAK),
+        side_room_id=_side_room(multiparty.mpc_uuid) if audio.has_side else "",
         is_side_muted=audio.is_side_muted,
     )
 
@@ -510,16 +592,3 @@ def _set(seat: Seat) -> SessionCommand:
         is_deaf=audio.is_deaf,
         is_side_muted=audio.is_side_muted,
     )
-
-
-class _File:
-    """One file as clips."""
-
-    count = 1
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    async def clip(self, index: int) -> str:
-        """Return its path."""
-        return self._path

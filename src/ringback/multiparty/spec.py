@@ -14,8 +14,8 @@ DURATION_MAX_S = 28_800
 DURATION_S = 14_400
 PARTICIPANTS_MIN = 2
 PARTICIPANTS_MAX = 10
-BEEPS = ("beep:1", "beep:2")
-"""Sounds that need no URL."""
+RECORD_MIN = range(1, 3)
+"""Participants from whom on a document may want it recorded."""
 
 
 class Role(Enum):
@@ -49,6 +49,8 @@ class Sound:
 
 
 NO_SOUND = Sound()
+RINGING = Sound("real")
+"""A ring-back tone, for those who wait while a participant is rung."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,18 @@ class MultipartySpec:
     event_groups: tuple[EventGroup, ...] = EVENT_GROUPS
     exit_url: str = ""
     exit_method: str = "POST"
+    is_recorded: bool = False
+    """Whether everyone is recorded, from `record_min` participants on."""
+    record_min: int = 1
+    records_track: bool = False
+    """Whether this participant is recorded alone."""
+    record_format: str = "mp3"
+    recording_url: str = ""
+    recording_method: str = "POST"
+    start_recording_sound: Sound = NO_SOUND
+    stop_recording_sound: Sound = NO_SOUND
+    wants_transcription: bool = False
+    transcription_url: str = ""
 
     @property
     def hold_music(self) -> Sound:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from ringback.calls.views import MakeCall
 from ringback.ids import CallUuid
-from ringback.multiparty.spec import MultipartySpec
+from ringback.multiparty.spec import NO_SOUND, MultipartySpec, Sound
 from ringback.multiparty.state import Cause, State
+from ringback.rooms.facts import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class MultipartyView:
     ended_wall_ms: int | None = None
     cause: Cause | None = None
     participants: tuple[ParticipantView, ...] = ()
+    recording: Status = Status.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,29 @@ class AddParticipant:
     call_uuid: CallUuid | None = None
     calls: tuple[MakeCall, ...] = ()
     """Their answer URLs are not used."""
+    delays_s: tuple[int, ...] = ()
+    """How long to wait before each is made; the last one counts for those that have none."""
+    confirm_key: str = ""
+    """The key that whoever answers must press to be added."""
+    confirm_sound: Sound = NO_SOUND
+    dial_music: Sound = NO_SOUND
+    """What those who wait hear meanwhile: `spec.RINGING`, or a document."""
+    may_be_first: bool = True
+    """Whether it may enter where nobody is (any more)."""
+
+    def delay_s(self, index: int) -> int:
+        """Return how long to wait before a call is made."""
+        return self.delays_s[min(index, len(self.delays_s) - 1)] if self.delays_s else 0
+
+
+class Track(Enum):
+    """What is recorded of one participant; the value is `record_track_type` on the wire."""
+
+    PARTICIPANT = "participant"
+    """What it says."""
+    ALL = "all"
+    """What it says and, in a channel of its own, what it hears."""
+    BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True)

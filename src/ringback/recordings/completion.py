@@ -10,7 +10,7 @@ from ringback import clock
 from ringback.machine import SECOND
 from ringback.recordings import store
 from ringback.recordings.files import NoAudio, RecordingFiles
-from ringback.recordings.payloads import finished_params, rest_params
+from ringback.recordings.payloads import RecordingReport, event_params, finished_params, rest_params
 from ringback.recordings.spec import CallbackStyle
 from ringback.recordings.transcription import Transcriptions
 from ringback.recordings.views import RecordingView, State
@@ -107,9 +107,16 @@ class Completion:
 
         def work(session: Session) -> RecordingView | None:
             done = store.complete_recording(session, view.recording_id, state, **columns)
-            if done is not None and done.callback_url and done.state is State.READY:
+            if done is None:
+                return None
+            is_ready = done.state is State.READY
+            if done.callback_url and done.callback_style is CallbackStyle.EVENTS:
+                enqueue_event(
+                    session, done, self._url(done), RecordingReport.COMPLETED if is_ready else RecordingReport.FAILED
+                )
+            elif done.callback_url and is_ready:
                 enqueue(session, self._ready_callback(done, base_params, digit))
-            if done is not None and done.state is State.READY:
+            if is_ready:
                 self._transcriptions.admit(session, done)
             return done
 
@@ -163,3 +170,20 @@ class Completion:
                 await asyncio.sleep(_STORE_PAUSE_S)
             else:
                 return
+
+
+def enqueue_event(session: Session, view: RecordingView, url: str, report: RecordingReport) -> None:
+    """Store that a recording's URL is told of an event, with the next number of its own."""
+    sequence = store.count_event(session, view.recording_id)
+    enqueue(
+        session,
+        OutboundCallback(
+            kind=CallbackKind.RECORDING.value,
+            account_id=view.account_id,
+            call_uuid=view.call_uuid,
+            url=view.callback_url,
+            method=view.callback_method,
+            params=event_params(view, url, report, clock.wall_ms(), sequence),
+            event_id=f"{view.recording_id}:{sequence}",
+        ),
+    )

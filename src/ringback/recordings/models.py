@@ -41,6 +41,9 @@ class RecordingRow(Base):
     digit: Mapped[str] = mapped_column(String(1), default="")
     dropped_ms: Mapped[int] = mapped_column(Integer, default=0)
     detail: Mapped[str] = mapped_column(Text, default="")
+    member_id: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    events_told: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    """How many events the callback URL was told, for those in the style of events."""
 
 
 class TranscriptionRow(Base):

@@ -1,9 +1,12 @@
 """The parameters of a recording's callbacks and of the action of `<Record>`.
 
-Spec: wire spec 4.9 (REST: snake case), 6.10 (XML).
+Spec: wire spec 4.9 (REST: snake case), 6.10 (XML), 6.12 (events of multiparty calls).
 """
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import Enum
 
 from ringback.recordings.views import RecordingView
 
@@ -51,3 +54,37 @@ def rest_params(view: RecordingView, url: str) -> dict[str, str]:
         "recording_start_ms": str(view.start_wall_ms),
         "recording_end_ms": str(view.end_wall_ms),
     }
+
+
+class RecordingReport(Enum):
+    """What a URL in the style of events is told; the value ends `EventName`."""
+
+    INITIATED = "RecordingInitiated"
+    PAUSED = "RecordingPaused"
+    RESUMED = "RecordingResumed"
+    COMPLETED = "RecordingCompleted"
+    FAILED = "RecordingFailed"
+
+
+def event_params(view: RecordingView, url: str, report: RecordingReport, wall_ms: int, sequence: int) -> dict[str, str]:
+    """Return the parameters of one event of a recording of a multiparty call, or of one participant of it."""
+    params = {
+        "EventName": f"{'Participant' if view.member_id else 'MPC'}{report.value}",
+        "EventTimestamp": moment(wall_ms),
+        "MPCName": view.conference_name,
+        "MPCUUID": view.conference_uuid,
+        "RecordingDuration": str(view.duration_s),
+        "RecordingEndTime": moment(view.end_wall_ms),
+        "RecordingFormat": view.file_format.value,
+        "RecordingResourceURL": url.removesuffix(f".{view.file_format.value}") + "/",
+        "RecordingStartTime": moment(view.start_wall_ms),
+        "RecordingURL": url,
+        "RecordingUUID": view.recording_id,
+        "SequenceNumber": str(sequence),
+    }
+    return {**params, "MemberID": view.member_id} if view.member_id else params
+
+
+def moment(wall_ms: int) -> str:
+    """Return `2023-06-21 13:23:44+00:00`, empty for a time that is not known yet."""
+    return datetime.fromtimestamp(wall_ms // 1000, UTC).isoformat(" ") if wall_ms else ""

@@ -16,18 +16,18 @@ from ringback.accounts.account import Account
 from ringback.calls.service import CallService
 from ringback.errors import Conflict, InvalidParameter, NotFound, RingbackError
 from ringback.ids import CallUuid, CommandId, RecordingId
-from ringback.media.control.commands import StartRecording, StopRecording
+from ringback.media.control.commands import PauseRecording, ResumeRecording, StartRecording, StopRecording
 from ringback.media.control.events import RecordingEvent, RecordingFaulted, RecordingFinished, RecordingStarted
 from ringback.media.control.port import CommandRejected
 from ringback.media.control.values import RecordingEnd
 from ringback.recordings import store
-from ringback.recordings.completion import Completion
+from ringback.recordings.completion import Completion, enqueue_event
 from ringback.recordings.files import CompletedFile, NoAudio, RecordingFiles
 from ringback.recordings.housekeeping import Housekeeping
 from ringback.recordings.mp3 import can_encode
 from ringback.recordings.party import RecordedParty
-from ringback.recordings.payloads import finished_params
-from ringback.recordings.spec import FileFormat, RecordingKind, RecordingSpec
+from ringback.recordings.payloads import RecordingReport, finished_params
+from ringback.recordings.spec import NO_ROOM, CallbackStyle, FileFormat, RecordedRoom, RecordingSpec
 from ringback.recordings.transcription import Deaf, RecordingEars, Transcriptions
 from ringback.recordings.views import (
     RecordingFilters,
@@ -74,6 +74,7 @@ class LiveRecording:
     """It waits for a `<Dial>` to be answered; the worker knows nothing of it."""
     is_withdrawn: bool = False
     """The request failed, but a worker that did not answer in time may record: whatever it writes is deleted."""
+    is_paused: bool = False
     completed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when its row says how it ended."""
 
@@ -234,23 +235,65 @@ class RecordingService:
         if live is not None and live.call.call_uuid == call_uuid:
             await self._stop(live)
 
-    # ── conferences ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── conferences and multiparty calls ───────────────────────────────────────────────────────────────────────────
 
-    async def record_room(
-        self, listener: RecordedParty, spec: RecordingSpec, conference_name: str, conference_uuid: str
-    ) -> StartedRecording:
-        """Record what a conference's listener hears.
+    async def record_room(self, party: RecordedParty, spec: RecordingSpec, room: RecordedRoom) -> StartedRecording:
+        """Record what the listener of a room hears, or the call of one who is in it.
 
         Raises:
-            RingbackError: the conference is over, a bound is reached, or the worker refused.
+            RingbackError: it is over, a bound is reached, or the worker refused.
         """
-        return await self._begin(
-            listener,
-            spec,
-            kind=RecordingKind.CONFERENCE,
-            conference_name=conference_name,
-            conference_uuid=conference_uuid,
-        )
+        return await self._begin(party, spec, room)
+
+    async def pause(self, recording_id: RecordingId, *, is_paused: bool) -> bool:
+        """Leave out what happens, or record again; `False` when the recording does not run.
+
+        Raises:
+            MediaError: the worker refused.
+        """
+        live = self._live.get(recording_id)
+        if live is None or live.is_armed or live.is_withdrawn:
+            return False
+        if live.is_paused is is_paused:
+            return True
+        live.is_paused = is_paused
+        command = PauseRecording if is_paused else ResumeRecording
+        try:
+            await live.call.leg.media(
+                command(
+                    command_id=CommandId(ids.new_token()),
+                    session_id=live.call.leg.session_id,
+                    recording_id=recording_id,
+                )
+            )
+        except LegOver:
+            return False
+        except RingbackError:
+            live.is_paused = not is_paused
+            raise
+        what, report = ("paused", RecordingReport.PAUSED) if is_paused else ("resumed", RecordingReport.RESUMED)
+        live.call.note("media", event=f"recording {what}", recording_id=recording_id)
+        self._tell(live.view, report)
+        return True
+
+    async def stop_one(self, recording_id: RecordingId) -> bool:
+        """Stop a recording; `False` when it does not run."""
+        live = self._live.get(recording_id)
+        if live is None:
+            return False
+        await self._stop(live)
+        return True
+
+    def _tell(self, view: RecordingView, report: RecordingReport) -> None:
+        """Tell the URL of a recording in the style of events; others are told of the end alone."""
+        if not view.callback_url or view.callback_style is not CallbackStyle.EVENTS:
+            return
+
+        async def told() -> None:
+            await self._completion.stored(lambda session: enqueue_event(session, view, self.url(view), report))
+            self._wake_outbox()
+
+        self._spawn(told())
 
     # ── starting and stopping ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -261,10 +304,7 @@ class RecordingService:
         self,
         call: RecordedParty,
         spec: RecordingSpec,
-        *,
-        kind: RecordingKind = RecordingKind.CALL,
-        conference_name: str = "",
-        conference_uuid: str = "",
+        room: RecordedRoom = NO_ROOM,
     ) -> StartedRecording:
         if call.is_over:
             raise NotFound("not found", hint="the call has ended")
@@ -289,9 +329,10 @@ class RecordingService:
             channels=spec.channels,
             state=State.RECORDING,
             created_wall_ms=clock.wall_ms(),
-            kind=kind,
-            conference_name=conference_name,
-            conference_uuid=conference_uuid,
+            kind=room.kind,
+            conference_name=room.name,
+            conference_uuid=room.uuid,
+            member_id=room.member_id,
             from_number=terms.from_number,
             to_number=terms.to_number,
             callback_url=spec.callback_url,
@@ -419,6 +460,7 @@ class RecordingService:
             store.update_recording(session, recording_id, state=State.FAILED.value, detail=detail[:500])
 
         self._spawn(self._completion.stored(work))
+        self._tell(live.view, RecordingReport.FAILED)
         live.completed.set()
 
     async def _stop(self, live: LiveRecording) -> None:
@@ -446,6 +488,8 @@ class RecordingService:
                 live = self._live.get(event.recording_id)
                 if live is not None:
                     live.view = replace(live.view, start_wall_ms=event.wall_ms or clock.wall_ms())
+                    if not live.is_withdrawn:
+                        self._tell(live.view, RecordingReport.INITIATED)
                 call.note("media", event="recording started", recording_id=event.recording_id)
             case RecordingFaulted():
                 call.note(

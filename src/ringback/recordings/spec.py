@@ -27,6 +27,8 @@ class CallbackStyle(Enum):
     """`RecordUrl`, `RecordingID` …, beside the call's base set."""
     REST = "rest"
     """`record_url`, `recording_id` …, and nothing else."""
+    EVENTS = "events"
+    """`EventName`, `RecordingUUID` …: told of the beginning, of pauses and of the end (wire spec 6.12)."""
 
 
 class RecordingKind(Enum):
@@ -34,6 +36,21 @@ class RecordingKind(Enum):
 
     CALL = "call"
     CONFERENCE = "conference"
+    MULTIPARTY = "mpc"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRoom:
+    """The conference or multiparty call that is recorded."""
+
+    kind: RecordingKind
+    name: str
+    uuid: str
+    member_id: str = ""
+    """The one participant who is recorded; empty for the whole room."""
+
+
+NO_ROOM = RecordedRoom(RecordingKind.CALL, "", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ def insert_recording(session: Session, view: RecordingView) -> None:
             callback_method=view.callback_method,
             callback_style=view.callback_style.value,
             api_id=view.api_id,
+            member_id=view.member_id,
         )
     )
     session.flush()
@@ -56,6 +57,16 @@ def insert_recording(session: Session, view: RecordingView) -> None:
 def update_recording(session: Session, recording_id: str, **columns: object) -> None:
     """Set columns of one recording."""
     session.execute(update(RecordingRow).where(RecordingRow.recording_id == recording_id).values(**columns))
+
+
+def count_event(session: Session, recording_id: str) -> int:
+    """Return the number of the next event that a recording's callback URL is told, from 1 on."""
+    row = session.get(RecordingRow, recording_id)
+    if row is None:
+        return 1
+    row.events_told += 1
+    session.flush()
+    return row.events_told
 
 
 def complete_recording(session: Session, recording_id: str, state: State, **columns: object) -> RecordingView | None:
@@ -204,12 +215,16 @@ def remove_wish(session: Session, recording_id: str) -> bool:
 
 def _conditions(filters: RecordingFilters, now_wall_ms: int) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
-    if filters.is_none:
-        found.append(or_(False))
+    if filters.mpc_name or filters.mpc_uuid:
+        found.append(RecordingRow.kind == RecordingKind.MULTIPARTY.value)
+    if filters.conference_name or filters.conference_uuid:
+        found.append(RecordingRow.kind == RecordingKind.CONFERENCE.value)
     for column, value in (
         (RecordingRow.call_uuid, filters.call_uuid),
         (RecordingRow.conference_name, filters.conference_name),
         (RecordingRow.conference_uuid, filters.conference_uuid),
+        (RecordingRow.conference_name, filters.mpc_name),
+        (RecordingRow.conference_uuid, filters.mpc_uuid),
         (RecordingRow.kind, filters.kind.value if filters.kind else ""),
     ):
         if value:
@@ -272,4 +287,5 @@ def _view(row: RecordingRow) -> RecordingView:
         callback_style=CallbackStyle(row.callback_style),
         api_id=row.api_id,
         detail=row.detail,
+        member_id=row.member_id,
     )

@@ -50,6 +50,7 @@ class RecordingView:
     callback_style: CallbackStyle = CallbackStyle.XML
     api_id: str = ""
     detail: str = ""
+    member_id: str = ""
 
     @property
     def duration_s(self) -> int:
@@ -91,8 +92,8 @@ class RecordingFilters:
     conference_name: str = ""
     conference_uuid: str = ""
     kind: RecordingKind | None = None
-    is_none: bool = False
-    """Nothing can match: recordings of multiparty calls are wanted."""
+    mpc_name: str = ""
+    mpc_uuid: str = ""
     added_wall_ms: tuple[Bound, ...] = ()
     age_days: tuple[Bound, ...] = ()
     """Whole days since it was added."""

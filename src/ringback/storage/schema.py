@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from ringback.errors import ConfigError
 from ringback.storage.session import Base
 
-HEAD = "0010"
+HEAD = "0011"
 """The last migration; a test compares it with the folder."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -28,6 +28,7 @@ MODEL_MODULES = (
     "ringback.calls.models",
     "ringback.streams.models",
     "ringback.recordings.models",
+    "ringback.multiparty.models",
     "ringback.signalling.models",
     "ringback.webhooks.models",
 )

@@ -65,16 +65,16 @@ def test_illegal_values_are_refused(body: str) -> None:
 
 def test_bearable_and_unsupported_values_are_noted() -> None:
     program = program_of(
-        '<MultiPartyCall role="agent" maxParticipants="11" enterSound="gong" waitMusicUrl="beep:1" record="true" '
+        '<MultiPartyCall role="agent" maxParticipants="11" enterSound="gong" waitMusicUrl="beep:1" waitForAgent="true" '
         'waitTime="5" statusCallbackUrl="https://a/s" statusCallbackEvents="mpc-state-changes,nonsense,'
         'participant-speak-events">Room</MultiPartyCall>'
     )
     element = program.steps[0].element
     assert isinstance(element, MultiPartyCall)
-    assert element.spec.event_groups == (EventGroup.STATE,)
+    assert element.spec.event_groups == (EventGroup.STATE, EventGroup.SPEAK)
     assert element.spec.enter_sound.url == element.spec.wait_music.url == ""
     notes = " ".join(note.text for note in program.notes)
-    for part in ("maxParticipants", "enterSound", "waitMusicUrl", "record", "waitTime", "nonsense", "speak-events"):
+    for part in ("maxParticipants", "enterSound", "waitMusicUrl", "waitForAgent", "waitTime", "nonsense"):
         assert part in notes, part
 
 

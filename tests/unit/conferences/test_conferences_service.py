@@ -21,9 +21,9 @@ from ringback.conferences.service import ConferenceService
 from ringback.conferences.spec import ConferenceSpec
 from ringback.errors import Conflict, EgressError, InvalidParameter, LimitReached, MediaError, NotFound
 from ringback.ids import CallUuid, RecordingId, SessionId
-from ringback.media.control.commands import JoinRoom, LeaveRoom, Play, SessionCommand, SetMember
+from ringback.media.control.commands import JoinRoom, LeaveRoom, Play, SendDigits, SessionCommand, SetMember
 from ringback.media.control.events import DigitReceived, FloorChanged
-from ringback.recordings.spec import FileFormat, RecordingSpec
+from ringback.recordings.spec import FileFormat, RecordedRoom, RecordingSpec
 from ringback.recordings.views import StartedRecording
 from ringback.signalling.events import LegMedia
 from ringback.storage.database import Session
@@ -51,11 +51,20 @@ class FakeRecordings:
     gone: list[Any] = field(default_factory=list)
     error: Exception | None = None
 
-    async def record_room(self, listener: Any, spec: RecordingSpec, name: str, uuid: str) -> StartedRecording:
+    paused: list[bool] = field(default_factory=list)
+
+    async def record_room(self, listener: Any, spec: RecordingSpec, room: RecordedRoom) -> StartedRecording:
         if self.error is not None:
             raise self.error
-        self.began.append((listener, spec, name))
+        self.began.append((listener, spec, room.name))
         return StartedRecording(RecordingId("r1"), "http://us/r1.mp3", spec.file_format)
+
+    async def pause(self, recording_id: RecordingId, *, is_paused: bool) -> bool:
+        self.paused.append(is_paused)
+        return True
+
+    async def stop_one(self, recording_id: RecordingId) -> bool:
+        raise AssertionError("the listener ends it")
 
     def handle(self, call: Any, event: Any) -> None:
         raise AssertionError("no event was sent")
@@ -101,7 +110,7 @@ class Hall:
 
     async def settle(self) -> None:
         """Return when nothing that was begun is left."""
-        await until(lambda: not self.service._tasks and not any(call._tasks for call in self.calls.values()), "rest")
+        await until(lambda: self.service.is_idle and not any(call._tasks for call in self.calls.values()), "rest")
 
     def commands(self, name: str) -> list[SessionCommand]:
         return self.legs[name].commands
@@ -121,7 +130,9 @@ class Hall:
 
         return await self.world.database.read(work)
 
-    def start_prompts(self, calls: Sequence[LiveCall], url: str, *, repeats: bool) -> Sequence[FakePrompt]:
+    def start_prompts(
+        self, calls: Sequence[LiveCall], url: str, *, repeats: bool, method: str = "POST"
+    ) -> Sequence[FakePrompt]:
         started = [FakePrompt(call, url, repeats) for call in calls]
         self.prompts += started
         return started
@@ -141,12 +152,12 @@ async def hall(world: World) -> AsyncIterator[Hall]:
         world.database,
         world.calls,
         media=media,
-        recordings=recordings,  # type: ignore[arg-type]  # the fake has what is used
+        recordings=recordings,
         fetch_audio=fetch,
         maximum=2,
     )
     made = Hall(world, service, media, recordings)
-    service.start_prompts = made.start_prompts
+    service.play_documents_by(made.start_prompts)
     yield made
     for leg in made.legs.values():
         leg.ended()
@@ -342,6 +353,37 @@ async def test_a_recording_hears_the_room_until_the_conference_ends(hall: Hall) 
     await until(lambda: hall.recordings.gone == [listener], "the end of the listener")
     assert listener.is_over
     assert {params["RecordingID"] for _, params in hall.left} == {"r1"}
+
+
+async def test_a_lonely_member_is_left_out_of_the_recording(hall: Hall) -> None:
+    await hall.enter("a", is_recorded=True, records_alone=False)
+    assert hall.recordings.paused == [True]
+    await hall.enter("b")
+    hall.service.leave(CallUuid("b"))
+    await hall.settle()
+    assert hall.recordings.paused == [True, False, True]
+    # What the API asks for has everything.
+    await hall.service.stop_record(ACCOUNT, "room")
+    await hall.service.record(ACCOUNT, "room", RecordingSpec())
+    await hall.enter("c")
+    assert hall.recordings.paused == [True, False, True]
+
+
+async def test_keys_are_sent_to_a_member_that_enters(hall: Hall) -> None:
+    await hall.enter("a", send_digits="12w3@200")
+    (sent,) = [command for command in hall.commands("a") if isinstance(command, SendDigits)]
+    assert (sent.digits, sent.tone_ms) == ("12w3", 200)
+
+
+async def test_a_refusal_that_comes_late_does_not_send_away_from_the_next_conference(hall: Hall) -> None:
+    await hall.enter("a")
+    seat = hall.service._seats[CallUuid("a")]
+    hall.service.leave(CallUuid("a"))
+    spec = ConferenceSpec("next")
+    hall.service.enter(CallUuid("a"), spec, lambda params: hall.left.append(("a", params)))
+    hall.service._failed(seat)
+    assert hall.service.names(ACCOUNT) == ["next"]
+    await hall.settle()
 
 
 async def test_the_api_records_once_at_a_time(hall: Hall) -> None:

@@ -1,4 +1,4 @@
-"""What the API adds runs the very spec that was asked for; invitations are taken once."""
+"""What the API adds runs the very spec that was asked for; invitations stand until they are withdrawn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from ringback.callflow.document import parse_document
 from ringback.callflow.elements.multi_party_call import MultiPartyCall
 from ringback.callflow.elements.registry import bind
-from ringback.ids import CallUuid
 from ringback.multiparty import invitations as module
 from ringback.multiparty.document import document_of
 from ringback.multiparty.invitations import Invitations
@@ -40,6 +39,16 @@ FULL = MultipartySpec(
     event_groups=(EventGroup.DIGITS,),
     exit_url="https://a/exit",
     exit_method="GET",
+    is_recorded=True,
+    record_min=2,
+    records_track=True,
+    record_format="wav",
+    recording_url="https://a/recorded",
+    recording_method="GET",
+    start_recording_sound=Sound("https://a/start.mp3"),
+    stop_recording_sound=Sound("https://a/stop", "POST"),
+    wants_transcription=True,
+    transcription_url="https://a/text",
 )
 
 
@@ -63,23 +72,22 @@ def asked(url: str, call_uuid: str = "c1") -> Callback:
     return Callback(CallbackKind.ANSWER, url, "POST", {}, call_uuid, SigningKeys(("t",)))
 
 
-async def test_an_invitation_is_taken_by_the_first_call() -> None:
-    invitations, taken = Invitations(Origin()), list[CallUuid]()
-    url = invitations.add(b"<Response>1</Response>", taken.append)
-    assert (await invitations.fetch(asked(url))).body == b"<Response>1</Response>"
+async def test_an_invitation_stands_until_it_is_withdrawn() -> None:
+    invitations = Invitations(Origin())
+    url = invitations.add(b"<Response>1</Response>")
+    for call_uuid in ("c1", "c2"):
+        assert (await invitations.fetch(asked(url, call_uuid))).body == b"<Response>1</Response>"
+    invitations.withdraw(url)
     with pytest.raises(UnreachableUrl):
-        await invitations.fetch(asked(url, "c2"))
-    assert taken == ["c1"]
+        await invitations.fetch(asked(url, "c3"))
     assert (await invitations.fetch(asked("https://a/answer"))).body == b"<Response/>"
 
 
 async def test_the_oldest_invitation_is_forgotten_for_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "INVITATIONS_MAX", 2)
     invitations = Invitations(Origin())
-    first, *rest = [invitations.add(b"x", lambda _: None) for _ in range(3)]
+    first, *rest = [invitations.add(b"x") for _ in range(3)]
     assert len(invitations) == 2
     with pytest.raises(UnreachableUrl):
         await invitations.fetch(asked(first))
-    invitations.withdraw(rest[0])
     assert (await invitations.fetch(asked(rest[1]))).body == b"x"
-    assert len(invitations) == 0

@@ -161,8 +161,8 @@ def test_only_changes_are_told_and_only_supervisors_coach() -> None:
     assert run.set("a", is_muted=True) == ["set a", "tell a ParticipantMute"]
     assert run.set("a", is_muted=True) == []
     assert run.set("a", is_muted=False) == ["set a", "tell a ParticipantUnmute"]
-    assert run.set("s", is_coach=False) == ["set s", "tell s CoachModeStop"]
-    assert run.set("s", is_coach=True) == ["set s", "tell s CoachModeStart"]
+    assert run.set("s", is_coach=False) == ["set s", "tell s ParticipantCoachModeStop"]
+    assert run.set("s", is_coach=True) == ["set s", "tell s ParticipantCoachModeStart"]
     assert run.set("a", is_coach=False) == []
 
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 from tests.support.fake_leg import FakeLeg
+from tests.support.fake_media import FakeMediaPort
 from tests.support.waiting import until
 from tests.unit.calls import test_calls_service
 from tests.unit.calls.test_calls_service import ACCOUNT, OTHER, World
@@ -18,7 +19,7 @@ from ringback.calls.hangup import Code
 from ringback.calls.live import LiveCall
 from ringback.calls.service import CallSettings
 from ringback.errors import EgressError, InvalidParameter, LimitReached, NotFound
-from ringback.ids import CallUuid, SessionId
+from ringback.ids import CallUuid, RecordingId, SessionId
 from ringback.media.control.commands import JoinRoom, LeaveRoom, Play, SessionCommand, SetMember
 from ringback.multiparty.departure import Departure
 from ringback.multiparty.invitations import Invitations
@@ -27,6 +28,8 @@ from ringback.multiparty.service import MultipartyService
 from ringback.multiparty.spec import EventGroup, MultipartySpec, Role, Sound
 from ringback.multiparty.state import State
 from ringback.multiparty.views import AddParticipant, MultipartyFilters
+from ringback.recordings.spec import RecordedRoom, RecordingSpec
+from ringback.recordings.views import StartedRecording
 from ringback.storage.database import Session
 from ringback.webhooks.fetcher import Callback, FetchedDocument
 from ringback.webhooks.models import OutboxRow
@@ -57,12 +60,48 @@ async def fetch(url: str) -> str:
     return "/cache/file.mp3"
 
 
+async def ring_tone() -> str:
+    return "/sounds/ring.wav"
+
+
+@dataclass
+class FakeRecordings:
+    """Recordings that begin at once."""
+
+    began: list[tuple[Any, RecordingSpec, RecordedRoom]] = field(default_factory=list)
+    done: list[tuple[str, str]] = field(default_factory=list)
+    error: Exception | None = None
+
+    async def record_room(self, party: Any, spec: RecordingSpec, room: RecordedRoom) -> StartedRecording:
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        self.began.append((party, spec, room))
+        return StartedRecording(RecordingId(f"r{len(self.began)}"), "http://us/r.mp3", spec.file_format)
+
+    async def pause(self, recording_id: RecordingId, *, is_paused: bool) -> bool:
+        self.done.append(("pause" if is_paused else "resume", recording_id))
+        return True
+
+    async def stop_one(self, recording_id: RecordingId) -> bool:
+        self.done.append(("stop", recording_id))
+        return True
+
+    def handle(self, call: Any, event: Any) -> None:
+        raise AssertionError("no event was sent")
+
+    def call_gone(self, call: Any) -> None:
+        self.done.append(("gone", ""))
+
+
 @dataclass
 class Hall:
     """Multiparty calls over a world of calls."""
 
     world: World
     service: MultipartyService
+    media: FakeMediaPort
+    recordings: FakeRecordings
     prompts: list[FakePrompt] = field(default_factory=list)
     left: list[tuple[str, Departure]] = field(default_factory=list)
     legs: dict[str, FakeLeg] = field(default_factory=dict)
@@ -87,7 +126,7 @@ class Hall:
         return member_id
 
     async def settle(self) -> None:
-        await until(lambda: not self.service._tasks and not any(call._tasks for call in self.calls.values()), "rest")
+        await until(lambda: self.service.is_idle and not any(call._tasks for call in self.calls.values()), "rest")
 
     def commands(self, name: str) -> list[SessionCommand]:
         return self.legs[name].commands
@@ -110,9 +149,19 @@ class Hall:
 @pytest.fixture
 async def hall(world: World) -> AsyncIterator[Hall]:
     world.calls.outbound._settings = CallSettings(maximum_calls=20)
-    service = MultipartyService(world.database, world.calls, Invitations(Nowhere()), fetch_audio=fetch, maximum=2)
-    made = Hall(world, service)
-    service.start_prompts = made.start_prompts
+    media, recordings = FakeMediaPort(), FakeRecordings()
+    service = MultipartyService(
+        world.database,
+        world.calls,
+        Invitations(Nowhere()),
+        media=media,
+        recordings=recordings,
+        fetch_audio=fetch,
+        ring_tone=ring_tone,
+        maximum=2,
+    )
+    made = Hall(world, service, media, recordings)
+    service.play_documents_by(made.start_prompts)
     yield made
     await service.close()
 
@@ -169,22 +218,22 @@ async def test_ends_have_their_codes_and_are_told_once(hall: Hall) -> None:
     assert (told[-1]["EventName"], told[-1]["MPCName"]) == ("MPCEnd", "mpc")
     assert len({each["MPCUUID"] for each in told}) == 1
     assert hall.service.live_count == 0
-    view = hall.service.view(ACCOUNT, f"uuid_{told[-1]['MPCUUID']}")
+    view = await hall.service.view(ACCOUNT, f"uuid_{told[-1]['MPCUUID']}")
     assert view.state is State.ENDED
     assert {each.exit_cause for each in view.participants} == {Exit.KICKED.value, Exit.ENDED.value}
     with pytest.raises(NotFound):
-        hall.service.view(ACCOUNT, "name_mpc")
+        await hall.service.view(ACCOUNT, "name_mpc")
     with pytest.raises(NotFound):
-        hall.service.view(OTHER, f"uuid_{view.mpc_uuid}")
+        await hall.service.view(OTHER, f"uuid_{view.mpc_uuid}")
 
 
 async def test_lists_are_of_the_account_newest_first(hall: Hall) -> None:
     await hall.enter("a", name="one")
     await hall.enter("b", name="two")
-    assert [view.name for view in hall.service.page(ACCOUNT, MultipartyFilters(), 20, 0)[0]] == ["two", "one"]
-    assert hall.service.page(ACCOUNT, MultipartyFilters(name="one"), 20, 0)[1] == 1
-    assert hall.service.page(ACCOUNT, MultipartyFilters(cause_code=1000), 20, 0)[1] == 0
-    assert hall.service.page(OTHER, MultipartyFilters(), 20, 0) == ([], 0)
+    assert [view.name for view in (await hall.service.page(ACCOUNT, MultipartyFilters(), 20, 0))[0]] == ["two", "one"]
+    assert (await hall.service.page(ACCOUNT, MultipartyFilters(name="one"), 20, 0))[1] == 1
+    assert (await hall.service.page(ACCOUNT, MultipartyFilters(cause_code=1000), 20, 0))[1] == 0
+    assert await hall.service.page(OTHER, MultipartyFilters(), 20, 0) == ([], 0)
     with pytest.raises(LimitReached):
         await hall.enter("c", name="three")
 

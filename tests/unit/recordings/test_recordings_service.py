@@ -32,7 +32,7 @@ from ringback.recordings import service as service_module
 from ringback.recordings import store
 from ringback.recordings.files import FileSettings, RecordingFiles
 from ringback.recordings.service import NO_ENCODER, RecordingService, RecordingSettings
-from ringback.recordings.spec import CallbackStyle, FileFormat, RecordingSpec
+from ringback.recordings.spec import CallbackStyle, FileFormat, RecordingKind, RecordingSpec
 from ringback.recordings.views import DAY_MS, RecordingFilters, RecordingView, State
 from ringback.signalling.errors import LegOver
 from ringback.storage.database import Database, Session
@@ -481,31 +481,45 @@ async def test_list_filters_and_pages(world: World) -> None:
             from_number=f"1555000{number}",
             to_number="+1666",
         )
-    await world.insert("r-conference", conference_name="room", conference_uuid="c-1", created_wall_ms=now - 9 * DAY_MS)
+    await world.insert(
+        "r-conference",
+        kind=RecordingKind.CONFERENCE,
+        conference_name="room",
+        conference_uuid="c-1",
+        created_wall_ms=now - 9 * DAY_MS,
+    )
+    await world.insert(
+        "r-mpc",
+        kind=RecordingKind.MULTIPARTY,
+        conference_name="room",
+        conference_uuid="m-1",
+        created_wall_ms=now - 10 * DAY_MS,
+    )
 
     async def ids(**filters: Any) -> list[str]:
         page, total = await world.service.list(ACCOUNT, RecordingFilters(**filters), 20, 0)
         assert total == len(page)
         return [view.recording_id for view in page]
 
-    assert await ids() == ["r0", "r1", "r2", "r3", "r4", "r-conference"]
+    assert await ids() == ["r0", "r1", "r2", "r3", "r4", "r-conference", "r-mpc"]
     assert await ids(call_uuid="none") == []
     assert await ids(from_number="15550003") == ["r3"]
     assert await ids(from_number="+1555") == ["r0", "r1", "r2", "r3", "r4"]
     assert await ids(to_number="1666") == ["r0", "r1", "r2", "r3", "r4"]
     assert await ids(conference_name="room") == await ids(conference_uuid="c-1") == ["r-conference"]
-    assert await ids(is_none=True) == []
-    assert await ids(added_wall_ms=(Bound(Comparison.LESS, now - 4 * DAY_MS),)) == ["r4", "r-conference"]
+    assert await ids(mpc_name="room") == await ids(mpc_uuid="m-1") == ["r-mpc"]
+    assert await ids(mpc_uuid="c-1") == []
+    assert await ids(added_wall_ms=(Bound(Comparison.LESS, now - 4 * DAY_MS),)) == ["r4", "r-conference", "r-mpc"]
     for comparison, expected in (
         (Comparison.EQUAL, ["r2"]),
-        (Comparison.GREATER, ["r3", "r4", "r-conference"]),
-        (Comparison.AT_LEAST, ["r2", "r3", "r4", "r-conference"]),
+        (Comparison.GREATER, ["r3", "r4", "r-conference", "r-mpc"]),
+        (Comparison.AT_LEAST, ["r2", "r3", "r4", "r-conference", "r-mpc"]),
         (Comparison.LESS, ["r0", "r1"]),
         (Comparison.AT_MOST, ["r0", "r1", "r2"]),
     ):
         assert await ids(age_days=(Bound(comparison, 2),)) == expected, comparison
     page, total = await world.service.list(ACCOUNT, RecordingFilters(), 2, 1)
-    assert ([view.recording_id for view in page], total) == (["r1", "r2"], 6)
+    assert ([view.recording_id for view in page], total) == (["r1", "r2"], 7)
     assert (await world.service.list(OTHER, RecordingFilters(), 20, 0))[1] == 0
 
 

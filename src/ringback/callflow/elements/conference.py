@@ -11,8 +11,10 @@ from typing import ClassVar
 from ringback.callflow.commands import DocumentKind, EnterConference, LeaveConference, Note, ReplaceDocument
 from ringback.callflow.document import InvalidDocument
 from ringback.callflow.elements.base import DocumentReplaced, Reader, Steps, next_event
+from ringback.callflow.elements.keys import sendable_digits
 from ringback.callflow.events import ConferenceLeft, ConferenceRefused
-from ringback.conferences.spec import BEEPS, MEMBERS_MAX, NAME_MAX_CHARS, TIME_LIMIT_S, ConferenceSpec
+from ringback.conferences.spec import MEMBERS_MAX, NAME_MAX_CHARS, TIME_LIMIT_S, ConferenceSpec
+from ringback.rooms.facts import BEEPS
 
 _FORMATS = ("mp3", "wav")
 _PATTERNS_MAX = 32
@@ -70,9 +72,6 @@ class Conference:
             raise InvalidDocument(
                 f"<Conference> names a room of {len(name)} characters, expected 1 to {NAME_MAX_CHARS}", read.node.line
             )
-        for unsupported in ("sendDigits", "recordWhenAlone"):
-            if read.text(unsupported):
-                read.note(f"{unsupported} is not supported by this version and has no effect")
         spec = ConferenceSpec(
             name=name,
             is_muted=read.boolean("muted", default=False),
@@ -90,6 +89,8 @@ class Conference:
             wants_transcription=bool(read.text("transcriptionType") or read.text("transcriptionUrl")),
             transcription_url=read.text("transcriptionUrl"),
             transcription_method=_method(read, "transcriptionMethod"),
+            records_alone=read.boolean("recordWhenAlone", default=True),
+            send_digits=sendable_digits(read),
             action_url=read.text("action"),
             action_method=_method(read, "method"),
             is_redirecting=read.boolean("redirect", default=True),

@@ -12,6 +12,7 @@ from typing import ClassVar
 from ringback.callflow.commands import DocumentKind, Note, ReplaceDocument, StartDial, StopDial
 from ringback.callflow.document import Node
 from ringback.callflow.elements.base import DocumentReplaced, Reader, Steps, next_event
+from ringback.callflow.elements.keys import sendable_digits
 from ringback.callflow.events import DialFinished, DialRefused
 from ringback.dials.callbacks import action_params
 from ringback.dials.spec import (
@@ -32,7 +33,6 @@ _NAME_MAX_CHARS = 50
 _ADDRESS_MAX_CHARS = 255
 _PATTERNS_MAX = 32
 _CALLER_ID = re.compile(r"[A-Za-z0-9_.+!~*'()&=$,;?/@:-]{1,255}")
-_SEND_DIGITS = re.compile(r"[0-9*#A-DwW]{1,100}(?:@[0-9]{1,5})?")
 _PATTERN = re.compile(r"[0-9*#A-D]{1,32}")
 _SIP_URI = re.compile(r"sip:[^\s<>\"]+", re.IGNORECASE)
 _USERNAME = re.compile(r"[^\s\"\\]{1,128}")
@@ -185,15 +185,11 @@ def _user(read: Reader, headers: tuple[tuple[str, str], ...]) -> Destination | N
 def _destination(
     read: Reader, address: str, headers: tuple[tuple[str, str], ...], username: str = "", password: str = ""
 ) -> Destination:
-    digits = read.text("sendDigits")
-    if digits and not _SEND_DIGITS.fullmatch(digits):
-        read.note("sendDigits: expected 0-9 * # A-D w W, then optionally @ and milliseconds; nothing is sent")
-        digits = ""
     own = _headers(read, read.text("sipHeaders"))
     names = {name.lower() for name, _ in own}
     return Destination(
         address=address,
-        send_digits=digits,
+        send_digits=sendable_digits(read),
         send_on_preanswer=read.boolean("sendOnPreanswer", default=False),
         sip_headers=(*(pair for pair in headers if pair[0].lower() not in names), *own),
         username=username,

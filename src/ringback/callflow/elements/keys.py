@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from ringback.callflow.elements.base import Reader
 
 KEYS = "1234567890*#"
+_SEND_DIGITS = re.compile(r"[0-9*#A-DwW]{1,100}(?:@[0-9]{1,5})?")
 
 
 def finishing_keys(read: Reader) -> str:
@@ -30,3 +33,12 @@ def key_set(read: Reader, name: str, default: str) -> str:
     if any(character not in KEYS for character in found):
         raise read.illegal(name, "keys of 0-9 * #")
     return found or default
+
+
+def sendable_digits(read: Reader) -> str:
+    """Return the keys that are sent to a party (`sendDigits`); what cannot be sent is left out with a note."""
+    digits = read.text("sendDigits")
+    if not digits or _SEND_DIGITS.fullmatch(digits):
+        return digits
+    read.note("sendDigits: expected 0-9 * # A-D w W, then optionally @ and milliseconds; nothing is sent")
+    return ""

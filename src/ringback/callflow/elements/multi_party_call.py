@@ -14,7 +14,6 @@ from ringback.callflow.document import InvalidDocument
 from ringback.callflow.elements.base import DocumentReplaced, Reader, Steps, next_event
 from ringback.callflow.events import MultipartyLeft, MultipartyRefused
 from ringback.multiparty.spec import (
-    BEEPS,
     DURATION_MAX_S,
     DURATION_MIN_S,
     DURATION_S,
@@ -22,23 +21,18 @@ from ringback.multiparty.spec import (
     NAME_MAX_CHARS,
     PARTICIPANTS_MAX,
     PARTICIPANTS_MIN,
+    RECORD_MIN,
     EventGroup,
     MultipartySpec,
     Role,
     Sound,
 )
+from ringback.rooms.facts import BEEPS
 
-_NOT_SUPPORTED = (
-    "recordingCallbackUrl",
-    "startRecordingAudio",
-    "stopRecordingAudio",
-    "transcriptionUrl",
-    "waitTime",
-    "aiAgentStreamServiceUrl",
-)
+_NOT_SUPPORTED = ("waitTime", "aiAgentStreamServiceUrl")
 """Noted when they have a value; attributes that only go with them are not."""
-_NOT_SUPPORTED_FLAGS = ("record", "recordParticipantTrack", "transcript", "waitForAgent")
-_UNTOLD = frozenset({EventGroup.SPEAK, EventGroup.ADD})
+_NOT_SUPPORTED_FLAGS = ("waitForAgent",)
+_FORMATS = ("mp3", "wav")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +67,18 @@ class MultiPartyCall:
             "onExitActionUrl",
             "onExitActionMethod",
             "relayDTMFInputs",
+            "record",
             "recordMinMemberCount",
+            "recordParticipantTrack",
             "recordFileFormat",
+            "recordingCallbackUrl",
             "recordingCallbackMethod",
+            "startRecordingAudio",
             "startRecordingAudioMethod",
+            "stopRecordingAudio",
             "stopRecordingAudioMethod",
+            "transcript",
+            "transcriptionUrl",
             "aiAgentStreamContentType",
             "aiAgentStreamSamplingRate",
             "aiAgentStreamExtraHeaders",
@@ -128,6 +129,18 @@ class MultiPartyCall:
             event_groups=_groups(read),
             exit_url=read.text("onExitActionUrl"),
             exit_method=_method(read, "onExitActionMethod", "POST"),
+            is_recorded=read.boolean("record", default=False),
+            record_min=read.integer(
+                "recordMinMemberCount", RECORD_MIN.start, least=RECORD_MIN.start, most=RECORD_MIN.stop - 1
+            ),
+            records_track=read.boolean("recordParticipantTrack", default=False),
+            record_format=_format(read),
+            recording_url=read.text("recordingCallbackUrl"),
+            recording_method=_method(read, "recordingCallbackMethod", "POST"),
+            start_recording_sound=_sound(read, "startRecordingAudio", "startRecordingAudioMethod"),
+            stop_recording_sound=_sound(read, "stopRecordingAudio", "stopRecordingAudioMethod"),
+            wants_transcription=read.boolean("transcript", default=False),
+            transcription_url=read.text("transcriptionUrl"),
         )
         return cls(spec, read.node.line)
 
@@ -166,6 +179,13 @@ def _role(read: Reader) -> Role:
     return Role(value)
 
 
+def _format(read: Reader) -> str:
+    value = read.text("recordFileFormat").lower() or _FORMATS[0]
+    if value not in _FORMATS:
+        raise read.illegal("recordFileFormat", "mp3 or wav")
+    return value
+
+
 def _sound(read: Reader, name: str, method_name: str, default: str = "") -> Sound:
     """Return a beep where one may stand, or a URL; what is neither is left out with a note."""
     text = read.text(name) or default
@@ -200,8 +220,6 @@ def _groups(read: Reader) -> tuple[EventGroup, ...]:
         group = known.get(word)
         if group is None:
             read.note(f"statusCallbackEvents {word[:40]!r} is ignored, expected {', '.join(known)}")
-        elif group in _UNTOLD and read.text("statusCallbackUrl"):
-            read.note(f"statusCallbackEvents {word} is not supported by this version: nothing is told of it")
         elif group not in wanted:
             wanted.append(group)
     return tuple(wanted)

@@ -214,6 +214,7 @@ class JoinRoom(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     A room exists while it has members, on any worker of the node; a session is in one room at a time. Agent streams and
     playbacks of the session go on over the room's audio and are heard by its own far party alone. `relays_digits`: keys
     pressed here are sent to the others. `watches_floor`: while a member does, `FloorChanged` is reported of this room.
+    `reports_speech`: `SpeakingChanged` is reported of this session.
     """
 
     session_id: SessionId
@@ -224,6 +225,7 @@ class JoinRoom(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     """Whether it does not hear the others."""
     relays_digits: bool = False
     watches_floor: bool = False
+    reports_speech: bool = False
     side_room_id: str = ""
     """A second room, of some members of the first, that is heard over it (`media.place`); empty is none."""
     is_side_muted: bool = True
@@ -271,6 +273,20 @@ class StartRecording(Command, frozen=True, array_like=True, tag=True, kw_only=Tr
 
 class StopRecording(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     """End a recording; the outcome is its `RecordingFinished`."""
+
+    session_id: SessionId
+    recording_id: RecordingId
+
+
+class PauseRecording(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Leave out of a recording what happens until `ResumeRecording`; one that is paused stays so."""
+
+    session_id: SessionId
+    recording_id: RecordingId
+
+
+class ResumeRecording(Command, frozen=True, array_like=True, tag=True, kw_only=True):
+    """Record again from the next frame on; one that is not paused goes on."""
 
     session_id: SessionId
     recording_id: RecordingId
@@ -327,6 +343,8 @@ AnyCommand = (
     | CloseStream
     | StartRecording
     | StopRecording
+    | PauseRecording
+    | ResumeRecording
     | Listen
     | StopListening
     | JoinRoom
@@ -347,6 +365,8 @@ SessionCommand = (
     | CloseStream
     | StartRecording
     | StopRecording
+    | PauseRecording
+    | ResumeRecording
     | Listen
     | StopListening
     | JoinRoom

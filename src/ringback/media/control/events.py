@@ -277,6 +277,12 @@ class FloorChanged(RoomEvent, frozen=True, array_like=True, tag=True, kw_only=Tr
     """The session took the floor: for 200 ms it was the loudest, or the one that spoke at all."""
 
 
+class SpeakingChanged(RoomEvent, frozen=True, array_like=True, tag=True, kw_only=True):
+    """The session began to speak so that others could hear it, or has been silent for a second."""
+
+    is_speaking: bool
+
+
 class RecordingEvent(SessionEvent, frozen=True, array_like=True, tag=True, kw_only=True):
     """Base of events of one recording."""
 
@@ -424,6 +430,7 @@ AnyEvent = (
     | RoomJoined
     | RoomLeft
     | FloorChanged
+    | SpeakingChanged
     | SessionStats
     | WorkerStats
     | EventsLost
@@ -462,6 +469,7 @@ AnySessionEvent = (
     | RoomJoined
     | RoomLeft
     | FloorChanged
+    | SpeakingChanged
     | SessionStats
 )
 """Everything a session's owner may receive."""

@@ -133,6 +133,8 @@ class RecordingChannels(Enum):
     """What the far party says and what it hears, added up."""
     STEREO = "stereo"
     """Left: what the far party says. Right: what it hears."""
+    FAR = "far"
+    """What the far party says, alone."""
 
 
 class RecordingEnd(Enum):

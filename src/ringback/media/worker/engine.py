@@ -21,8 +21,10 @@ from ringback.media.control.commands import (
     Listen,
     OpenSession,
     OpenStream,
+    PauseRecording,
     Play,
     ReportDigit,
+    ResumeRecording,
     SendDigits,
     SessionCommand,
     SetMember,
@@ -257,6 +259,8 @@ class Engine:
                 return leg.start_recording(now, command)
             case StopRecording():
                 return leg.stop_recording(now, command)
+            case PauseRecording() | ResumeRecording():
+                return leg.pause_recording(now, command)
             case Listen():
                 return leg.listen(command)
             case DetectMachine():

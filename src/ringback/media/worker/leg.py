@@ -20,8 +20,10 @@ from ringback.media.control.commands import (
     Listen,
     OpenSession,
     OpenStream,
+    PauseRecording,
     Play,
     ReportDigit,
+    ResumeRecording,
     SendDigits,
     SetRemote,
     StartRecording,
@@ -351,6 +353,12 @@ class Leg:
         refusal = self._recordings.stop(now, command)
         self._follow_up()
         return refusal
+
+    def pause_recording(self, now: Instant, command: PauseRecording | ResumeRecording) -> Refusal | None:
+        """Leave out of a recording what happens, or record again."""
+        if self._recordings is None:
+            return Refusal(RejectCode.UNKNOWN_RECORDING, found=f"recording {command.recording_id}")
+        return self._recordings.pause(now, command)
 
     def listen(self, command: Listen) -> Refusal | None:
         """Report what the far party does."""

@@ -10,7 +10,7 @@ from ringback import clock
 from ringback.ids import CommandId, PlayId, RecordingId
 from ringback.machine import MS, Instant
 from ringback.media.codecs.g711 import PCMU
-from ringback.media.control.commands import StartRecording, StopRecording
+from ringback.media.control.commands import PauseRecording, ResumeRecording, StartRecording, StopRecording
 from ringback.media.control.events import (
     AnySessionEvent,
     RecordingFaulted,
@@ -37,7 +37,18 @@ _FAULT_INTERVAL_NS = 1_000 * MS
 class _Recording:
     """One recording and its file."""
 
-    __slots__ = ("caused_by", "channels", "fault", "faulted_at", "file", "recorder", "reported_bytes", "start_wall_ms")
+    __slots__ = (
+        "caused_by",
+        "channels",
+        "fault",
+        "faulted_at",
+        "file",
+        "paused_at",
+        "paused_ns",
+        "recorder",
+        "reported_bytes",
+        "start_wall_ms",
+    )
 
     def __init__(self, recorder: Recorder, file: RecordingFile, channels: int, caused_by: CommandId) -> None:
         self.recorder = recorder
@@ -48,6 +59,26 @@ class _Recording:
         self.fault = ""
         self.faulted_at = Instant(0)
         self.reported_bytes = 0
+        self.paused_at: Instant | None = None
+        self.paused_ns = 0
+
+    def pause(self, now: Instant) -> None:
+        """Leave out what happens from now on."""
+        if self.paused_at is None:
+            self.paused_at = now
+            self.recorder.pause()
+
+    def resume(self, now: Instant) -> None:
+        """Record again."""
+        if self.paused_at is not None:
+            self.paused_ns += now - self.paused_at
+            self.paused_at = None
+            self.recorder.resume()
+
+    @property
+    def end_wall_ms(self) -> int:
+        """Return when the newest frame was recorded, 0 before the first."""
+        return self.start_wall_ms + self.recorder.duration_ms + self.paused_ns // MS if self.start_wall_ms else 0
 
     def ms_of(self, size_bytes: int) -> int:
         """Return how long so much audio lasts."""
@@ -114,6 +145,17 @@ class LegRecordings:
         recording.recorder.finish(RecordingEnd.STOPPED)
         return None
 
+    def pause(self, now: Instant, command: PauseRecording | ResumeRecording) -> Refusal | None:
+        """Leave out what happens, or record again."""
+        recording = self._recordings.get(command.recording_id)
+        if recording is None:
+            return Refusal(RejectCode.UNKNOWN_RECORDING, found=f"recording {command.recording_id}")
+        if isinstance(command, PauseRecording):
+            recording.pause(now)
+        else:
+            recording.resume(now)
+        return None
+
     def took_play(self, play_id: PlayId, *, is_over: bool) -> bool:
         """Return whether a playback is a beep of ours, of which nobody else hears; its end begins the recording."""
         if not play_id.startswith(_BEEP_PREFIX):
@@ -137,7 +179,7 @@ class LegRecordings:
                 reason=over.reason,
                 duration_ms=duration_ms,
                 start_wall_ms=recording.start_wall_ms,
-                end_wall_ms=recording.start_wall_ms + duration_ms if recording.start_wall_ms else 0,
+                end_wall_ms=recording.end_wall_ms,
                 digit=over.digit,
                 size_bytes=file.accepted_bytes,
                 dropped_ms=recording.ms_of(file.dropped_bytes),
@@ -147,7 +189,7 @@ class LegRecordings:
 
     def _begin(self, recording_id: RecordingId) -> None:
         recording = self._recordings.get(recording_id)
-        if recording is None or recording.recorder.is_running or recording.recorder.is_over:
+        if recording is None or recording.start_wall_ms or recording.recorder.is_over:
             return
         recording.start_wall_ms = clock.wall_ms()
         recording.recorder.start()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ringback.ids import CommandId
 from ringback.media.control.commands import JoinRoom, LeaveRoom, SetMember
-from ringback.media.control.events import AnyEvent, FloorChanged, RoomJoined, RoomLeft
+from ringback.media.control.events import AnyEvent, FloorChanged, RoomJoined, RoomLeft, SpeakingChanged
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import RejectCode, RoomEnd
 from ringback.media.place import PlaceWithSide
@@ -98,8 +98,31 @@ class Rooms:
             leg.join_room(PlaceWithSide(member, place.side, leg.law))
         else:
             leg.join_room(member)
+        if command.reports_speech:
+            self._watch_speech(leg, place)
         self._report(RoomJoined(session_id=leg.session_id, room_id=room.room_id, caused_by=command.command_id))
         return None
+
+    def _watch_speech(self, leg: Leg, place: _Place) -> None:
+        """Report when the leg speaks; one that coaches is muted in the room and speaks in the side room."""
+        speaking: set[str] = set()
+
+        def hear(where: str) -> Callable[[bool], None]:
+            def told(is_speaking: bool) -> None:
+                was_speaking = bool(speaking)
+                (speaking.add if is_speaking else speaking.discard)(where)
+                if bool(speaking) is not was_speaking:
+                    self._report(
+                        SpeakingChanged(
+                            session_id=leg.session_id, room_id=place.room.room_id, is_speaking=bool(speaking)
+                        )
+                    )
+
+            return told
+
+        place.member.on_speech = hear("room")
+        if place.side is not None:
+            place.side.on_speech = hear("side")
 
     def _room(self, room_id: str) -> Room:
         room = self._rooms.get(room_id)

@@ -1,11 +1,14 @@
-"""What conferences need from rooms above them; `server.py` registers it."""
+"""What rooms of calls need from above; `server.py` registers it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from ringback.calls.live import LiveCall
+
+FetchAudio = Callable[[str], Awaitable[str]]
+"""Returns the path of a local copy of the file at a URL, or raises `errors.EgressError`."""
 
 
 class Prompt(Protocol):
@@ -18,5 +21,5 @@ class Prompt(Protocol):
 class PromptStarter(Protocol):
     """Plays the document at a URL (Play, Speak and Wait only) to calls; `callflow.driver.CallFlows` has one."""
 
-    def __call__(self, calls: Sequence[LiveCall], url: str, *, repeats: bool) -> Sequence[Prompt]:
+    def __call__(self, calls: Sequence[LiveCall], url: str, *, repeats: bool, method: str = "POST") -> Sequence[Prompt]:
         """Start and return at once; a document that cannot be had is silence, and the event log says why."""

@@ -1,4 +1,4 @@
-"""What is recorded of a conference: a media session without a far party, which is in the room and only listens.
+"""What is recorded of a room: a media session without a far party, which is in the room and only listens.
 
 It hears everyone, on whatever worker, and stays when any member leaves. Fulfils `recordings.party.RecordedParty`.
 """
@@ -10,8 +10,6 @@ from typing import Any, Protocol
 
 from ringback import ids
 from ringback.calls.live import CallTerms, LiveCall
-from ringback.conferences.machine import Report
-from ringback.conferences.payloads import callback_params
 from ringback.ids import CallUuid, CommandId, SessionId
 from ringback.media.control.commands import CloseSession, JoinRoom, OpenSession, SessionCommand
 from ringback.media.control.events import AnySessionEvent, RecordingEvent, RecordingFinished, SessionClosed
@@ -36,17 +34,30 @@ class RoomListener:
     """State: `open` once, then recordings may start; `close` ends them. `is_over` tells when it hears no more."""
 
     def __init__(
-        self, media: MediaPort, events: RecordingEvents, call: LiveCall, name: str, conference_uuid: str, member_id: str
+        self,
+        media: MediaPort,
+        events: RecordingEvents,
+        call: LiveCall,
+        room_id: str,
+        side_room_id: str,
+        params: Callable[[], dict[str, str]],
     ) -> None:
+        """Make one that hears nothing yet.
+
+        Args:
+            call: In whose name it is recorded, and beside whose session it listens.
+            side_room_id: A second room that it hears too; empty is none.
+            params: Returns what a callback in the XML style says besides the file.
+        """
         self.session_id = SessionId(ids.new_uuid())
         self.is_over = False
         self.on_bridged: list[Callable[[Any], None]] = []
         self._media = media
         self._events = events
         self._call = call
-        self._name = name
-        self._conference_uuid = conference_uuid
-        self._member_id = member_id
+        self._room_id = room_id
+        self._side_room_id = side_room_id
+        self._params = params
 
     @property
     def call_uuid(self) -> CallUuid:
@@ -55,7 +66,7 @@ class RoomListener:
 
     @property
     def account_id(self) -> str:
-        """Return the account of the conference."""
+        """Return the account of the room."""
         return self._call.account_id
 
     @property
@@ -85,8 +96,9 @@ class RoomListener:
             JoinRoom(
                 command_id=CommandId(ids.new_token()),
                 session_id=self.session_id,
-                room_id=self._conference_uuid,
+                room_id=self._room_id,
                 is_muted=True,
+                side_room_id=self._side_room_id,
             )
         )
 
@@ -110,11 +122,8 @@ class RoomListener:
         self._call.note(kind, **fields)
 
     def webhook_params(self, **extra: str) -> dict[str, str]:
-        """Return the parameters of a `record` callback."""
-        params = callback_params(
-            Report.RECORD, self._name, self._conference_uuid, self._member_id, self._call.call_uuid
-        )
-        return {**params, **{name: value for name, value in extra.items() if name != "Digits"}}
+        """Return the parameters of a callback in the XML style."""
+        return {**self._params(), **{name: value for name, value in extra.items() if name != "Digits"}}
 
     def report_recording_end(self, event: RecordingFinished) -> None:
         """Tell nobody: no document waits for it."""
