@@ -37,7 +37,7 @@ class SpeechCache:
         """Return where the audio of a request is, or will be; each owner has its own."""
         parts = (
             *(owner, FORMAT_VERSION, voice.engine.value, voice.name, voice.version, say.text),
-            *(say.rate, say.pitch, say.gain_db, say.is_muted, say.pause_ms),
+            *(say.rate, say.pitch, say.gain_db, say.is_muted, say.pause_ms, say.phonemes),
         )
         return self._folder / f"{hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:40]}.wav"
 

@@ -29,7 +29,7 @@ def hastened(speech: Speech) -> Speech:
     if not speech.passages:
         return speech
     first = speech.passages[0]
-    at = _cut(first.text) if len(first.text) > _WORTH_CHARS else 0
+    at = _cut(first.text) if len(first.text) > _WORTH_CHARS and not first.phonemes else 0
     if not at:
         return speech
     opening = replace(first, text=f"{first.text[:at]},", pause_ms=0)

@@ -16,6 +16,7 @@ from typing import Protocol
 from ringback.speech.catalogue import named_voice
 from ringback.speech.clauses import split
 from ringback.speech.passage import Passage, Speech, Style
+from ringback.speech.phonemes import normalised
 from ringback.speech.said import said_as
 from ringback.speech.voices import is_language
 
@@ -25,6 +26,9 @@ BREAK_MAX_MS = 10_000
 PAUSES_MAX_MS = 300_000
 _NOTES_MAX = 16
 _PARAGRAPH_MS = 700
+_MARKS = tuple(".!?,;:…")
+_MARK_PAUSE_MS = 250
+_WORD_MAX_CHARS = 200
 _LAST_PAUSE_MS = 150
 """After the last word: what follows in the document should not have to wait."""
 _DEFAULT_LANGUAGE = "en-US"
@@ -132,12 +136,12 @@ class _SpeechReader:
                 alias = node.attributes.get("alias", "")
                 self._say(f" {alias} ", style) if alias.strip() else self.read(node.content, style)
             case "phoneme":
-                self.note("<phoneme> is read from its text: local voices take no phonemes")
-                self.read(node.content, style)
+                self._phoneme(node, style)
             case "speak" | "w" | "cont":
                 self.read(node.content, style)
             case "mark":
-                self.note("<mark> is ignored")
+                # It marks a place for programs and has no sound.
+                pass
             case _:
                 self.note(f"<{node.tag[:40]}> is not supported; its text is said")
                 self.read(node.content, style)
@@ -167,9 +171,30 @@ class _SpeechReader:
             said = text
         self._say(f" {said} ", style)
 
+    def _phoneme(self, node: Markup, style: Style) -> None:
+        ph, alphabet = node.attributes.get("ph", ""), node.attributes.get("alphabet", "")
+        is_english = style.language.lower().startswith("en")
+        ipa = normalised(ph, alphabet) if is_english else ""
+        if not ipa:
+            what = f"<phoneme ph={ph[:40]!r}>" if is_english else f"<phoneme> in {style.language}"
+            self.note(f"{what} is read from its text: English IPA or X-SAMPA is pronounced")
+            self.read(node.content, style)
+            return
+        self._flush()
+        self._chars += len(ipa)
+        if self._chars > TEXT_MAX_CHARS:
+            self.note(f"text is longer than {TEXT_MAX_CHARS} characters; the rest is not said")
+            return
+        self._passages.append(Passage(_text_of(node)[:_WORD_MAX_CHARS].strip() or ipa, style, 0, ipa))
+        self._is_pause_natural = True
+
     def _flush(self, *, is_end: bool = False) -> None:
         """Turn the texts of one style into passages; at an end of a sentence with the pause that belongs there."""
         text, self._run = "".join(self._run), []
+        if self._passages and self._passages[-1].phonemes and text.lstrip()[:1] in _MARKS:
+            # The full stop behind a pronounced word is a pause.
+            self._passages[-1] = replace(self._passages[-1], pause_ms=_MARK_PAUSE_MS)
+            text = text.lstrip()[1:]
         pieces = split(text, is_start=not self._passages)
         for index, piece in enumerate(pieces):
             # A comma tells engines that the sentence goes on.

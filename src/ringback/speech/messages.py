@@ -28,6 +28,8 @@ class Say(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     gain_db: float = 0.0
     is_muted: bool = False
     pause_ms: int = 0
+    phonemes: str = ""
+    """IPA that is said in the place of the text (`phonemes.normalised`)."""
 
 
 class Warm(msgspec.Struct, frozen=True, kw_only=True, tag=True):

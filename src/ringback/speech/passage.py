@@ -37,6 +37,8 @@ class Passage:
     text: str
     style: Style
     pause_ms: int = 0
+    phonemes: str = ""
+    """How the text is pronounced, as `phonemes.normalised` gives it; empty: as it is written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,7 @@ class Speaker:
             gain_db=style.gain_db,
             is_muted=style.is_muted,
             pause_ms=passage.pause_ms,
+            phonemes=passage.phonemes if _is_english(voice) else "",
         )
         path = self._cache.path_of(say, voice, owner)
         is_cached = await self._cache.has(path)
@@ -324,3 +325,7 @@ class Speaker:
         if done.cancelled() or done.exception() is not None or self._is_closed:
             return
         self._spawn(self._cache.added(path), "speech cache")
+
+
+def _is_english(voice: LocalVoice) -> bool:
+    return voice.language.lower().startswith("en")

@@ -112,11 +112,23 @@ def test_prosody_is_understood_and_bounded(attributes: str, name: str, value: An
         ("<sub>W3C</sub>", "W3C"),
         ('<w role="amazon:VB">read</w>', "read"),
         ('<phoneme alphabet="ipa" ph="x">pecan</phoneme>', "pecan"),
+        ('<phoneme alphabet="ipa" ph="pɪˈkɑːn">pecan</phoneme>', "pecan"),
         ("<speak>inside</speak>", "inside"),
     ],
 )
 def test_words_are_said_as_they_are_meant(ssml: str, text: str) -> None:
     assert texts(ssml) == [text]
+
+
+def test_phonemes_are_a_passage_of_their_own_in_english_and_text_elsewhere() -> None:
+    word = '<phoneme alphabet="ipa" ph="pɪˈkɑːn">pecan</phoneme>'
+    found = passages(f"I like {word}. Do you?")
+    assert [(each.text, each.phonemes) for each in found] == [("I like", ""), ("pecan", "pɪkˈɑːn"), ("Do you?", "")]
+    assert notes(f"I like {word}.") == ()
+    assert [each.phonemes for each in passages(f'<lang xml:lang="de-DE">{word}</lang>')] == [""]
+    assert "de-DE" in notes(f'<lang xml:lang="de-DE">{word}</lang>')[0]
+    assert "'ʁu'" in notes('<phoneme alphabet="ipa" ph="ʁu">roux</phoneme>')[0]
+    assert notes('one <mark name="here"/> two') == ()
 
 
 def test_paragraphs_and_sentences_end_what_stands_before_them() -> None:
@@ -172,10 +184,9 @@ def test_what_is_odd_is_noted() -> None:
         "<prosody rate='quick'> is not understood and is ignored",
         "<prosody colour='red'> is not understood and is ignored",
     )
-    assert notes('<lang xml:lang="?">x</lang><say-as interpret-as="song">x</say-as><mark name="a"/>') == (
+    assert notes('<lang xml:lang="?">x</lang><say-as interpret-as="song">x</say-as>') == (
         "<lang xml:lang='?'> is no language tag and is ignored",
         "<say-as interpret-as='song'> is unknown; its text is said as it is",
-        "<mark> is ignored",
     )
     assert len(notes("".join(f"<x{number}/>" for number in range(100)))) == 16
 

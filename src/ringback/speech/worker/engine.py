@@ -30,9 +30,11 @@ class Synthesiser(Protocol):
     def warm(self) -> None:
         """Load what takes long to load."""
 
-    def say(self, voice: str, text: str, rate: float) -> tuple[Samples, int, float]:
+    def say(self, voice: str, text: str, rate: float, phonemes: str = "") -> tuple[Samples, int, float]:
         """Return the audio, its sample rate, and by how much its speed still has to be changed.
 
+        Args:
+            phonemes: English IPA that is said in the place of the text (`speech.phonemes.normalised`).
         Raises:
             SynthesisFailed: no audio came within the time.
         """

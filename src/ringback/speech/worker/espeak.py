@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ringback.speech.messages import VoiceListed
 from ringback.speech.passage import Gender
+from ringback.speech.phonemes import Notation, written
 from ringback.speech.settings import SynthesiserSettings
 from ringback.speech.voices import Engine
 from ringback.speech.worker.engine import harmless, run_program
@@ -53,13 +54,13 @@ class Espeak:
     def warm(self) -> None:
         """Do nothing: the program starts in less than 50 ms."""
 
-    def say(self, voice: str, text: str, rate: float) -> tuple[Samples, int, float]:
+    def say(self, voice: str, text: str, rate: float, phonemes: str = "") -> tuple[Samples, int, float]:
         """Return the audio; the engine changes the speed itself."""
         words_per_minute = min(max(round(_WORDS_PER_MINUTE * rate), _SLOWEST), _FASTEST)
         command = [*self._command, "-v", voice, "-s", str(words_per_minute), "-b", "1", "-f", "{text}", "-w", "{wav}"]
         samples, rate_hz = run_program(
             command,
-            harmless(text),
+            f"[[{written(phonemes, Notation.ESPEAK)}]]" if phonemes else harmless(text),
             timeout_ms=self._settings.say_timeout_ms,
             longest_ms=self._settings.length_max_ms,
         )

@@ -14,6 +14,8 @@ _SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000
 _RATE = 1
 _CHARS_UTF8 = 1
+_PHONEMES = 0x100
+"""`[[…]]` in the text are phonemes; who calls has taken those of callers out."""
 _END_PAUSE = 0x1000
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
@@ -43,7 +45,7 @@ def main(arguments: list[str]) -> int:
         return 1
     espeak.espeak_SetParameter(_RATE, int(options["-s"]), 0)
     size = ctypes.c_size_t(len(text) + 1)
-    flags = _CHARS_UTF8 | _END_PAUSE
+    flags = _CHARS_UTF8 | _PHONEMES | _END_PAUSE
     if espeak.espeak_Synth(text, size, 0, 0, 0, flags, None, None) != 0:
         sys.stderr.write("synthesis failed\n")
         return 1

@@ -7,6 +7,7 @@ import subprocess
 
 from ringback.speech.messages import VoiceListed
 from ringback.speech.passage import Gender
+from ringback.speech.phonemes import Notation, written
 from ringback.speech.settings import SynthesiserSettings
 from ringback.speech.voices import Engine
 from ringback.speech.worker.engine import harmless, run_program
@@ -42,11 +43,12 @@ class Flite:
     def warm(self) -> None:
         """Do nothing: the program starts in 50 ms."""
 
-    def say(self, voice: str, text: str, rate: float) -> tuple[Samples, int, float]:
+    def say(self, voice: str, text: str, rate: float, phonemes: str = "") -> tuple[Samples, int, float]:
         """Return the audio; flite changes the speed itself."""
         command = [
             *(str(self._program), "-voice", voice, "--setf", f"duration_stretch={1 / rate:.3f}"),
-            *("-f", "{text}", "-o", "{wav}"),
+            *(("-p", f"pau {written(phonemes, Notation.FLITE)} pau") if phonemes else ("-f", "{text}")),
+            *("-o", "{wav}"),
         ]
         samples, rate_hz = run_program(
             command,

@@ -90,7 +90,7 @@ class Process:
             engine = self._engines.get(request.engine)
             if engine is None:
                 raise SynthesisFailed(f"engine {request.engine.value} is not used here")
-            samples, rate_hz, rate = engine.say(request.voice, request.text, request.rate)
+            samples, rate_hz, rate = engine.say(request.voice, request.text, request.rate, request.phonemes)
         audio = fit(
             samples,
             rate_hz,

@@ -75,14 +75,15 @@ class Piper:
         for name in list(self._models)[:1]:
             self.say(name, _FIRST_TEXT, 1.0)
 
-    def say(self, voice: str, text: str, rate: float) -> tuple[Samples, int, float]:
+    def say(self, voice: str, text: str, rate: float, phonemes: str = "") -> tuple[Samples, int, float]:
         """Return the audio at the voice's own speed, which a running program cannot change."""
         silence = np.zeros(0, dtype=np.float32), RATE_HZ, rate
         if not any(letter.isalnum() for letter in text):
             # A line without a word ends the program with an error.
             return silence
         try:
-            samples, rate_hz = self._program(voice).say(harmless(_with_plain_digits(text)))
+            line = f"[[ {phonemes} ]]" if phonemes else harmless(_with_plain_digits(text))
+            samples, rate_hz = self._program(voice).say(line)
         except _NothingToSay:
             # The text's fault, not the engine's: one caller's odd sign must not change the voice of all the others.
             return silence
