@@ -7,6 +7,7 @@ possible the tests that want it skip and say why; with CI=true they fail.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import json
 import os
@@ -58,6 +59,13 @@ def why_not() -> str:
     missing = [name for name in ("node", "npm") if shutil.which(name) is None]
     if missing:
         return f"{' and '.join(missing)} not installed: install Node.js 18 or newer to run the official Node SDK"
+    # Test processes beside each other must not meet a folder that another one is filling.
+    with (FOLDER / "package.json").open() as package:
+        fcntl.flock(package, fcntl.LOCK_EX)
+        return _fetched()
+
+
+def _fetched() -> str:
     if (FOLDER / "node_modules" / "plivo").is_dir():
         return ""
     reason = ""
