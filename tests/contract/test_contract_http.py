@@ -276,7 +276,7 @@ def test_wrong_list_queries_are_named(api: ApiServer, query: str, text: str) -> 
 
 
 def test_page_bounds_are_inclusive(api: ApiServer) -> None:
-    for query in ("limit=1", "limit=20", "offset=0", "offset=100000", "limit=", "cursor=abc"):
+    for query in ("limit=1", "limit=20", "offset=0", "offset=100000", "limit=", "cursor="):
         assert api.request("GET", f"Call/?{query}").status == 200
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import plivo
 import pytest
@@ -222,9 +223,51 @@ def test_records_are_listed_in_pages(api: ApiServer, client: plivo.RestClient) -
     page = client.calls.list(limit=2, offset=2)
     assert [record.call_uuid for record in page] == [uuids[2], uuids[1]]
     assert page.meta.total_count == 5
-    assert page.meta.next == f"/v1/Account/{AUTH_ID}/Call/?limit=2&offset=4"
+    assert page.meta.next.startswith(f"/v1/Account/{AUTH_ID}/Call/?limit=2&offset=4&cursor=")
     assert page.meta.previous == f"/v1/Account/{AUTH_ID}/Call/?limit=2&offset=0"
     assert [record.call_uuid for record in client.calls] == uuids[::-1]
+
+
+def test_a_cursor_goes_on_behind_the_last_page_whatever_has_come_since(
+    api: ApiServer, client: plivo.RestClient
+) -> None:
+    uuids = [make(client) for _ in range(5)]
+    for call_uuid in uuids:
+        client.calls.delete(call_uuid)
+    link = client.calls.list(limit=2).meta.next
+    client.calls.delete(make(client))
+    cursor = parse_qs(urlsplit(link).query)["cursor"][0]
+    for page in (
+        client.calls.list(limit=2, cursor=cursor),
+        client.calls.list(limit=2, offset=1, cursor=cursor),
+        client.calls.list(limit=2, cursor=link),
+    ):
+        assert [record.call_uuid for record in page] == [uuids[2], uuids[1]]
+        assert (page.meta.offset, page.meta.total_count) == (2, 6)
+    last = api.request("GET", page.meta.next)
+    assert [record["call_uuid"] for record in last.json["objects"]] == [uuids[0]]
+    assert last.json["meta"]["next"] is None
+    for wrong in ("abc", "MS4y", "x" * 600, "é"):
+        with pytest.raises(ValidationError, match=r"cursor parameter is invalid: .*, expected that of a meta.next"):
+            client.calls.list(cursor=wrong)
+
+
+@pytest.mark.parametrize(
+    ("filters", "bounds"),
+    [
+        ({"end_time": "2017-05-22 13:17:49"}, [("__gte", 1_495_459_069_000), ("__lt", 1_495_459_070_000)]),
+        ({"end_time": "2017-05-22 18:47:49+05:30"}, [("__gte", 1_495_459_069_000), ("__lt", 1_495_459_070_000)]),
+        ({"end_time": "2017-05-22 13:17:49.523"}, [("__gte", 1_495_459_069_523), ("__lt", 1_495_459_069_524)]),
+        ({"end_time__gt": "2017-05-22 13:17:49"}, [("__gte", 1_495_459_070_000)]),
+        ({"end_time__lte": "2017-05-22 13:17:49"}, [("__lt", 1_495_459_070_000)]),
+    ],
+)
+def test_a_time_finds_what_is_shown_with_it(
+    api: ApiServer, client: plivo.RestClient, filters: dict[str, str], bounds: list[tuple[str, int]]
+) -> None:
+    client.calls.list(**filters)
+    (asked,) = api.calls.asked
+    assert [(bound.comparison.value, bound.value) for bound in asked.ended_wall_ms] == bounds
 
 
 def test_record_filters_reach_the_port(api: ApiServer, client: plivo.RestClient) -> None:

@@ -141,7 +141,7 @@ def test_every_filter_arrives(api: ApiServer, client: plivo.RestClient) -> None:
             added_wall_ms=(Bound(Comparison.AT_LEAST, 1_649_757_600_000),),
             age_days=(Bound(Comparison.LESS, 3),),
         ),
-        RecordingFilters(is_none=True),
+        RecordingFilters(mpc_name="party"),
     ]
     with pytest.raises(ValidationError, match="add_time"):
         client.recordings.list(add_time__gt="yesterday")
@@ -151,7 +151,9 @@ def test_pages_and_deletion(api: ApiServer, client: plivo.RestClient) -> None:
     views = [api.recordings.add() for _ in range(3)]
     page = client.recordings.list(limit=2)
     assert page["meta"]["total_count"] == 3
-    assert re.fullmatch(rf"/v1/Account/{AUTH_ID}/Recording/\?limit=2&offset=2", page["meta"]["next"])
+    assert re.fullmatch(rf"/v1/Account/{AUTH_ID}/Recording/\?limit=2&offset=2&cursor=\S+", page["meta"]["next"])
+    (third,) = client.recordings.list(limit=2, cursor=page["meta"]["next"].rpartition("=")[2])["objects"]
+    assert third["recording_id"] == views[0].recording_id
     assert [each["recording_id"] for each in page["objects"]] == [view.recording_id for view in reversed(views[1:])]
     client.recordings.delete(views[0].recording_id)
     for gone in (client.recordings.get, client.recordings.delete):

@@ -143,6 +143,8 @@ class FakeCalls:
     ) -> tuple[Sequence[CallRecord], int]:
         self.asked.append(filters)
         mine = [record for record in self.records if self.is_of(account, record.call_uuid)]
+        if filters.after is not None:
+            offset = [record.call_uuid for record in mine].index(CallUuid(filters.after.name)) + 1
         return mine[offset : offset + limit], len(mine)
 
 
@@ -376,6 +378,8 @@ class FakeRecordings:
             for view in reversed(self.views.values())
             if view.state is RecordingState.READY and view.account_id == account.auth_id
         ]
+        if filters.after is not None:
+            offset = [view.recording_id for view in found].index(RecordingId(filters.after.name)) + 1
         return found[offset : offset + limit], len(found)
 
     async def delete(self, account: Account, recording_id: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ringback import clock
 from ringback.api.forms import Form, invalid, shown
-from ringback.api.moments import read_moment
+from ringback.api.moments import read_moments
 from ringback.api.paging import read_page
 from ringback.calls.views import (
     Bound,
@@ -106,11 +106,7 @@ def read_live_filters(form: Form) -> LiveCallFilters:
 def read_cdr_filters(form: Form) -> CdrFilters:
     """Return which call records are wanted: without a bound on `end_time` those of the last seven days."""
     form.choice("status", ("live", "queued"), "", about="Lists calls that have not ended instead of records.")
-    ended_wall_ms = tuple(
-        Bound(comparison, value)
-        for comparison in Comparison
-        if (value := read_moment(form, f"end_time{comparison.value}")) is not None
-    )
+    ended_wall_ms = read_moments(form, "end_time")
     return CdrFilters(
         direction=_read_direction(form),
         from_number=_read_number_filter(form, "from_number"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Request, Response
 
 from ringback.accounts.account import Account
@@ -9,11 +11,11 @@ from ringback.api.auth import CurrentAccount, account_of_subaccount, read_owner
 from ringback.api.bodies import read_body, read_query
 from ringback.api.call_parameters import read_cdr_filters, read_live_filters, read_make_calls, read_transfer
 from ringback.api.forms import Form, described_body, described_query
-from ringback.api.paging import read_page
+from ringback.api.paging import read_page_with_cursor
 from ringback.api.replies import read_callback
 from ringback.api.responses import account_time, no_content, reply, session_time
 from ringback.api.services import ServicesOf
-from ringback.calls.views import CallRecord, LiveCallView, LiveStatus
+from ringback.calls.views import After, CallRecord, LiveCallView, LiveStatus
 from ringback.errors import NotFound
 from ringback.ids import CallUuid
 
@@ -52,7 +54,7 @@ async def make_call(request: Request, account: CurrentAccount, services: Service
 @router.get(
     "/Call/",
     summary="List call records, live calls or queued calls",
-    openapi_extra=described_query(lambda form: (read_page(form), read_cdr_filters(form), read_owner(form))),
+    openapi_extra=described_query(lambda form: (read_page_with_cursor(form), read_cdr_filters(form), read_owner(form))),
 )
 async def list_calls(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
     """Return call ids with `status=live` or `status=queued`, else records of ended calls."""
@@ -62,12 +64,14 @@ async def list_calls(request: Request, account: CurrentAccount, services: Servic
         filters = read_live_filters(form)
         found = [] if owner is None else await services.calls.live_call_uuids(owner, filters)
         return reply(200, {"calls": found})
-    page, wanted = read_page(form), read_cdr_filters(form)
+    page = read_page_with_cursor(form)
+    wanted = replace(read_cdr_filters(form), after=page.after)
     if owner is None:
         return reply(200, {"meta": page.meta(request, 0), "objects": []})
-    records, total = await services.calls.cdrs(owner, wanted, page.limit, page.offset)
-    objects = [record_object(record, owner) for record in records]
-    return reply(200, {"meta": page.meta(request, total), "objects": objects})
+    records, total = await services.calls.cdrs(owner, wanted, page.limit, page.skipped)
+    last = After(records[-1].initiated_wall_ms, records[-1].call_uuid) if records else None
+    meta = page.meta_with_cursor(request, total, len(records), last)
+    return reply(200, {"meta": meta, "objects": [record_object(record, owner) for record in records]})
 
 
 @router.delete("/Call/", summary="Hang up all calls", status_code=204)

@@ -6,6 +6,8 @@ setting asks for credentials.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Request, Response
 from starlette.responses import FileResponse
 
@@ -14,11 +16,11 @@ from ringback.accounts.account import Account
 from ringback.api.auth import CurrentAccount, account_of_path, account_of_subaccount, read_owner
 from ringback.api.bodies import read_query
 from ringback.api.forms import Form, described_query
-from ringback.api.moments import read_moment
-from ringback.api.paging import read_page
+from ringback.api.moments import read_moments
+from ringback.api.paging import read_page_with_cursor
 from ringback.api.responses import no_content, precise_account_time, reply
 from ringback.api.services import Services, ServicesOf
-from ringback.calls.views import Bound, Comparison
+from ringback.calls.views import After, Bound, Comparison
 from ringback.errors import NotFound
 from ringback.recordings.spec import FileFormat, RecordingKind
 from ringback.recordings.views import DAY_MS, RecordingFilters, RecordingView
@@ -46,11 +48,7 @@ def read_filters(form: Form) -> RecordingFilters:
         kind=RecordingKind(kind) if kind else None,
         mpc_name=form.text("mpc_name", max_chars=_NAME_MAX_CHARS),
         mpc_uuid=form.text("mpc_uuid", max_chars=64),
-        added_wall_ms=tuple(
-            Bound(comparison, value)
-            for comparison in Comparison
-            if (value := read_moment(form, f"add_time{comparison.value}")) is not None
-        ),
+        added_wall_ms=read_moments(form, "add_time"),
         age_days=tuple(
             Bound(comparison, value)
             for comparison in Comparison
@@ -63,18 +61,20 @@ def read_filters(form: Form) -> RecordingFilters:
 @router.get(
     "/Recording/",
     summary="List recordings",
-    openapi_extra=described_query(lambda form: (read_page(form), read_owner(form), read_filters(form))),
+    openapi_extra=described_query(lambda form: (read_page_with_cursor(form), read_owner(form), read_filters(form))),
 )
 async def list_recordings(request: Request, account: CurrentAccount, services: ServicesOf) -> Response:
     """Return recordings whose files can be had, newest first."""
     form = Form(read_query(request))
-    page, filters = read_page(form), read_filters(form)
+    page = read_page_with_cursor(form)
+    filters = replace(read_filters(form), after=page.after)
     owner = await account_of_subaccount(request, account, read_owner(form))
     if owner is None:
         return reply(200, {"meta": page.meta(request, 0), "objects": []})
-    views, total = await services.recordings.list(owner, filters, page.limit, page.offset)
+    views, total = await services.recordings.list(owner, filters, page.limit, page.skipped)
+    last = After(views[-1].created_wall_ms, views[-1].recording_id) if views else None
     objects = [recording_object(view, owner, services) for view in views]
-    return reply(200, {"meta": page.meta(request, total), "objects": objects})
+    return reply(200, {"meta": page.meta_with_cursor(request, total, len(views), last), "objects": objects})
 
 
 @router.api_route(

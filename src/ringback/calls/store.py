@@ -8,7 +8,7 @@ from operator import eq, ge, gt, le, lt
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select, update
 
 from ringback.accounts.account import Account
 from ringback.accounts.store import find_account
@@ -16,7 +16,7 @@ from ringback.billing.cdr import billed_duration_s, duration_s
 from ringback.calls.hangup import Code, Hangup, HangupSource, hangup
 from ringback.calls.models import CallRow, QueuedCallRow
 from ringback.calls.state import State
-from ringback.calls.views import Bound, CallDirection, CallRecord, CdrFilters, Comparison, MakeCall
+from ringback.calls.views import After, Bound, CallDirection, CallRecord, CdrFilters, Comparison, MakeCall
 from ringback.ids import CallUuid
 from ringback.storage.database import Session
 from ringback.storage.statements import insert_row, table_of
@@ -185,6 +185,8 @@ def list_records(
     """Return one page of CDRs, newest first, and how many match in all."""
     wanted = [CallRow.account_id == account_id, CallRow.ended_wall_ms.is_not(None), *_conditions(filters)]
     total = session.scalar(select(func.count()).select_from(CallRow).where(*wanted)) or 0
+    if filters.after is not None:
+        wanted.append(behind(CallRow.initiated_wall_ms, CallRow.call_uuid, filters.after))
     rows = session.scalars(
         select(CallRow)
         .where(*wanted)
@@ -193,6 +195,11 @@ def list_records(
         .offset(offset)
     )
     return [_record(row) for row in rows], total
+
+
+def behind(time: Any, name: Any, after: After) -> ColumnElement[bool]:
+    """Return the condition for what comes after an object in a list by time, newest first, then by name."""
+    return or_(time < after.wall_ms, and_(time == after.wall_ms, name > after.name))
 
 
 def close_orphaned_calls(session: Session, now_wall_ms: int) -> list[str]:

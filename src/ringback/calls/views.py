@@ -155,6 +155,14 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class After:
+    """Where a page of a list that is sorted by time, newest first, begins: behind the object of this time and name."""
+
+    wall_ms: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class CdrFilters:
     """Which call records are wanted; empty texts, empty tuples and `None` mean any (specification 4.6).
 
@@ -170,6 +178,8 @@ class CdrFilters:
     hangup_cause_code: int | None = None
     hangup_source: str = ""
     stir_verification: str = ""
+    after: After | None = None
+    """Leaves out what stands before, without counting less."""
 
 
 @dataclass(frozen=True, slots=True)

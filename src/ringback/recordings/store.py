@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
 from ringback import clock
+from ringback.calls.store import behind
 from ringback.calls.views import Bound, Comparison
 from ringback.ids import CallUuid, RecordingId
 from ringback.media.control.values import RecordingChannels
@@ -107,6 +108,8 @@ def list_recordings(
         *_conditions(filters, now_wall_ms),
     ]
     total = session.scalar(select(func.count()).select_from(RecordingRow).where(*wanted)) or 0
+    if filters.after is not None:
+        wanted.append(behind(RecordingRow.created_wall_ms, RecordingRow.recording_id, filters.after))
     rows = session.scalars(
         select(RecordingRow)
         .where(*wanted)

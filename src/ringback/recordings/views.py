@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ringback.calls.views import Bound
+from ringback.calls.views import After, Bound
 from ringback.ids import CallUuid, RecordingId
 from ringback.media.control.values import RecordingChannels
 from ringback.recordings.spec import CallbackStyle, FileFormat, RecordingKind
@@ -97,3 +97,5 @@ class RecordingFilters:
     added_wall_ms: tuple[Bound, ...] = ()
     age_days: tuple[Bound, ...] = ()
     """Whole days since it was added."""
+    after: After | None = None
+    """Leaves out what stands before, without counting less."""
