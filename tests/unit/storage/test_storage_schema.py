@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from tests.support.databases import opened
 
+from ringback.endpoints.secrets import secrets_of
 from ringback.errors import ConfigError
 from ringback.storage import schema
 from ringback.storage.database import Database, Session
@@ -111,3 +112,24 @@ async def test_failing_migration_leaves_nothing_behind(tmp_path: Path) -> None:
     names = [name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     copy.close()
     assert names == ["numbers"]
+
+
+def test_passwords_of_endpoints_become_digest_keys(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/r.db")
+    with engine.connect() as connection:
+        schema.upgrade(connection, "", "0009")
+        connection.exec_driver_sql(
+            "INSERT INTO accounts (auth_id, auth_token, name, timezone, city, state, address, is_enabled, "
+            "created_wall_ms) VALUES ('MA1', 't', '', 'UTC', '', '', '', 1, 0)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO endpoints (endpoint_id, account_id, username, password, alias) "
+            "VALUES ('1', 'MA1', 'alice123456789012', 'pässword', 'A')"
+        )
+        schema.upgrade(connection, "0009")
+        columns = [row[1] for row in connection.exec_driver_sql("PRAGMA table_info(endpoints)")]
+        assert "password" not in columns
+        found = connection.exec_driver_sql("SELECT secret_md5, secret_sha256 FROM endpoints").one()
+    engine.dispose()
+    secrets = secrets_of("alice123456789012", "pässword")
+    assert tuple(found) == (secrets.md5, secrets.sha256)

@@ -24,10 +24,11 @@ from ringback.sip.endpoint import (
     InviteReceived,
     OutboundInvite,
     Refused,
+    RegisterReceived,
     Target,
     Transport,
 )
-from ringback.sip.flow import Listener
+from ringback.sip.flow import Flow, Listener
 from ringback.sip.settings import SipSettings
 from ringback.sip.trace import SipTrace
 from ringback.sip.transport.driver import SipBindFailed, SipDriver
@@ -129,6 +130,36 @@ async def test_requests_of_both_sides_share_one_connection() -> None:
         await calling.wait_for(HungUp)
         await until(lambda: caller.idle and callee.idle)
         assert caller.connection_count == callee.connection_count == 1
+
+
+async def test_a_register_over_tcp_is_handed_up_answered_and_its_connection_kept_until_it_closes() -> None:
+    owner, asked, closed = Owner(), list[RegisterReceived](), list[Flow]()
+    kept: set[int] = set()
+    settings = replace(SETTINGS, idle_timeout_ms=1)
+    running = SipDriver(
+        settings, on_event=owner.take, on_register=asked.append, on_closed=closed.append, kept_connections=lambda: kept
+    )
+    await running.start()
+    try:
+        target = address(running, Transport.TCP)
+        reader, writer = await asyncio.open_connection(target.host, target.port)
+        for branch in ("z9hG4bK1", "z9hG4bK2"):
+            message = request("REGISTER", branch=branch, call_id=branch)
+            writer.write(message.to_bytes())
+        await until(lambda: len(asked) == 2)
+        kept.add(asked[0].flow.connection_id)
+        assert running.reply(asked[0].asked_id, 200, headers=(("contact", "<sip:a@h>;expires=60"),))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"SIP/2.0 200 OK\r\n")
+        assert running.ignore(asked[1].asked_id)
+        assert running._connections_in_use() == kept
+        writer.close()
+        await writer.wait_closed()
+        await until(lambda: bool(closed))
+        assert closed == [asked[0].flow]
+        assert owner.events == []
+    finally:
+        await running.close()
+    assert len(closed) == 1
 
 
 async def test_a_refused_connection_ends_the_call_at_once() -> None:
