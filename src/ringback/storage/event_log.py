@@ -221,6 +221,9 @@ class EventLog:
                 await self._wake.wait()
             await self._collect()
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._settings.batch_max))]
+            if not batch:
+                # Woken by `close` alone.
+                continue
             self._writing = len(batch)
             await self._write(batch)
             self._writing = 0

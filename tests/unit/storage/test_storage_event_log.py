@@ -109,6 +109,23 @@ async def test_close_writes_what_waits(database: Database) -> None:
     await log.close()
 
 
+async def test_close_of_an_idle_log_writes_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = EventLog(database)
+    log.start()
+    written: list[object] = []
+
+    async def note(work: Any) -> Any:
+        written.append(work)
+        return 0
+
+    await asyncio.sleep(0)
+    monkeypatch.setattr(database, "write", note)
+    await asyncio.sleep(0)
+    await log.close()
+    assert written == []
+    assert log.counters.dropped == 0
+
+
 async def test_full_queue_drops_the_newest_and_counts(database: Database) -> None:
     log = EventLog(database, EventLogSettings(queue_max=3))
     for index in range(4):

@@ -95,7 +95,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     rtp_port_high: int = 29_999
     """Inclusive range, cut into one slice per worker."""
     command_timeout_ms: int = 2_000
-    connect_timeout_ms: int = 10_000
+    connect_timeout_ms: int = 30_000
     """How long a started worker may take until it listens."""
     ping_interval_ms: int = 500
     pings_missed_max: int = 4
