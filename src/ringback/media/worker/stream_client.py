@@ -12,8 +12,9 @@ import logging
 import os
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from picows import (
     WSCloseCode,
@@ -28,10 +29,11 @@ from picows import (
 )
 
 from ringback import clock
-from ringback.machine import MS, SECOND, Instant, after_ms
+from ringback.machine import MS, Instant, after_ms
 from ringback.media.control.commands import OpenStream
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import Address, StreamEnd
+from ringback.media.stream.budget import SIZE_SHIFT, InputBudget
 from ringback.media.stream.session import StreamSession
 from ringback.media.worker.stream_request import handshake_headers, tls_context
 
@@ -52,7 +54,6 @@ _HINTS = {
 }
 _ATTEMPT_MIN_MS = 100
 """A shorter attempt is not worth beginning."""
-_RESUME_READING_S = 0.05
 _READ_BUFFER_BYTES = 4_096
 """Several messages of 20 ms; the library doubles it for an agent that sends more at once."""
 _NEVER = Instant(0)
@@ -364,19 +365,26 @@ class StreamClient:
         return transport
 
 
+class _Held(NamedTuple):
+    """A frame that was read."""
+
+    kind: WSMsgType
+    fin: bool
+    payload: bytes
+
+
 class _Listener(WSListener):
     """Hears one connection. Nothing may escape from its methods: the library would end the connection over it."""
 
     __slots__ = (
-        "_allowance",
-        "_allowance_seen",
+        "_budget",
         "_feed_text",
         "_fragments",
         "_fragments_are_text",
         "_fragments_bytes",
-        "_is_paused",
+        "_held",
         "_outbox",
-        "_refilled_at",
+        "_seen",
         "_settings",
         "_transport",
         "client",
@@ -400,14 +408,16 @@ class _Listener(WSListener):
         self._fragments_bytes = 0
         self._fragments_are_text = False
         self._transport: WSTransport | None = None
-        self._allowance = self._allowance_seen = settings.stream_messages_burst
-        self._refilled_at = self.heard_at
-        self._is_paused = False
+        self._budget = InputBudget(self.heard_at, settings.stream_messages_per_s, settings.stream_messages_burst)
+        self._held: deque[_Held] = deque()
+        """Messages that were read and must wait; while there are any, nothing is read."""
+        self._seen = (0, 0, 0)
 
     def note_activity(self, now: Instant) -> None:
         """Remember that frames arrived since the last call; called about once per second."""
-        if self._allowance != self._allowance_seen:
-            self._allowance_seen = self._allowance
+        seen = (self._budget.renewals, self._budget.left, len(self._held))
+        if seen != self._seen:
+            self._seen = seen
             self.heard_at = now
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -416,16 +426,26 @@ class _Listener(WSListener):
         self.client.connected(self, transport)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """Let go of the connection."""
-        self.client.disconnected(self)
+        """Let go of the connection, after what it had brought already."""
+        try:
+            for _ in range(min(len(self._held), self._settings.stream_messages_burst)):
+                held = self._held.popleft()
+                if held.kind == WSMsgType.TEXT and held.fin and not self._fragments:
+                    self._feed_text(clock.now(), held.payload)
+        finally:
+            self._held.clear()
+            self.client.disconnected(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Take one frame; every agent message of the call passes here."""
-        self._allowance -= 1
-        if self._allowance <= 0:
-            self._refill(clock.now())
+        budget = self._budget
         try:
             kind = frame.msg_type
+            must_wait = self._held or (budget.left <= 0 and not budget.renew(clock.now()))
+            if must_wait and kind != WSMsgType.CLOSE and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
+                self._hold(transport, frame)
+                return
+            budget.left -= 1 + (frame.payload_size >> SIZE_SHIFT)
             if kind is _TEXT and frame.fin and not self._fragments and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
                 message = frame.get_payload_as_bytes()
                 if message.isascii():
@@ -434,8 +454,15 @@ class _Listener(WSListener):
                         self._act_on(code)
                 else:
                     self._take_text(message)
+            elif frame.rsv1 or frame.rsv2 or frame.rsv3:
+                self.client.fail(CLOSE_PROTOCOL_ERROR, "reserved bit set")
+            elif kind == WSMsgType.CLOSE:
+                # A close without a code gives 0; the enumeration counts as an integer at run time only.
+                self.close_code = int(frame.get_close_code()) or CLOSE_NO_STATUS  # type: ignore[call-overload]
+                self.detail = self.detail or _printable(frame.get_close_reason() or "")
+                self.client.agent_closed(transport)
             else:
-                self._take_other(transport, kind, frame)
+                self._take_message(_Held(kind, frame.fin, frame.get_payload_as_bytes()))
         except Exception as error:
             # A fault of ours costs this stream; escaping it would cost a traceback per message as well.
             self.client.fail(CLOSE_INTERNAL_ERROR, f"stream failed: {error!r}"[:200])
@@ -450,6 +477,7 @@ class _Listener(WSListener):
     def deafen(self) -> None:
         """Take no further message: the stream is over, its socket is still closing."""
         self._feed_text = _ignore_text
+        self._held.clear()
 
     def _take_text(self, message: bytes) -> None:
         try:
@@ -465,50 +493,57 @@ class _Listener(WSListener):
         else:
             self.client.flush()
 
-    def _refill(self, now: Instant) -> None:
-        """Grant what was earned since the last grant; without any, stop reading: the agent's TCP waits."""
-        earned = (now - self._refilled_at) * self._settings.stream_messages_per_s // SECOND
-        if earned > 0:
-            self._refilled_at = now
-            self._allowance = min(self._allowance + earned, self._settings.stream_messages_burst)
-        transport = self._transport
-        if self._allowance <= 0 and not self._is_paused and transport is not None and not transport.is_disconnected:
-            self._is_paused = True
+    def _hold(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Keep a frame for later and read no more until then: the agent's TCP waits."""
+        if not self._held:
             transport.underlying_transport.pause_reading()
-            asyncio.get_running_loop().call_later(_RESUME_READING_S, self._resume_reading)
+            self._look_again()
+        self._held.append(_Held(frame.msg_type, frame.fin, frame.get_payload_as_bytes()))
 
-    def _resume_reading(self) -> None:
-        self._is_paused = False
-        self._refill(clock.now())
-        transport = self._transport
-        if not self._is_paused and transport is not None and not transport.is_disconnected:
+    def _look_again(self) -> None:
+        asyncio.get_running_loop().call_later(self._budget.wait_s, self._take_held)
+
+    def _take_held(self) -> None:
+        """Take what waited, as far as the budget goes; then read on."""
+        transport, budget = self._transport, self._budget
+        if transport is None or transport.is_disconnected:
+            return
+        try:
+            while self._held and (budget.left > 0 or budget.renew(clock.now())):
+                self._take_oldest(transport)
+        except Exception as error:
+            self.client.fail(CLOSE_INTERNAL_ERROR, f"stream failed: {error!r}"[:200])
+        if self._held:
+            self._look_again()
+        elif not transport.is_disconnected:
             transport.underlying_transport.resume_reading()
 
-    def _take_other(self, transport: WSTransport, kind: WSMsgType, frame: WSFrame) -> None:
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self.client.fail(CLOSE_PROTOCOL_ERROR, "reserved bit set")
-        elif kind == WSMsgType.CLOSE:
-            # A close without a code gives 0; the enumeration counts as an integer at run time only.
-            self.close_code = int(frame.get_close_code()) or CLOSE_NO_STATUS  # type: ignore[call-overload]
-            self.detail = self.detail or _printable(frame.get_close_reason() or "")
-            self.client.agent_closed(transport)
-        elif kind == WSMsgType.CONTINUATION:
+    def _take_oldest(self, transport: WSTransport) -> None:
+        held = self._held.popleft()
+        self._budget.left -= 1 + (len(held.payload) >> SIZE_SHIFT)
+        self._take_message(held)
+
+    def _take_message(self, held: _Held) -> None:
+        """Take a message, or a part of one."""
+        if held.kind == WSMsgType.CONTINUATION:
             if not self._fragments:
                 self.client.fail(CLOSE_PROTOCOL_ERROR, "continuation without a start")
             else:
-                self._take_fragment(frame)
-        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY):
+                self._take_fragment(held)
+        elif held.kind in (WSMsgType.TEXT, WSMsgType.BINARY):
             if self._fragments:
                 self.client.fail(CLOSE_PROTOCOL_ERROR, "new message inside a message")
-            elif frame.fin:
-                self.client.session.feed_binary(clock.now())
+            elif not held.fin:
+                self._fragments_are_text = held.kind == WSMsgType.TEXT
+                self._take_fragment(held)
+            elif held.kind == WSMsgType.TEXT:
+                self._take_text(held.payload)
             else:
-                self._fragments_are_text = kind == WSMsgType.TEXT
-                self._take_fragment(frame)
+                self.client.session.feed_binary(clock.now())
 
-    def _take_fragment(self, frame: WSFrame) -> None:
-        self._fragments_bytes += frame.payload_size
-        self._fragments.append(frame.get_payload_as_bytes())
+    def _take_fragment(self, held: _Held) -> None:
+        self._fragments_bytes += len(held.payload)
+        self._fragments.append(held.payload)
         if (
             self._fragments_bytes > self._settings.stream_frame_max_bytes
             or len(self._fragments) > self._settings.stream_fragments_max
@@ -516,7 +551,7 @@ class _Listener(WSListener):
             self._fragments = []
             self.client.fail(CLOSE_TOO_BIG, "message too large")
             return
-        if frame.fin:
+        if held.fin:
             message = b"".join(self._fragments)
             self._fragments = []
             self._fragments_bytes = 0
