@@ -483,7 +483,9 @@ async def an_agent_that_closes_ends_the_stream_and_the_document_goes_on(talk: Ta
     [stopped] = await talk.customer.until("/status", Event="StopStream", StreamID=stream_id)
     assert stopped.params["StatusReason"] == "completed"
     assert stopped.params["Duration"].isdigit()
-    assert len([each for each in talk.agent.connections if each.messages[0]["start"]["streamId"] == stream_id]) == 3
+    # The next document's stream may have connected already, and not said anything yet.
+    started = [each for each in talk.agent.connections if each.messages]
+    assert len([each for each in started if each.messages[0]["start"]["streamId"] == stream_id]) == 3
 
 
 @rule("1.5")
