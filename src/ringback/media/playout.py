@@ -56,7 +56,8 @@ _RESERVE_MIN_NS = 5 * MS // 2
 _RESERVE_MAX_NS = _RESERVE_MIN_NS + 2 * _STEP_NS
 """What a chunk's arrival may vary by before the queue runs dry."""
 _CALM_WINDOWS = 25
-"""Judged windows without a gap (10 s) before the reserve shrinks by a step."""
+"""Judged windows without a gap (10 s) before the reserve shrinks by a step. A gap after as many says that something
+stood still once, not that the agent varies: the reserve grows with the next one."""
 _SEARCH_SLOTS = 25
 """How long a pause is waited for at most before audio is cut out of speech (0.5 s)."""
 _BACK_SLOTS = 48
@@ -133,6 +134,7 @@ class Playout:
         "_run_of_last",
         "_search_count",
         "_search_slots",
+        "_settled",
         "_stall_level",
         "_stall_slots",
         "_start_level",
@@ -198,6 +200,7 @@ class Playout:
         self._baseline = 0
         self._reserve = _RESERVE_MIN_NS
         self._calm = 0
+        self._settled = _CALM_WINDOWS
 
     @property
     def level_ms(self) -> int:
@@ -336,7 +339,9 @@ class Playout:
             self._calm = 0
             if now >= self._grace_until:
                 self._wait_before_earlier(_EARLIER_AFTER_GAP)
-                self._reserve = min(self._reserve + _STEP_NS, _RESERVE_MAX_NS)
+                if self._settled < _CALM_WINDOWS:
+                    self._reserve = min(self._reserve + _STEP_NS, _RESERVE_MAX_NS)
+                self._settled = 0
         elif self.level < FRAME_SAMPLES + self._start_level and self._start_wait < self._start_level:
             self._start_wait += FRAME_SAMPLES
             return None
@@ -404,9 +409,13 @@ class Playout:
             self._lowest_margin = _FAR_NS
             return
         self._calm += 1
+        self._settled += 1
         if self._calm >= _CALM_WINDOWS:
             self._calm = 0
-            self._reserve = max(self._reserve - _STEP_NS, _RESERVE_MIN_NS)
+            if self._reserve > _RESERVE_MIN_NS:
+                self._reserve -= _STEP_NS
+                # A gap soon after shows that it was too early.
+                self._settled = 0
         self._baseline = margin if self._pace_run == 0 else min(self._baseline, margin)
         self._pace_run += 1
         growth = margin - self._baseline

@@ -125,6 +125,17 @@ def test_a_late_frame_is_a_gap_and_its_delay_is_undone_within_two_seconds() -> N
     assert max(after) < base + 7.5
 
 
+def test_one_gap_alone_changes_nothing_for_long() -> None:
+    run = Run()
+    late = arrivals(400)
+    late[150] += 19
+    run.play(late)
+    assert run.playout.gaps == 1
+    before = [wait for at, wait in run.waits if 1_500 <= at < 3_000]
+    after = [wait for at, wait in run.waits if at >= 4_200]
+    assert max(after) <= max(before)
+
+
 def test_after_gaps_the_reserve_grows_and_shrinks_again() -> None:
     run = Run()
     shaky = arrivals(3_000)
