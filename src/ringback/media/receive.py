@@ -230,7 +230,9 @@ class Receiver:
         self.deadline = Instant(front + self._wait)
         frame = data[12:]
         self._history.append(frame)
-        self._emit(frame)
+        # Taken out first: a call through a slot is slower (CPython 3.11).
+        emit = self._emit
+        emit(frame)
 
     def discard(self, data: bytes) -> None:
         """Take a datagram of the locked source that is too old to be heard: only its place in the sequence counts."""

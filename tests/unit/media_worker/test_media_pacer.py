@@ -241,10 +241,8 @@ def test_what_is_urgent_ends_a_hold_and_moves_no_slot(loop: FakeLoop) -> None:
     assert loop.holds - before >= 20 + 3
 
 
-def test_the_loop_goes_round_between_a_slot_and_the_hold(loop: FakeLoop) -> None:
-    pacer = make_pacer(loop)
-    pacer.add(Recorder(loop))
-    loop.run(50)
+def rounds_until_held(loop: FakeLoop) -> int:
+    """Return how often the loop goes round from one hold to the next."""
     rounds = 0
     while not loop.holds:
         loop.ready.popleft()()
@@ -252,7 +250,20 @@ def test_the_loop_goes_round_between_a_slot_and_the_hold(loop: FakeLoop) -> None
     while not loop.holds:
         loop.ready.popleft()()
         rounds += 1
-    assert rounds >= 4, "callbacks of callbacks of what arrived run before the loop is held again"
+    return rounds
+
+
+def test_the_loop_goes_round_between_a_slot_and_the_hold_while_something_changes(loop: FakeLoop) -> None:
+    pacer = make_pacer(loop)
+    pacer.add(Recorder(loop))
+    loop.run(50)
+    calm = rounds_until_held(loop)
+    pacer.stir()
+    stirred = rounds_until_held(loop)
+    assert stirred >= 4, "callbacks of callbacks of what arrived run before the loop is held again"
+    assert calm < stirred
+    loop.run(400)
+    assert rounds_until_held(loop) == calm
 
 
 @pytest.mark.parametrize("slots", [-3, -2, -1, 1, 2, 3])

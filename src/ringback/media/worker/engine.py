@@ -119,6 +119,7 @@ class Engine:
 
     def execute(self, command: SessionCommand) -> Refusal | None:
         """Carry out a command; returns why not."""
+        self._pacer.stir()
         now = clock.now()
         if isinstance(command, OpenSession):
             return self._open(now, command)
@@ -176,6 +177,7 @@ class Engine:
     def report(self, event: AnyEvent) -> None:
         """Keep a state event until the server has it; called by legs."""
         self.ledger.append(event, clock.wall_ms())
+        self._pacer.stir()
         self._on_news()
 
     def move_leg(self, leg: Leg, by_ns: int) -> int:

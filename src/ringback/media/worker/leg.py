@@ -191,8 +191,10 @@ class Leg:
     def tick(self, now: Instant) -> None:
         """Make this slot's packets; called by the pacer, never raises."""
         if not self.is_closed:
+            # Taken out first: a call through a slot is slower (CPython 3.11), here and below.
+            session_tick = self._session_tick
             try:
-                self._session_tick(now, self._out)
+                session_tick(now, self._out)
             except Exception as error:
                 self._owner.leg_failed(self, error)
 
@@ -201,9 +203,10 @@ class Leg:
         if self.is_closed:
             return
         out = self._out
+        sendto = self._sendto
         for data, address in out:
             try:
-                self._sendto(data, address)
+                sendto(data, address)
             except OSError:
                 # A full socket buffer or an unreachable route loses one packet, as the network would.
                 self.refused_by_kernel += 1
@@ -223,8 +226,9 @@ class Leg:
         self._budget -= 1
         if self._budget < 0 and not self._is_reserved_for(source):
             return
+        receive_packet = self._receive_packet
         try:
-            self._receive_packet(now, data, source)
+            receive_packet(now, data, source)
         except Exception as error:
             self._owner.leg_failed(self, error)
 
@@ -514,7 +518,8 @@ class Leg:
 
     def _follow_up(self) -> None:
         """Report what happened and send what streams have ready; after every command and in every slot."""
-        event = self._poll_event()
+        poll_event = self._poll_event
+        event = poll_event()
         if event is not None:
             self._report_event(event)
             self._report_events()

@@ -17,7 +17,11 @@ _MAKE_UP_SLOTS = 2 * PHASES
 """After a stall each leg is ticked at most twice; older slots are skipped, never sent in a burst."""
 _CROWD = 8
 _ROUNDS = 3
-"""How often the loop goes round between a slot's work and the hold: callbacks of callbacks run without delay."""
+"""How often the loop goes round between a slot's work and the hold while something is being set up or ended: callbacks
+of callbacks run without delay."""
+_ROUNDS_CALM = 1
+_STIRRED_SLOTS = 50
+"""For so long (250 ms) after `stir` the loop goes round more often."""
 _HISTOGRAM_BOUNDS_US = (250, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 7_500, 10_000, 20_000, 50_000, 100_000)
 
 
@@ -132,6 +136,7 @@ class Pacer:
         self._slot = 0
         self._runs = False
         self._rounds = 0
+        self._stirred = 0
         self.lateness = LatenessHistogram()
 
     def __len__(self) -> int:
@@ -150,6 +155,10 @@ class Pacer:
             self._runs = True
             self._grid.resume(clock.now())
             self._loop.call_soon(self._rest)
+
+    def stir(self) -> None:
+        """Let the loop go round more often for a while: a command or an event makes tasks and callbacks run."""
+        self._stirred = _STIRRED_SLOTS
 
     def remove(self, leg: Paced) -> None:
         """Pace a leg no more; unknown legs are ignored."""
@@ -203,7 +212,11 @@ class Pacer:
         self._hold(self._grid.next_due() - clock.now())
 
     def _wake(self) -> None:
-        self._rounds = _ROUNDS
+        if self._stirred > 0:
+            self._stirred -= 1
+            self._rounds = _ROUNDS
+        else:
+            self._rounds = _ROUNDS_CALM
         self._loop.call_soon(self._rest)
         now = clock.now()
         grid = self._grid

@@ -449,7 +449,8 @@ class _Listener(WSListener):
             if kind is _TEXT and frame.fin and not self._fragments and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
                 message = frame.get_payload_as_bytes()
                 if message.isascii():
-                    code = self._feed_text(clock.now(), message)
+                    feed_text = self._feed_text
+                    code = feed_text(clock.now(), message)
                     if code or self._outbox:
                         self._act_on(code)
                 else:
