@@ -317,3 +317,49 @@ def test_recorder_ends_with_its_session():
     leg.collect()
     assert [over.reason for over in leg.of(RecorderOver)] == [RecordingEnd.CALL_ENDED]
     assert len(take.pcm) == 140 * MS_BYTES
+
+
+def test_a_pause_is_left_out_and_both_rows_go_on_in_step():
+    take = Take(channels=RecordingChannels.STEREO)
+    take.recorder.start()
+    take.slots(10, number(1), number(2))
+    # The far party's row is ahead: it must not stand beside what is heard after the pause.
+    take.recorder.push_inbound(number(1))
+    take.recorder.pause()
+    take.recorder.pause()
+    take.slots(40, number(3), number(3))
+    take.recorder.skip(50)
+    assert take.recorder.duration_ms == 200
+    take.recorder.resume()
+    take.slots(10, number(4), number(5))
+    take.recorder.finish(RecordingEnd.STOPPED)
+    left, right = take.channels
+    assert take.recorder.duration_ms == 400
+    level = {value: int(np.frombuffer(PCMU.decode(number(value)), "<i2")[0]) for value in range(6)}
+    assert (set(left[:1600]), set(right[:1600])) == ({level[1]}, {level[2]})
+    assert (set(left[1600:]), set(right[1600:])) == ({level[4]}, {level[5]})
+
+
+def test_a_recorder_that_is_paused_before_it_starts_begins_with_resume():
+    take = Take()
+    take.recorder.pause()
+    take.recorder.start()
+    take.slots(5)
+    assert take.recorder.duration_ms == 0
+    take.recorder.resume()
+    take.slots(5)
+    take.recorder.pause()
+    take.recorder.finish(RecordingEnd.STOPPED)
+    take.recorder.resume()
+    take.slots(5)
+    assert (take.recorder.duration_ms, len(take.over)) == (100, 1)
+
+
+def test_the_far_party_alone():
+    take = Take(channels=RecordingChannels.FAR)
+    take.recorder.start()
+    take.slots(30, number(5), number(9))
+    take.recorder.finish(RecordingEnd.STOPPED)
+    (said,) = take.channels
+    assert len(said) == 30 * 160
+    assert set(said) == {int(np.frombuffer(PCMU.decode(number(5)), "<i2")[0])}

@@ -322,3 +322,24 @@ def test_a_side_room_is_heard_over_the_room_by_its_members_alone() -> None:
     }
     audible = {key: {pitch for pitch in (400, 700, 1_000) if levels[key, pitch]} for key in said}
     assert audible == {"customer": {700}, "agent": {400, 1_000}, "coach": {400, 700}}
+
+
+def test_speech_is_told_when_it_begins_and_a_second_after_it() -> None:
+    room, told = Room("r"), list[bool]()
+    a = room.join("a", PCMU)
+    room.join("b", PCMU)
+    a.on_speech = told.append
+    run(room, {"a": [PCMU.silence] * 20 + frames(440, 25)})
+    assert told == [True]
+    run(room, {"a": [PCMU.silence] * 49})
+    assert told == [True]
+    run(room, {"a": [PCMU.silence] * 3})
+    assert told == [True, False]
+
+
+def test_who_is_muted_does_not_speak() -> None:
+    room, told = Room("r"), list[bool]()
+    a = room.join("a", PCMU, is_muted=True)
+    a.on_speech = told.append
+    run(room, {"a": [PCMU.silence] * 20 + frames(440, 50)})
+    assert told == []

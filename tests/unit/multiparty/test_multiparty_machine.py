@@ -17,13 +17,15 @@ from ringback.multiparty.machine import (
     Output,
     PartAudio,
     Participant,
+    Record,
+    RecordTrack,
     Release,
     Report,
     SetAudio,
     SetSound,
     Tell,
 )
-from ringback.multiparty.spec import MultipartySpec, Role, Sound
+from ringback.multiparty.spec import NO_SOUND, RINGING, MultipartySpec, Role, Sound
 from ringback.multiparty.state import IGNORED, TABLE, VOICES, Audio, Cause, State, Trigger, audio_of
 
 WAIT, HOLD, OTHER_HOLD = Sound("https://a/wait"), Sound("https://a/hold"), Sound("https://a/customers")
@@ -72,6 +74,10 @@ def text_of(output: Output) -> str:
             return f"{sound.url} to {''.join(each.member_id for each in heard_by)}"
         case Tell(each, report, digit):
             return f"tell {each.member_id} {report.title}{digit}"
+        case Record(each):
+            return f"record {each.member_id}"
+        case RecordTrack(each):
+            return f"record {each.member_id} alone"
         case Release(each, why):
             return f"release {each.member_id} {why.name}"
         case Close(cause):
@@ -233,3 +239,50 @@ def test_the_bound_of_who_enters_counts() -> None:
     run.enter("b")
     assert not run.machine.has_room_for(MultipartySpec("mpc", Role.AGENT, participants_max=2))
     assert run.machine.has_room_for(MultipartySpec("mpc", Role.AGENT, participants_max=3))
+
+
+def test_documents_have_their_recording_once_and_from_as_many_on_as_they_say() -> None:
+    run = Run()
+    assert "record a" not in run.enter("a", is_recorded=True, record_min=2, stays_alone=True, records_track=True)
+    assert "record a" in run.enter("b", is_recorded=True, stays_alone=True)
+    run.leave("b")
+    # One that was stopped does not begin again with the next participant.
+    assert not [each for each in run.enter("c", is_recorded=True) if each.startswith("record")]
+
+
+def test_nothing_is_recorded_before_the_start() -> None:
+    run = Run()
+    said = run.enter("a", is_recorded=True, records_track=True, starts_on_enter=False)
+    assert [each for each in said if each.startswith("record")] == ["record a alone"]
+    run.machine.start(run.people["a"])
+    assert "record a" in run.take()
+
+
+def test_dial_music_is_heard_by_those_who_wait() -> None:
+    run = Run()
+    run.enter("a", wait_music=WAIT)
+    run.machine.dial(RINGING)
+    # A ring-back tone is for those who would hear nothing.
+    assert run.take() == []
+    run.machine.dial(Sound("https://a/dial"))
+    assert run.take() == ["sound a https://a/dial"]
+    run.set("a", is_held=True)
+    run.machine.dial(NO_SOUND)
+    assert run.take() == []
+    assert "sound a https://a/wait" in run.set("a", is_held=False)
+    run.enter("b")
+    run.machine.dial(RINGING)
+    assert run.take() == []
+    alone = Run()
+    alone.enter("a")
+    alone.machine.dial(RINGING)
+    assert alone.take() == ["sound a real"]
+
+
+def test_speech_is_told() -> None:
+    run = Run()
+    run.enter("a")
+    run.machine.speak("a", is_speaking=True)
+    run.machine.speak("nobody", is_speaking=True)
+    run.machine.speak("a", is_speaking=False)
+    assert run.take() == ["tell a ParticipantSpeakStart", "tell a ParticipantSpeakStop"]

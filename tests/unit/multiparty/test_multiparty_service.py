@@ -18,19 +18,25 @@ from tests.unit.calls.test_calls_service import ACCOUNT, OTHER, World
 from ringback.calls.hangup import Code
 from ringback.calls.live import LiveCall
 from ringback.calls.service import CallSettings
+from ringback.calls.views import MakeCall
 from ringback.errors import EgressError, InvalidParameter, LimitReached, NotFound
 from ringback.ids import CallUuid, RecordingId, SessionId
 from ringback.media.control.commands import JoinRoom, LeaveRoom, Play, SessionCommand, SetMember
+from ringback.media.control.events import DigitReceived, SpeakingChanged
+from ringback.media.control.values import RecordingChannels
+from ringback.multiparty import additions, confirmation, store
 from ringback.multiparty.departure import Departure
 from ringback.multiparty.invitations import Invitations
 from ringback.multiparty.machine import Exit
 from ringback.multiparty.service import MultipartyService
 from ringback.multiparty.spec import EventGroup, MultipartySpec, Role, Sound
-from ringback.multiparty.state import State
-from ringback.multiparty.views import AddParticipant, MultipartyFilters
+from ringback.multiparty.state import Cause, State
+from ringback.multiparty.views import AddParticipant, Between, MultipartyFilters, Track
 from ringback.recordings.spec import RecordedRoom, RecordingSpec
 from ringback.recordings.views import StartedRecording
-from ringback.storage.database import Session
+from ringback.rooms.facts import Status
+from ringback.signalling.events import LegEndKind, LegMedia
+from ringback.storage.database import Session, StorageUnavailable
 from ringback.webhooks.fetcher import Callback, FetchedDocument
 from ringback.webhooks.models import OutboxRow
 
@@ -125,8 +131,42 @@ class Hall:
         await self.settle()
         return member_id
 
+    def press(self, name: str, digit: str) -> None:
+        """Let a call's far party press a key."""
+        self.legs[name].report(LegMedia(DigitReceived(session_id=self.legs[name].session_id, digit=digit)))
+
     async def settle(self) -> None:
         await until(lambda: self.service.is_idle and not any(call._tasks for call in self.calls.values()), "rest")
+
+    async def add(self, *numbers: str, mpc_id: str = "name_mpc", **settings: Any) -> list[str]:
+        """Ring these numbers; returns their calls' ids."""
+        spec = settings.pop("spec", MultipartySpec("", Role.AGENT, **SILENT))
+        calls = tuple(MakeCall("4930123", number, "http://unused/") for number in numbers)
+        added = await self.service.add(ACCOUNT, mpc_id, AddParticipant(spec, calls=calls, **settings))
+        return [each.call_uuid for each in added]
+
+    def leg(self, call_uuid: str) -> FakeLeg:
+        """Return the leg of a call that was made."""
+        return next(leg for leg in self.world.legs.legs if leg.call_uuid == call_uuid)
+
+    async def answer(self, call_uuid: str) -> str:
+        """Let a call be answered and run its document; returns its member id, empty when it is none yet."""
+        leg = self.leg(call_uuid)
+        leg.session_id = SessionId(f"session-{call_uuid}")
+        self.legs[call_uuid] = leg
+        leg.answered_by_peer()
+        call = self.world.calls.find(CallUuid(call_uuid))
+        assert call is not None
+        self.calls[call_uuid] = call
+        spec = MultipartySpec("mpc", Role.AGENT, **SILENT)
+        return self.service.enter(CallUuid(call_uuid), spec, lambda departure: self.left.append((call_uuid, departure)))
+
+    def code(self, call_uuid: str) -> Code | None:
+        """Return how a call has ended."""
+        ends = [
+            fields["code"] for uuid, _, fields in self.world.timeline.facts if uuid == call_uuid and "code" in fields
+        ]
+        return Code(ends[-1]) if ends else None
 
     def commands(self, name: str) -> list[SessionCommand]:
         return self.legs[name].commands
@@ -149,6 +189,7 @@ class Hall:
 @pytest.fixture
 async def hall(world: World) -> AsyncIterator[Hall]:
     world.calls.outbound._settings = CallSettings(maximum_calls=20)
+    await world.calls.outbound.queue.start()
     media, recordings = FakeMediaPort(), FakeRecordings()
     service = MultipartyService(
         world.database,
@@ -282,6 +323,232 @@ async def test_a_live_call_is_added_by_its_document(hall: Hall) -> None:
             await hall.service.add(ACCOUNT, mpc_id, wanted)
     with pytest.raises(NotFound, match="call_uuid"):
         await hall.service.add(ACCOUNT, "name_new", AddParticipant(wanted.spec, call_uuid=CallUuid("nobody")))
+
+
+async def dialled(hall: Hall, *call_uuids: str) -> None:
+    """Return when these calls ring."""
+    await until(lambda: {leg.call_uuid for leg in hall.world.legs.legs} >= set(call_uuids), "calls that ring")
+
+
+async def test_the_first_to_answer_is_added_and_the_others_lose(hall: Hall) -> None:
+    groups = (EventGroup.ADD,)
+    await hall.enter("c", Role.CUSTOMER, status_url="https://a/s", event_groups=groups)
+    first, second = await hall.add("442070001", "442070002")
+    await dialled(hall, first, second)
+    member = await hall.answer(second)
+    await hall.settle()
+    assert hall.code(first) is Code.LOST_RACE
+    assert not len(hall.service._additions)
+    initiated, completed = await hall.told()
+    assert (initiated["EventName"], completed["EventName"]) == (
+        "AddParticipantByAPIActionInitiated",
+        "AddParticipantByAPIActionCompleted",
+    )
+    assert initiated["RequestUUID"] == completed["RequestUUID"] == first
+    assert (completed["MemberID"], completed["ParticipantCallUUID"]) == (member, second)
+
+
+async def test_a_request_that_nobody_answers_ends_without_a_member(hall: Hall) -> None:
+    await hall.enter("c", Role.CUSTOMER, status_url="https://a/s", event_groups=(EventGroup.ADD,))
+    (only,) = await hall.add("442070001")
+    assert hall.prompts == []
+    hall.leg(only).ended(LegEndKind.REJECTED, 486)
+    await until(lambda: not len(hall.service._additions), "the end of the request")
+    await hall.settle()
+    assert "MemberID" not in (await hall.told())[-1]
+    assert len(hall.service._additions._invitations) == 0
+
+
+async def test_whoever_answers_must_press_the_key(hall: Hall) -> None:
+    await hall.enter("c", Role.CUSTOMER)
+    first, second = await hall.add("442070001", "442070002", confirm_key="5", confirm_sound=Sound("https://a/ask"))
+    await dialled(hall, first, second)
+    assert await hall.answer(first) == ""
+    assert await hall.answer(second) == ""
+    assert [prompt.url for prompt in hall.prompts] == ["https://a/ask"] * 2
+    hall.press(first, "4")
+    assert hall.service.live_count == 1
+    hall.press(second, "5")
+    await hall.settle()
+    view = await hall.service.view(ACCOUNT, "name_mpc")
+    assert [each.call_uuid for each in view.participants] == ["c", second]
+    assert hall.code(first) is Code.LOST_RACE
+    assert all(prompt.is_stopped for prompt in hall.prompts)
+
+
+async def test_whoever_does_not_press_it_in_time_is_hung_up(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirmation, "CONFIRM_S", 0)
+    await hall.enter("c", Role.CUSTOMER)
+    (only,) = await hall.add("442070001", confirm_key="5")
+    await hall.answer(only)
+    await until(lambda: hall.code(only) is Code.CONFIRM_FAILED, "the end of the call")
+    await hall.settle()
+    assert not len(hall.service._additions)
+
+
+async def test_nobody_rings_for_a_multiparty_call_that_is_over(hall: Hall) -> None:
+    await hall.enter("c", Role.CUSTOMER)
+    (lonely,) = await hall.add("442070001", may_be_first=False)
+    view = await hall.service.view(ACCOUNT, "name_mpc")
+    (bound,) = await hall.add("442070002", mpc_id=f"uuid_{view.mpc_uuid}")
+    (free,) = await hall.add("442070003")
+    hall.legs["c"].ended()
+    await hall.settle()
+    await until(lambda: hall.code(lonely) is hall.code(bound) is Code.MULTIPARTY_ENDED, "the ends of calls")
+    # This one may begin the next multiparty call of the name.
+    assert hall.code(free) is None
+    await dialled(hall, free)
+    assert await hall.answer(free)
+    await hall.settle()
+
+
+async def test_one_who_answers_in_that_moment_is_not_let_in(hall: Hall) -> None:
+    (late,) = await hall.add("442070001", may_be_first=False)
+    await dialled(hall, late)
+    with pytest.raises(NotFound, match="left"):
+        await hall.answer(late)
+    await until(lambda: hall.code(late) is Code.MULTIPARTY_ENDED, "the end of the call")
+    await hall.settle()
+    assert hall.service.live_count == 0
+
+
+async def test_a_delayed_call_is_made_later_or_not_at_all(hall: Hall) -> None:
+    await hall.enter("c", Role.CUSTOMER)
+    first, second = await hall.add("442070001", "442070002", delays_s=(0, 60))
+    await dialled(hall, first)
+    assert len(hall.world.legs.legs) == 1
+    await hall.answer(first)
+    await hall.settle()
+    assert not len(hall.service._additions)
+    (later,) = await hall.add("442070003", delays_s=(60,))
+    (addition,) = hall.service._additions._all
+    hall.service._additions._dial_later(addition, addition.wanted.calls[0])
+    await dialled(hall, later)
+    assert second not in {leg.call_uuid for leg in hall.world.legs.legs}
+    hall.leg(later).ended(LegEndKind.REJECTED, 486)
+    await until(lambda: not len(hall.service._additions), "the end of the request")
+    await hall.settle()
+
+
+async def test_one_request_too_many_is_refused(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(additions, "ADDITIONS_MAX", 1)
+    await hall.add("442070001", delays_s=(60,))
+    with pytest.raises(LimitReached, match="being added"):
+        await hall.add("442070002")
+
+
+async def test_a_refusal_that_comes_late_does_not_send_away_from_the_next_one(hall: Hall) -> None:
+    await hall.enter("a", stays_alone=True)
+    seat = hall.service._seats[CallUuid("a")]
+    hall.service.leave(CallUuid("a"))
+    hall.service.enter(CallUuid("a"), MultipartySpec("next", Role.AGENT, **SILENT), lambda _: None)
+    hall.service._failed(seat)
+    assert (await hall.service.view(ACCOUNT, "name_next")).ended_wall_ms is None
+    await hall.settle()
+
+
+async def test_those_without_a_url_are_told_of_as_the_first_one_wants(hall: Hall) -> None:
+    await hall.enter("a", status_url="https://a/s", event_groups=(EventGroup.DIGITS, EventGroup.SPEAK))
+    await hall.enter("b")
+    (join,) = [command for command in hall.commands("b") if isinstance(command, JoinRoom)]
+    assert join.reports_speech
+    hall.service.digit_pressed(hall.calls["b"], "7")
+    seat = hall.service._seats[CallUuid("b")]
+    event = SpeakingChanged(session_id=SessionId("session-b"), room_id=seat.multiparty.mpc_uuid, is_speaking=True)
+    hall.service._room_event(hall.calls["b"], event)
+    await hall.settle()
+    assert [each["EventName"] for each in await hall.told()] == ["ParticipantDigitInput", "ParticipantSpeakStart"]
+
+
+async def test_what_ends_is_stored_though_the_database_refused(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    await hall.enter("a", status_url="https://a/s")
+    refusing, write = [True], hall.world.database.write
+
+    async def refused(work: Any) -> Any:
+        if refusing:
+            raise StorageUnavailable("the disk is full")
+        return await write(work)
+
+    monkeypatch.setattr(hall.world.database, "write", refused)
+    hall.service.stop(ACCOUNT, "name_mpc")
+    await asyncio.sleep(0)
+    # It is shown as ended before it is stored, and once.
+    (view,) = (await hall.service.page(ACCOUNT, MultipartyFilters(state=State.ENDED), 20, 0))[0]
+    refusing.clear()
+    await hall.settle()
+    assert not hall.service._all._unstored
+    (stored,) = (await hall.service.page(ACCOUNT, MultipartyFilters(state=State.ENDED, cause_code=3000), 20, 0))[0]
+    assert (stored.mpc_uuid, stored.ended_wall_ms) == (view.mpc_uuid, view.ended_wall_ms)
+    assert (await hall.told())[-1]["EventName"] == "MPCEnd"
+    within = MultipartyFilters(created=Between(view.created_wall_ms, view.created_wall_ms))
+    assert (await hall.service.page(ACCOUNT, within, 20, 0))[1] == 1
+    outside = MultipartyFilters(ended=Between(None, view.created_wall_ms - 1))
+    assert (await hall.service.page(ACCOUNT, outside, 20, 0))[1] == 0
+    assert (await hall.service.page(ACCOUNT, MultipartyFilters(), 20, 1)) == ([], 1)
+    assert await hall.service.end_orphans() == 0
+
+
+async def test_what_an_earlier_server_left_live_has_ended(hall: Hall) -> None:
+    await hall.enter("a")
+    view = await hall.service.view(ACCOUNT, "name_mpc")
+    assert await hall.service.end_orphans() == 1
+    row = await hall.world.database.read(lambda session: store.find_ended(session, ACCOUNT.auth_id, view.mpc_uuid))
+    assert row is not None
+    assert (row.state, row.cause) == (State.ENDED, Cause.EMPTY)
+    assert [each.exit_cause for each in row.participants] == [Exit.HUNG_UP.value]
+
+
+async def test_everyone_is_recorded_by_a_listener_that_hears_coaching_too(hall: Hall) -> None:
+    await hall.enter("a", start_recording_sound=Sound("https://a/start"), stop_recording_sound=Sound("https://a/stop"))
+    name, started = await hall.service.recorder.record(ACCOUNT, "name_mpc", RecordingSpec())
+    assert (name, started.recording_id) == ("mpc", "r1")
+    (join,) = hall.media.of_type(JoinRoom)
+    assert (join.is_muted, join.is_side_muted, join.side_room_id) == (True, True, f"{join.room_id}-coaching")
+    assert [prompt.url for prompt in hall.prompts] == ["https://a/start"]
+    with pytest.raises(InvalidParameter, match="already"):
+        await hall.service.recorder.record(ACCOUNT, "name_mpc", RecordingSpec())
+    for is_paused, status in ((True, Status.PAUSED), (False, Status.RUNNING)):
+        await hall.service.recorder.pause(ACCOUNT, "name_mpc", is_paused=is_paused)
+        assert (await hall.service.view(ACCOUNT, "name_mpc")).recording is status
+    await hall.service.recorder.stop(ACCOUNT, "name_mpc")
+    await hall.settle()
+    assert hall.recordings.done == [("pause", "r1"), ("resume", "r1"), ("gone", "")]
+    for refused in (
+        hall.service.recorder.stop(ACCOUNT, "name_mpc"),
+        hall.service.recorder.pause(ACCOUNT, "name_mpc", is_paused=True),
+    ):
+        with pytest.raises(NotFound, match="not recorded"):
+            await refused
+
+
+async def test_participants_are_recorded_until_they_leave(hall: Hall) -> None:
+    member = await hall.enter("a", records_track=True, stays_alone=True)
+    await hall.enter("b", stays_alone=True)
+    party, spec, room = hall.recordings.began[0]
+    assert (party, spec.channels, room.member_id) == (hall.calls["a"], RecordingChannels.FAR, member)
+    with pytest.raises(InvalidParameter, match="already"):
+        await hall.service.recorder.record_participants(ACCOUNT, "name_mpc", member, Track.PARTICIPANT, RecordingSpec())
+    _, started = await hall.service.recorder.record_participants(ACCOUNT, "name_mpc", "all", Track.ALL, RecordingSpec())
+    assert len(started) == 2
+    await hall.service.recorder.pause_participants(ACCOUNT, "name_mpc", member, Track.BOTH, is_paused=True)
+    await hall.service.recorder.stop_participants(ACCOUNT, "name_mpc", member, Track.ALL)
+    with pytest.raises(NotFound, match="not recorded"):
+        await hall.service.recorder.stop_participants(ACCOUNT, "name_mpc", member, Track.ALL)
+    hall.service.leave(CallUuid("a"))
+    await hall.settle()
+    assert hall.recordings.done == [("pause", "r2"), ("pause", "r1"), ("stop", "r2"), ("stop", "r1")]
+
+
+async def test_one_who_leaves_while_its_recording_begins_is_not_recorded(hall: Hall) -> None:
+    member = await hall.enter("a", stays_alone=True)
+    beginning = asyncio.create_task(
+        hall.service.recorder.record_participants(ACCOUNT, "name_mpc", member, Track.ALL, RecordingSpec())
+    )
+    await asyncio.sleep(0)
+    hall.service.leave(CallUuid("a"))
+    await beginning
+    await hall.settle()
+    assert hall.recordings.done == [("stop", "r1")]
 
 
 async def test_files_that_cannot_be_had_are_refused(hall: Hall) -> None:
