@@ -178,6 +178,9 @@ class Legs:
 
     def handle_sip_trace(self, trace: SipTrace) -> None:
         """Put one SIP message on its call's timeline: `SipDriver(on_trace=legs.handle_sip_trace)`."""
+        if trace.summary.startswith("REGISTER ") or trace.summary.endswith("(REGISTER)"):
+            # Of no call: it would only push INVITEs out that wait for the name of theirs.
+            return
         leg = self._by_invite.get(InviteId(trace.invite_id)) if trace.invite_id is not None else None
         if leg is not None and leg.hides_digits:
             trace = without_keys(trace)

@@ -78,6 +78,7 @@ class Registrar:
         self._wall_ms = wall_ms
         self._sources: dict[str, int] = {}
         self._connections: dict[int, int] = {}
+        """Open connections that brought a REGISTER, and until when a phone is reached by each, 0 for never."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -116,7 +117,9 @@ class Registrar:
 
     def take(self, event: RegisterReceived) -> None:
         """Take one REGISTER: `SipDriver(on_register=registrar.take)`."""
-        request = event.request
+        request, connection = event.request, event.flow.connection_id
+        if connection:
+            self._connections.setdefault(connection, 0)
         judgement = self._authenticator.at_sight(request, request.to.uri.user_text, event.flow.remote[0])
         if judgement is None:
             self._spawn(self._judge(event))
@@ -127,7 +130,7 @@ class Registrar:
 
     def forget_connection(self, flow: Flow) -> None:
         """Take the phones out that were reached by a connection: `SipDriver(on_closed=registrar.forget_connection)`."""
-        if self._connections.pop(flow.connection_id, None) is not None:
+        if self._connections.pop(flow.connection_id, 0):
             self._spawn(self._drop_connection(flow))
 
     # ── one REGISTER ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,8 +199,11 @@ class Registrar:
             # In order of the last registration, because each moves its address to the end.
             del self._sources[next(iter(self._sources))]
         self._sources[host] = expires_wall_ms
-        if flow.connection_id:
+        if flow.connection_id in self._connections:
             self._connections[flow.connection_id] = expires_wall_ms
+        elif flow.connection_id:
+            # It has closed while its REGISTER was judged.
+            self._spawn(self._drop_connection(flow))
 
     def _tell(self, login: Login, before: tuple[Binding, ...], change: Change) -> None:
         """Record which phones came and went; a refresh is no news."""
@@ -256,7 +262,6 @@ class Registrar:
         for endpoint_id, contact in await self._database.write(lambda session: store.drop_expired(session, now)):
             self._timeline.record(endpoint_id, "registration", {"event": "expired", "contact": contact})
         self._sources = {host: expires for host, expires in self._sources.items() if expires > now}
-        self._connections = {each: expires for each, expires in self._connections.items() if expires > now}
 
     def _note(self, login: Login, event: str, **fields: object) -> None:
         self._timeline.record(login.endpoint_id, "registration", {"event": event, **fields})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -169,6 +170,20 @@ async def test_phones_survive_a_restart_and_those_behind_a_closed_connection_do_
     assert world.registrar.kept_connections() == set()
     await until(lambda: "connection closed" in events(world), "the phone to be forgotten")
     assert len(await world.registrar.find_phones(USERNAME)) == 1
+
+
+async def test_a_connection_that_closes_while_its_register_is_judged_leaves_no_phone(world: RegistrarWorld) -> None:
+    phone = RegisteringPhone(port=5072)
+    phone.flow = Flow(Transport.TCP, ("127.0.0.1", 5060), ("127.0.0.1", 41_000), 9)
+    _, _, headers = await world.ask(phone.register(), phone.flow)
+    request = phone.register(challenges=headers["www-authenticate"])
+    asked = asyncio.create_task(world.ask(request, phone.flow))
+    await asyncio.sleep(0)
+    world.registrar.forget_connection(phone.flow)
+    assert (await asked)[0] == 200
+    await until(lambda: "connection closed" in events(world), "the phone to be forgotten")
+    assert await world.registrar.find_phones(USERNAME) == ()
+    assert world.registrar.kept_connections() == set()
 
 
 async def test_a_deleted_endpoint_has_no_phones(world: RegistrarWorld, database: Database) -> None:

@@ -59,6 +59,16 @@ async def test_messages_that_wait_for_a_call_are_bounded() -> None:
     await leg.hangup()
 
 
+async def test_registrations_push_nothing_out() -> None:
+    world = LegsOnFakes(SignallingSettings(maximum_waiting_traces=1))
+    world.legs.handle_sip_trace(trace("INVITE", invite_id=None))
+    world.legs.handle_sip_trace(trace("REGISTER sip:127.0.0.1", invite_id=None))
+    world.legs.handle_sip_trace(trace("401 Unauthorized (REGISTER)", invite_id=None))
+    leg = world.call_in()
+    assert [fact["summary"] for fact in world.facts.of("sip")] == ["INVITE"]
+    await leg.hangup()
+
+
 async def test_message_to_a_target_names_it_as_the_peer() -> None:
     world = LegsOnFakes()
     leg = world.call_in()
