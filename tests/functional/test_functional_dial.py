@@ -226,6 +226,21 @@ async def test_party_is_asked_for_a_key(customer, call_in, human):
     await assert_record(customer, callee, 4000, "Callee", call)
 
 
+async def test_party_hears_an_announcement_before_it_is_joined(customer, call_in, human):
+    sound = customer.serve("/announce.wav", wav_reply(ASK_HZ, 400))
+    announcement = customer.serve("/announce", response(element("Play", sound)))
+    call = await call_in(dial(human.uri, confirmSound=announcement, callbackUrl=customer.url("/events")))
+    callee = await human.next_call()
+    callee.answer()
+    await customer.until("/events", DialAction="connected")
+    await assert_joined(call, callee)
+    assert tone_ms(callee.heard_samples(), ASK_HZ) >= 320, "the whole announcement"
+    assert tone_ms(call.heard_samples(), ASK_HZ) == 0, "the caller heard what was for the party"
+    await hung_up(callee)
+    await until_tone(call, BACK_HZ)
+    await call.until_ended()
+
+
 async def test_time_limit_and_star_bring_the_caller_back(customer, call_in, human):
     call = await call_in(dial(human.uri, timeLimit=1), dial(human.uri, hangupOnStar="true"))
     limited = await human.next_call()
