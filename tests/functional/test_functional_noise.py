@@ -41,5 +41,11 @@ async def test_agent_hears_less_noise_and_every_frame(customer, silent_agent, ph
             told = await customer.until_event(call.call_uuid, "stream", event="noise cancellation")
             assert (told["fields"]["engine"], told["fields"]["level"]) == ("dtln", 85)
         await hung_up(call)
+        if more:
+            told = await customer.until_event(call.call_uuid, "stream", event="noise cancellation ended")
+            assert told["fields"]["engine"] == "dtln"
+            assert told["fields"]["frames"] >= SECONDS * 50
+            assert told["fields"]["passed_frames"] < told["fields"]["frames"]
+            assert told["fields"]["cpu_us"] > 0
     assert floor_of(heard["clean"]) < 0.4 * floor_of(heard["plain"]), "8 dB at least"
     assert np.std(heard["clean"]) > 0.6 * np.std(heard["plain"]), "the voice stays"

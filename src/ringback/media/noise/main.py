@@ -1,7 +1,7 @@
 """The noise process of a media worker: `python -m ringback.media.noise.main DESCRIPTOR ENGINE`.
 
-Engines keep Python's lock while they compute (measured: docs/noise.md), so they would hold up the worker's packets even
-from a thread. Here they can hold up each other at most. The process ends with its worker, whose socket it holds.
+Engines keep Python's lock while they compute, so they would hold up the worker's packets even from a thread
+(docs/noise.md). Here they can hold up each other at most. The process ends with its worker, whose socket it holds.
 """
 
 from __future__ import annotations
