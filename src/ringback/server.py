@@ -152,7 +152,7 @@ class Node:
         # Before the first call can come: every open row belongs to an earlier server.
         rates = self.streams.rates
         await self.database.write(lambda session: close_orphaned_streams(session, clock.wall_ms(), rates))
-        await self.calls.close_orphans()
+        abandoned = await self.calls.close_orphans()
         await self.multiparty.end_orphans()
         await workers_run
         await self.registrar.start()
@@ -160,6 +160,7 @@ class Node:
         stack.push_async_callback(self.door.close)
         await self.sip.start()
         stack.push_async_callback(self.sip.close)
+        self.legs.leave(abandoned)
         await self.legs.learn_gateways()
         stack.push_async_callback(self.legs.close)
         stack.push_async_callback(self.recordings.close)

@@ -136,6 +136,7 @@ async def test_server_that_is_killed_costs_no_audio(tmp_path: Path) -> None:
                 assert time.monotonic() - killed < 2 * ALONE_S
                 abandoned = await left.verdict()
                 assert abandoned.heard_ms > 1_000 * ALONE_S
+                assert abandoned.ended_by == "them", "the next server hangs up at the phone"
             assert len(customer.seen("/hangup")) == 3, "each call is told once"
         assert not list((tmp_path / "run").glob("*.sock"))
 

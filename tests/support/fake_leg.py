@@ -60,6 +60,9 @@ class FakeLeg:
             self.end = self.end or LegEnd(kind, status, reason)
             self.report(LegEnded(self.end))
 
+    def dialog_text(self) -> str:
+        return f"dialog of {self.call_uuid}"
+
     async def wait_ended(self) -> None:
         await self._ended.wait()
 

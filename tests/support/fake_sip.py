@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ringback.errors import NotFound
+from ringback.sip.dialog import Dialog
 from ringback.sip.endpoint import InviteId, InviteReceived, OutboundInvite
 from ringback.sip.flow import Flow, Target, Transport
 from ringback.sip.invite.values import HeaderLines
@@ -54,6 +55,8 @@ class FakeSipPort:
     calls: list[SipCall] = field(default_factory=list)
     invites: dict[InviteId, OutboundInvite] = field(default_factory=dict)
     targets: dict[str, tuple[Target, ...]] = field(default_factory=dict)
+    dialogs: dict[InviteId, Dialog] = field(default_factory=dict)
+    left: list[Dialog] = field(default_factory=list)
 
     async def resolve(self, uri: str) -> tuple[Target, ...]:
         """Return the targets set for `uri`, or where its numeric host is."""
@@ -87,6 +90,13 @@ class FakeSipPort:
     def challenge(self, invite_id: InviteId, challenges: tuple[str, ...]) -> bool:
         """Note a 407."""
         return self._note(SipCall("challenge", invite_id, 407, reason="; ".join(challenges)))
+
+    def dialog_of(self, invite_id: InviteId) -> Dialog | None:
+        return self.dialogs.get(invite_id)
+
+    def leave(self, dialog: Dialog, reason_header: str = "") -> bool:
+        self.left.append(dialog)
+        return True
 
     def drop(self, invite_id: InviteId) -> bool:
         """Note a silent drop."""

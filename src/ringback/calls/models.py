@@ -48,6 +48,8 @@ class CallRow(Base):
     total_amount: Mapped[str] = mapped_column(String(16), default="0.00000")
     dialled_wall_ms: Mapped[int | None] = mapped_column(BigInteger, default=None)
     """When a call that had to wait left the queue."""
+    dialog: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """While an answered call lasts: what the next server needs to hang up at the far party, if this one dies."""
 
 
 class QueuedCallRow(Base):

@@ -408,17 +408,20 @@ class CallService:
         if calls:
             await asyncio.wait([asyncio.create_task(call.wait_over()) for call in calls], timeout=5)
 
-    async def close_orphans(self) -> int:
-        """Give every call that an earlier server left open its CDR and its hang-up callback; return how many."""
+    async def close_orphans(self) -> list[str]:
+        """Give every call that an earlier server left open its CDR and its hang-up callback.
+
+        Return the dialogs of those that were answered: their far parties still wait.
+        """
         now_wall_ms = clock.wall_ms()
         orphans = await self._database.write(lambda session: store.close_orphaned_calls(session, now_wall_ms))
-        for call_uuid in orphans:
+        for call_uuid, _ in orphans:
             self.timeline.record(
                 call_uuid, "call", {"state": "ended", "code": int(Code.INTERNAL_ERROR), "detail": "server restart"}
             )
         if orphans:
             self.wake_outbox()
-        return len(orphans)
+        return [dialog for _, dialog in orphans if dialog]
 
     # ── what live calls report ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -452,11 +455,9 @@ class CallService:
 
     async def store_answer(self, call: LiveCall) -> None:
         """Make the answer durable."""
-        answered_wall_ms = call.answered_wall_ms
+        columns = {"answered_wall_ms": call.answered_wall_ms, "dialog": call.leg.dialog_text()}
         await self._database.write(
-            lambda session: store.update_call(
-                session, call.call_uuid, state=State.IN_PROGRESS.value, answered_wall_ms=answered_wall_ms
-            )
+            lambda session: store.update_call(session, call.call_uuid, state=State.IN_PROGRESS.value, **columns)
         )
 
     async def store_ringing(self, call: LiveCall) -> None:

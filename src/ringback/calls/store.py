@@ -149,6 +149,7 @@ def complete_call(
             "hangup_detail": reason.detail[:1000],
             "total_amount": total_amount,
             "total_rate": total_rate,
+            "dialog": "",
         },
     )
     return bool(getattr(result, "rowcount", 0))
@@ -202,15 +203,16 @@ def behind(time: Any, name: Any, after: After) -> ColumnElement[bool]:
     return or_(time < after.wall_ms, and_(time == after.wall_ms, name > after.name))
 
 
-def close_orphaned_calls(session: Session, now_wall_ms: int) -> list[str]:
+def close_orphaned_calls(session: Session, now_wall_ms: int) -> list[tuple[str, str]]:
     """Turn the rows that an earlier server left open into CDRs with cause 5010, and enqueue their hang-up callbacks;
-    return their call ids. Calls that wait for their turn are not touched.
+    return their call ids and dialogs. Calls that wait for their turn are not touched.
     """
     reason = hangup(Code.INTERNAL_ERROR, HangupSource.ERROR, "the server restarted during the call")
     waiting = select(QueuedCallRow.call_uuid)
     rows = session.scalars(
         select(CallRow).where(CallRow.ended_wall_ms.is_(None), CallRow.call_uuid.not_in(waiting))
     ).all()
+    left = [(row.call_uuid, row.dialog) for row in rows]
     for row in rows:
         seconds = duration_s(row.answered_wall_ms, now_wall_ms)
         is_completed = row.direction == CallDirection.INBOUND.value or row.answered_wall_ms is not None
@@ -228,7 +230,7 @@ def close_orphaned_calls(session: Session, now_wall_ms: int) -> list[str]:
         )
         if row.hangup_url:
             enqueue(session, _ended_callback(session, row, reason, status, seconds, now_wall_ms))
-    return [row.call_uuid for row in rows]
+    return left
 
 
 def _ended_callback(

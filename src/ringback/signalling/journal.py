@@ -1,12 +1,16 @@
-"""What a confirmed leg is on disk: one flat record of plain values, from which a restarted server could go on.
+"""What a confirmed leg is on disk: its dialog as text, with which a restarted server hangs up at the far party.
 
-Nothing writes it yet; `SipLeg.record` makes it, so that whatever a leg learns stays expressible in it. The dialog's own
-part (tags, CSeq, route set, target) belongs to `sip.dialog`.
+`LegRecord` is the rest, from which one could go on: nothing writes it yet, `SipLeg.record` makes it, so that whatever a
+leg learns stays expressible in it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import msgspec
+
+from ringback.sip.dialog import Dialog
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +32,16 @@ class LegRecord:
     remote_sdp: str
     local_rtp_host: str
     local_rtp_port: int
+
+
+def written(dialog: Dialog) -> str:
+    """Return a dialog as text, from which another process can leave it."""
+    return msgspec.json.encode(dialog).decode()
+
+
+def read(text: str) -> Dialog | None:
+    """Return the dialog of a text, `None` when it is none."""
+    try:
+        return msgspec.json.decode(text, type=Dialog)
+    except msgspec.MsgspecError:
+        return None

@@ -23,6 +23,7 @@ from ringback.signalling.custom_headers import outgoing_headers
 from ringback.signalling.errors import TooManyLegs
 from ringback.signalling.events import DialRequest, LegEndKind
 from ringback.signalling.identity import clean_name, identity_of, party
+from ringback.signalling.journal import read
 from ringback.signalling.leg_audio import LegAudio
 from ringback.signalling.leg_ends import warning_header
 from ringback.signalling.leg_parts import InboundPart, OutboundPart, Parties
@@ -45,6 +46,7 @@ from ringback.telemetry.logs import get_logger
 _log = get_logger(__name__)
 
 _SDP_ID_DIGITS: Final = 12
+_RESTARTED: Final = 'Q.850;cause=41;text="Server restarted"'
 _REFUSED_FULL: Final = frozenset({Verdict.DRAINING, Verdict.FULL, Verdict.TRUNK_FULL})
 _STRANGER: Final = frozenset({Verdict.DROP, Verdict.FORBID})
 
@@ -159,6 +161,20 @@ class Legs:
         """Drain, hang up every leg and return when all have ended."""
         self.drain()
         await asyncio.gather(*(leg.hangup() for leg in self.live()))
+
+    def leave(self, dialog_texts: Iterable[str]) -> int:
+        """Hang up at the far parties of legs that an earlier server had; return how many are told.
+
+        The answers to it are not waited for. A party that speaks over a connection is called at its Contact.
+        """
+        told = 0
+        for text in dialog_texts:
+            dialog = read(text)
+            try:
+                told += dialog is not None and self._sip.leave(dialog, _RESTARTED)
+            except RingbackError as error:
+                _log.warning("leg of an earlier server not left", code=error.code, error=str(error))
+        return told
 
     def handle_sip_event(self, event: InviteEvent) -> None:
         """Take one event of the SIP endpoint: `SipDriver(on_event=legs.handle_sip_event)`."""

@@ -34,7 +34,7 @@ from ringback.signalling.events import (
 )
 from ringback.signalling.identity import clean_name
 from ringback.signalling.jobs import JobQueue
-from ringback.signalling.journal import LegRecord
+from ringback.signalling.journal import LegRecord, written
 from ringback.signalling.leg import (
     ANSWERED,
     UNANSWERED_INBOUND,
@@ -330,6 +330,11 @@ class SipLeg:
     async def wait_ended(self) -> None:
         """Return when `LegEnded` was reported."""
         await self._ended.wait()
+
+    def dialog_text(self) -> str:
+        """Return the dialog of an answered leg as `Legs.leave` takes it, empty when there is none."""
+        dialog = self._services.sip.dialog_of(self.invite_id)
+        return written(dialog) if dialog is not None else ""
 
     def record(self) -> LegRecord | None:
         """Return the leg as plain values for a journal, or `None` unless it is confirmed."""

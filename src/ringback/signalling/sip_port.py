@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ringback.sip.dialog import Dialog
 from ringback.sip.flow import Target
 from ringback.sip.invite.values import HeaderLines, InviteId, OutboundInvite
 
@@ -35,6 +36,12 @@ class SipPort(Protocol):
 
     def challenge(self, invite_id: InviteId, challenges: tuple[str, ...]) -> bool:
         """Refuse an incoming INVITE with 407, so that it comes again with credentials."""
+
+    def dialog_of(self, invite_id: InviteId) -> Dialog | None:
+        """Return the dialog of a call that is answered, or `None`."""
+
+    def leave(self, dialog: Dialog, reason_header: str = "") -> bool:
+        """Send BYE in a dialog of an earlier process."""
 
     def drop(self, invite_id: InviteId) -> bool:
         """Forget an incoming INVITE without ever answering it."""

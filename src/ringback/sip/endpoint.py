@@ -19,11 +19,12 @@ from ringback.machine import Instant
 from ringback.sip.address import NameAddr
 from ringback.sip.asked import AskedId, AskedRequest, RegisterReceived
 from ringback.sip.dialog import Dialog, DialogId, MalformedDialog, dialog_id_of, dialog_of_uas
-from ringback.sip.digest import Credentials
+from ringback.sip.digest import Credentials, DigestClient
 from ringback.sip.errors import MalformedSip
 from ringback.sip.flow import Flow, Listener, Target, Transmit, Transport
 from ringback.sip.headers.content_type import parse_media_type
 from ringback.sip.invite.body import SDP_TYPE, sdp_of
+from ringback.sip.invite.dialog_usage import DialogRequest
 from ringback.sip.invite.events import (
     Answered,
     CancelReceived,
@@ -50,7 +51,7 @@ from ringback.sip.invite.values import Fork, HeaderLines, InviteId, OutboundInvi
 from ringback.sip.message import SipMessage, SipRequest, SipResponse, application_header, response_to
 from ringback.sip.parser import SipParseError, is_keep_alive, parse_message
 from ringback.sip.paths import path_back, path_of, path_to
-from ringback.sip.policy import SourceRates, is_scanner
+from ringback.sip.policy import SourceRates, is_scanner, listener_for
 from ringback.sip.settings import SipSettings
 from ringback.sip.timers import TimerHeap
 from ringback.sip.trace import SipTrace, TraceBook
@@ -138,6 +139,10 @@ class SipCounters:
     overloads: int = 0
 
 
+_CSEQ_MARGIN = 10_000
+"""How far above the number that was written down a BYE of another process is; peers take any larger number."""
+
+
 class _Call(DialogOwner, Protocol):
     """What `IncomingCall` and `OutgoingCall` have in common."""
 
@@ -151,6 +156,7 @@ class _Call(DialogOwner, Protocol):
     def accept_reoffer(self, now: Instant, sdp: bytes) -> bool: ...
     def refuse_reoffer(self, now: Instant, status: int, reason: str) -> bool: ...
     def send_info(self, now: Instant, content_type: str, body: bytes) -> bool: ...
+    def dialog(self) -> Dialog | None: ...
 
 
 class Endpoint:
@@ -346,6 +352,27 @@ class Endpoint:
         lines = (*((("reason", reason_header),) if reason_header else ()), *headers)
         call = self._calls.get(invite_id)
         return call is not None and call.hangup(now, _checked(lines))
+
+    def dialog_of(self, invite_id: InviteId) -> Dialog | None:
+        """Return the dialog of a call that is answered, or `None`."""
+        call = self._calls.get(invite_id)
+        return call.dialog() if call is not None else None
+
+    def leave(self, now: Instant, dialog: Dialog, reason_header: str = "") -> bool:
+        """Send BYE in a dialog of an earlier process, known from what that wrote down; its answer changes nothing.
+
+        The number of the request is far above the last that was written down: requests since then were not.
+        """
+        flow = dialog.flow
+        listener = listener_for(self.listeners, flow.transport, flow.remote[0])
+        if listener is None:
+            return False
+        dialog.flow = Flow(flow.transport, (listener.host, listener.port), flow.remote)
+        dialog.local_cseq += _CSEQ_MARGIN
+        headers = (("reason", reason_header),) if reason_header else ()
+        digest = DigestClient(self.new_token)
+        DialogRequest(self, dialog, digest, (), "BYE", headers, b"", _nobody_asks).send(now)
+        return True
 
     def drop(self, now: Instant, invite_id: InviteId) -> bool:
         """Forget an incoming call without ever answering it; its repeats are absorbed. For hostile sources."""
@@ -614,6 +641,10 @@ class Endpoint:
 
 _SUPPORTED_TAGS = frozenset(tag for tag in SUPPORTED.replace(" ", "").split(",") if tag)
 _REGISTRAR_TAGS = _SUPPORTED_TAGS | {"path"}
+
+
+def _nobody_asks(_now: Instant, _status: int, _response: SipResponse | None) -> None:
+    """Take the answer to the BYE of a call that is no more."""
 
 
 def _is_loopback(host: str) -> bool:

@@ -120,6 +120,10 @@ class ForkedCall:
     def receive_ack(self, now: Instant, ack: SipRequest) -> None:
         """Ignore it: no dialog leads here."""
 
+    def dialog(self) -> Dialog | None:
+        """Return what the one that answered has agreed on."""
+        return self._calls[self._winner].dialog() if self._winner is not None else None
+
     def connections(self) -> tuple[int, ...]:
         """Return nothing: each INVITE tells of its own."""
         return ()

@@ -135,6 +135,10 @@ class IncomingCall:
 
     # From the peer.
 
+    def dialog(self) -> Dialog | None:
+        """Return what both sides have agreed on."""
+        return self._dialog
+
     def receive_in_dialog(self, now: Instant, transaction: ServerTransaction) -> None:
         """Answer a request inside the dialog."""
         self._usage.receive(now, transaction, may_reoffer=self.state is CallState.CONFIRMED)

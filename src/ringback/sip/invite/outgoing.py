@@ -195,6 +195,10 @@ class OutgoingCall:
             self._transaction = None
             self._acks.clear()
 
+    def dialog(self) -> Dialog | None:
+        """Return what both sides have agreed on, `None` before the answer."""
+        return self._usage.dialog if self._usage is not None else None
+
     def receive_in_dialog(self, now: Instant, transaction: ServerTransaction) -> None:
         """Answer a request inside the dialog, or inside an early one."""
         request = transaction.request

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Hashable
 
 from ringback import clock, ids
 from ringback.errors import ConfigError
+from ringback.sip.dialog import Dialog
 from ringback.sip.endpoint import (
     AskedId,
     DatagramArrived,
@@ -229,6 +230,18 @@ class SipDriver:
     def ignore(self, asked_id: AskedId) -> bool:
         """Never answer a `RegisterReceived`."""
         return self._done(self._endpoint.ignore(clock.now(), asked_id))
+
+    def dialog_of(self, invite_id: InviteId) -> Dialog | None:
+        """Return the dialog of a call that is answered, or `None`."""
+        return self._endpoint.dialog_of(invite_id)
+
+    def leave(self, dialog: Dialog, reason_header: str = "") -> bool:
+        """Send BYE in a dialog of an earlier process; `False` when no listener reaches its peer.
+
+        Raises:
+            RingbackError: the dialog cannot be used.
+        """
+        return self._done(self._endpoint.leave(clock.now(), dialog, reason_header))
 
     def drop(self, invite_id: InviteId) -> bool:
         """Forget an incoming call without ever answering it."""
