@@ -224,6 +224,17 @@ async def sipp_guesses_passwords_until_nobody_listens(stage: Stage) -> None:
     (await registers(stage, await endpoint(stage))).check()
 
 
+@scene
+async def a_flood_of_registers_is_challenged_and_keeps_no_phone_out(stage: Stage) -> None:
+    made = await endpoint(stage)
+    flood = SCENARIOS / "uac_register_unproven.xml"
+    options = ("-r", "200", "-l", "400")
+    async with sipp(flood, *options, remote=stage.remote, calls=400, keys={"user": "nobody"}) as running:
+        (await registers(stage, made)).check()
+        (await running.finish()).check()
+    assert (await shown(stage, made)).sip_registered == "true"
+
+
 @pytest.mark.parametrize("name", list(scene))
 def test_endpoints(name: str, playing: Mapping[str, Future[None]]) -> None:
     playing[name].result(55)
