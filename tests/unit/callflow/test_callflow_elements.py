@@ -146,6 +146,8 @@ def test_longest_stream_url_passes() -> None:
         ('streamTimeout="86401"', {}, "streamTimeout"),
         ('statusCallbackMethod="PUT"', {}, "statusCallbackMethod"),
         ('contentType="audio/x-l16;rate=24000"', {"content_type": "audio/x-l16;rate=24000"}, "content_type"),
+        ('statusCallbackUrl="example.com/status"', {}, "statusCallbackUrl"),
+        ('noiseCancellation="yes"', {}, "noiseCancellation"),
         ('noiseCancellationLevel="59"', {}, "noiseCancellationLevel"),
         ('noiseCancellationLevel="high"', {}, "noiseCancellationLevel"),
         ('sampleRate="8000"', {}, "unknown attribute sampleRate"),

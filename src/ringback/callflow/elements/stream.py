@@ -74,11 +74,11 @@ class Stream:
             audio_track=track,
             stream_timeout_s=_timeout_s(read),
             content_type=_content_type(read),
-            status_callback_url=read.text("statusCallbackUrl"),
+            status_callback_url=_callback_url(read),
             status_callback_method=_callback_method(read),
             extra_headers=_extra_headers(read),
             keep_call_alive=read.boolean("keepCallAlive", default=False),
-            noise_cancellation=read.boolean("noiseCancellation", default=False),
+            noise_cancellation=_noise(read),
             noise_cancellation_level=_noise_level(read),
         )
         return cls(spec, read.node.line)
@@ -145,6 +145,14 @@ def _content_type(read: Reader) -> str:
     return text
 
 
+def _callback_url(read: Reader) -> str:
+    url = read.text("statusCallbackUrl")
+    if url and not url.lower().startswith(("http://", "https://")):
+        read.note(f"statusCallbackUrl {url[:80]!r} is no http or https URL; nobody is told of the stream")
+        return ""
+    return url
+
+
 def _callback_method(read: Reader) -> str:
     method = read.method("statusCallbackMethod")
     if method not in ("GET", "POST"):
@@ -160,6 +168,13 @@ def _extra_headers(read: Reader) -> str:
         return text
     read.note(f"extraHeaders has {len(data)} bytes and is cut to {EXTRA_HEADERS_MAX_BYTES}")
     return data[:EXTRA_HEADERS_MAX_BYTES].decode("utf-8", "ignore")
+
+
+def _noise(read: Reader) -> bool:
+    text = read.text("noiseCancellation").lower()
+    if text not in ("", "true", "false"):
+        read.note(f"noiseCancellation {text[:20]!r} is neither true nor false; it stays off")
+    return text == "true"
 
 
 def _noise_level(read: Reader) -> int:
