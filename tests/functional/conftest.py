@@ -85,7 +85,7 @@ async def customer(platform: Platform) -> AsyncIterator[Customer]:
         yield customer
         # A customer who leaves too early would turn callbacks on their way into retries.
         with contextlib.suppress(TimeoutError):
-            await asyncio.to_thread(wait_idle, platform, known, 3)
+            await asyncio.to_thread(wait_idle, platform, known, 20)
 
 
 @pytest_asyncio.fixture

@@ -15,7 +15,8 @@ from ringback.testing.platform import Platform
 _WORDS = Path(__file__).parents[1] / "vectors" / "speech"
 _CERTAIN = 0.8
 _LOOKED_AT = 3_200
-"""Samples of a clip that are looked for: a phone on a busy machine may lose a frame of the whole."""
+"""Samples of a part of a clip: a phone on a busy machine may lose a frame of the whole."""
+_PARTS = 3
 _AUDIBLE_DBOV = -45.0
 
 
@@ -47,13 +48,15 @@ def heard_clips(platform: Platform, call: PhoneCall, certain: float = _CERTAIN) 
 
 
 def hears(clip: Samples, heard: Samples, certain: float = _CERTAIN) -> bool:
-    """Return whether the loudest part of a clip is somewhere in what was heard.
+    """Return whether one of the loudest parts of a clip is somewhere in what was heard.
 
     Args:
         certain: Likeness from which it is; what sounds besides makes it less, and other words have less than 0.2.
     """
-    if len(clip) > _LOOKED_AT:
-        energy = np.convolve(clip.astype(np.float64) ** 2, np.ones(_LOOKED_AT), "valid")
-        start = int(np.argmax(energy))
-        clip = clip[start : start + _LOOKED_AT]
-    return len(heard) >= len(clip) and tones.find(clip, heard).likeness > certain
+    starts = range(0, max(len(clip) - _LOOKED_AT, 0) + 1, _LOOKED_AT)
+    parts = sorted((clip[at : at + _LOOKED_AT] for at in starts), key=_energy, reverse=True)[:_PARTS]
+    return any(len(heard) >= len(part) and tones.find(part, heard).likeness > certain for part in parts)
+
+
+def _energy(samples: Samples) -> float:
+    return float(np.sum(samples.astype(np.float64) ** 2))

@@ -10,6 +10,8 @@ T = TypeVar("T")
 PATIENCE_S = 20.0
 """Far above what anything waited for takes on a quiet machine; it is spent only by a test that fails."""
 _LOOK_EVERY_S = 0.02
+_REST = 4
+"""How many times as long as a look it rests: the phones of a test run in the loop that looks at what they heard."""
 
 
 async def until(look: Callable[[], T], what: str = "it", timeout_s: float = PATIENCE_S) -> T:
@@ -20,7 +22,10 @@ async def until(look: Callable[[], T], what: str = "it", timeout_s: float = PATI
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
-    while not (found := look()):
-        assert loop.time() < deadline, f"waited {timeout_s} s for {what}, last saw {found!r}"
-        await asyncio.sleep(_LOOK_EVERY_S)
-    return found
+    while True:
+        began = loop.time()
+        if found := look():
+            return found
+        now = loop.time()
+        assert now < deadline, f"waited {timeout_s} s for {what}, last saw {found!r}"
+        await asyncio.sleep(max(_LOOK_EVERY_S, _REST * (now - began)))
