@@ -84,9 +84,10 @@ async def _hold(workers: int, seconds: float) -> tuple[CpuUse, Roles, int]:
             before = CpuReading.take(roles.all())
             await asyncio.sleep(seconds)
             use = CpuUse.between(before, CpuReading.take(roles.all()))
-            # What a busy machine swallows is no fault of the mix: a moment in which all is right will do.
-            await until(lambda: _wrong(calls, pitches) == 0, 3)
-            wrong = _wrong(calls, pitches)
+            # What a busy machine swallows is no fault of the mix: each phone has a moment in which all is right.
+            judge = _Judge(calls, pitches)
+            await until(judge.are_all_right, 10)
+            wrong = len(judge.wrong)
             for call in calls:
                 call.hang_up()
             await asyncio.gather(*(call.until_ended() for call in calls))
@@ -99,10 +100,28 @@ async def _hold(workers: int, seconds: float) -> tuple[CpuUse, Roles, int]:
 
 def _wrong(calls: list[PhoneCall], pitches: list[float]) -> int:
     """Return how many phones do not hear exactly the others now."""
-    wrong = 0
-    for own, call in zip(pitches, calls, strict=True):
-        heard = call.heard_samples()[-_JUDGED_SAMPLES:]
-        levels = {pitch: goertzel_dbov(heard, pitch) for pitch in pitches}
-        hears_itself = levels.pop(own) > _SILENT_DBOV
-        wrong += hears_itself or any(level < _HEARD_DBOV for level in levels.values())
-    return wrong
+    return sum(not _is_right(call, own, pitches) for own, call in zip(pitches, calls, strict=True))
+
+
+def _is_right(call: PhoneCall, own: float, pitches: list[float]) -> bool:
+    """Return whether a phone hears all others, and not itself, in the last 300 ms."""
+    heard = call.heard_samples()[-_JUDGED_SAMPLES:]
+    return all(
+        goertzel_dbov(heard, pitch) < _SILENT_DBOV if pitch == own else goertzel_dbov(heard, pitch) > _HEARD_DBOV
+        for pitch in pitches
+    )
+
+
+class _Judge:
+    """Waits until every phone was right once; on a busy machine that is hardly ever at the same moment."""
+
+    def __init__(self, calls: list[PhoneCall], pitches: list[float]) -> None:
+        self.wrong = dict(zip(pitches, calls, strict=True))
+        self._pitches = pitches
+
+    def are_all_right(self) -> bool:
+        """Look at those who were not right yet."""
+        for own, call in tuple(self.wrong.items()):
+            if _is_right(call, own, self._pitches):
+                del self.wrong[own]
+        return not self.wrong

@@ -6,7 +6,7 @@ import asyncio
 import os
 import wave
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +24,7 @@ from ringback.calls.state import State as CallState
 from ringback.calls.views import Bound, CallDirection, Comparison
 from ringback.errors import Conflict, InvalidParameter, NotFound
 from ringback.ids import AccountId, CallUuid, RecordingId
-from ringback.media.control.commands import StartRecording, StopRecording
+from ringback.media.control.commands import PauseRecording, ResumeRecording, StartRecording, StopRecording
 from ringback.media.control.events import RecordingFaulted, RecordingFinished, RecordingStarted
 from ringback.media.control.port import CommandRejected, WorkerLost
 from ringback.media.control.values import RecordingChannels, RecordingEnd, RejectCode
@@ -32,7 +32,7 @@ from ringback.recordings import service as service_module
 from ringback.recordings import store
 from ringback.recordings.files import FileSettings, RecordingFiles
 from ringback.recordings.service import NO_ENCODER, RecordingService, RecordingSettings
-from ringback.recordings.spec import CallbackStyle, FileFormat, RecordingKind, RecordingSpec
+from ringback.recordings.spec import CallbackStyle, FileFormat, RecordedRoom, RecordingKind, RecordingSpec
 from ringback.recordings.views import DAY_MS, RecordingFilters, RecordingView, State
 from ringback.signalling.errors import LegOver
 from ringback.storage.database import Database, Session
@@ -557,3 +557,52 @@ async def test_recording_without_audio_has_no_transcription(world: World) -> Non
     )
     await world.settle()
     assert await world.database.read(lambda session: store.find_wish(session, started.recording_id)) is None
+
+
+async def events_of(world: World) -> list[tuple[str, str]]:
+    """Return name and number of what a URL in the style of events was told."""
+    return [(params["EventName"], params["SequenceNumber"]) for _, _, params in await world.callbacks()]
+
+
+async def test_a_multiparty_recording_tells_each_event_in_order(world: World) -> None:
+    room = RecordedRoom(RecordingKind.MULTIPARTY, "mpc", "m-1")
+    spec = replace(WAV, callback_url="http://app/r", style=CallbackStyle.EVENTS)
+    started = await world.service.record_room(world.call, spec, room)
+    begun = RecordingStarted(session_id=world.leg.session_id, recording_id=started.recording_id)
+    world.service.handle(world.call, begun)
+    await world.settle()
+    for is_paused in (True, True, False):
+        assert await world.service.pause(started.recording_id, is_paused=is_paused)
+        await world.settle()
+    sent = [type(command) for command in world.leg.commands]
+    assert sent == [StartRecording, PauseRecording, ResumeRecording]
+    await world.finish(started.recording_id)
+    assert await events_of(world) == [
+        ("MPCRecordingInitiated", "1"),
+        ("MPCRecordingPaused", "2"),
+        ("MPCRecordingResumed", "3"),
+        ("MPCRecordingCompleted", "4"),
+    ]
+    params = (await world.callbacks())[-1][2]
+    assert (params["MPCName"], params["MPCUUID"], params["RecordingDuration"]) == ("mpc", "m-1", "1")
+    assert (params["RecordingStartTime"], params["RecordingEndTime"]) == (
+        "2023-11-14 22:13:20+00:00",
+        "2023-11-14 22:13:21+00:00",
+    )
+    assert params["RecordingURL"] == started.url
+    assert params["RecordingResourceURL"] == started.url.removesuffix(".wav") + "/"
+    assert not await world.service.pause(started.recording_id, is_paused=True)
+    assert not await world.service.stop_one(started.recording_id)
+
+
+async def test_a_participants_recording_that_fails_is_told(world: World) -> None:
+    room = RecordedRoom(RecordingKind.MULTIPARTY, "mpc", "m-1", "7")
+    spec = replace(WAV, callback_url="http://app/r", style=CallbackStyle.EVENTS)
+    started = await world.service.record_room(world.call, spec, room)
+    world.service.call_gone(world.call)
+    await world.settle()
+    ((_, _, params),) = await world.callbacks()
+    assert (params["EventName"], params["MemberID"]) == ("ParticipantRecordingFailed", "7")
+    view = await world.row(started.recording_id)
+    assert view is not None
+    assert view.state is State.FAILED
