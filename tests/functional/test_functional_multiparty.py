@@ -160,3 +160,43 @@ async def test_participants_added_by_the_api(customer, join, new_phone):
     (end,) = await customer.until("/mpc", EventName="MPCEnd", MPCName="Added")
     ended = await customer.sdk(lambda sdk: sdk.multi_party_calls.get(uuid=end.params["MPCUUID"]))
     assert ended.termination_cause_code == 1010
+
+
+async def test_an_added_participant_presses_a_key_while_the_other_hears_it_ring(customer, join, new_phone):
+    first, second = pitches(2)
+    events = "participant-speak-events,add-participant-api-events"
+    caller = await join(first, "Keyed", "customer", statusCallbackEvents=events)
+    ask = customer.serve("/ask", response(f"<Play>{customer.serve('/ask.wav', wav_reply(3000, 1_000))}</Play>"))
+    phone = await new_phone(user="15557770003")
+    added = await customer.sdk(
+        lambda sdk: sdk.multi_party_calls.add_participant(
+            "Agent",
+            friendly_name="Keyed",
+            from_="15550009999",
+            to_=phone.uri,
+            enter_sound="none",
+            confirm_key="5",
+            confirm_key_sound_url=ask,
+            delay_dial=1,
+        )
+    )
+    arrived = await phone.next_call()
+    arrived.ring()
+    await until(lambda: caller.level_of(440) > -35, "the ring-back tone")
+    arrived.answer()
+    agent = Participant(arrived, second)
+    await until(lambda: agent.level_of(3000) > -32, "the question")
+    await caller.hears_nothing_of(agent)
+    arrived.send_digits("15")
+    await asyncio.gather(caller.hears(agent), agent.hears(caller))
+    await until(lambda: caller.level_of(440) < -45, "the end of the ringing")
+    (done,) = await customer.until("/mpc", EventName="AddParticipantByAPIActionCompleted", MPCName="Keyed")
+    assert (done.params["RequestUUID"], done.params["ParticipantCallUUID"]) == (added["request_uuid"], agent.uuid)
+    spoke = await customer.until("/mpc", 2, EventName="ParticipantSpeakStart", MPCName="Keyed")
+    assert {request.params["ParticipantCallUUID"] for request in spoke} == {caller.uuid, agent.uuid}
+    # Who is muted cannot be heard to speak.
+    member = done.params["MemberID"]
+    await customer.sdk(lambda sdk: sdk.multi_party_calls.update_participant(member, friendly_name="Keyed", mute=True))
+    await customer.until("/mpc", EventName="ParticipantSpeakStop", MemberID=member)
+    await hung_up(caller.call)
+    assert (await agent.call.until_ended()).by == "them"
