@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 from tests.support.api_server import AUTH_ID, OTHER_ID, TOKEN, ApiServer, HttpReply, running
+from tests.support.fake_multiparty import MPC_UUID
+
+from ringback.api.app import RESOURCES
 
 ACCOUNT_PREFIX = "/v1/Account/{auth_id}/"
 CREATING = ("POST", "PUT")
@@ -46,11 +50,14 @@ class World:
 
     def state(self) -> list[Any]:
         """Return everything that the main account has; a subaccount may change its own name."""
-        lists = ("Application/", "Number/", "Endpoint/", "Call/?status=live", "Call/")
+        lists = (
+            *("Application/", "Number/", "Endpoint/", "Call/?status=live", "Call/", "Recording/"),
+            *("Conference/room%20of%20the%20main%20account/", f"MultiPartyCall/uuid_{MPC_UUID}/Participant/"),
+        )
         found = [self.api.request("GET", path).json for path in lists]
         subaccounts = self.api.request("GET", "Subaccount/").json["objects"]
         return [
-            *(reply.get("objects", reply.get("calls")) for reply in found),
+            *(reply.get("objects", reply.get("calls", reply.get("members"))) for reply in found),
             [(each["auth_id"], each["auth_token"], each["enabled"]) for each in subaccounts],
         ]
 
@@ -66,6 +73,9 @@ def world() -> Iterator[World]:
         call_uuid = api.calls.add()
         stream = api.request("POST", f"Call/{call_uuid}/Stream/", {"service_url": "wss://h.example/"})
         api.calls.owners[call_uuid] = AUTH_ID
+        api.conferences.owner = api.multiparty.owner = AUTH_ID
+        api.conferences.add("room of the main account", "member-of-main")
+        api.multiparty.add_live("party of the main account", "participant-of-main")
         ids = {
             "app_id": app_id,
             "number": "14151234567",
@@ -74,9 +84,30 @@ def world() -> Iterator[World]:
             "call_uuid": call_uuid,
             "request_uuid": call_uuid,
             "stream_id": stream.json["stream_id"],
+            "recording_id": str(api.recordings.add().recording_id),
+            "conference_name": "room%20of%20the%20main%20account",
+            "member_id": "member-of-main",
+            "mpc_id": f"uuid_{MPC_UUID}",
+            "participant_id": "participant-of-main",
         }
         sub, sibling = (f"{each['auth_id']}:{each['auth_token']}" for each in subs)
         yield World(api, ids, sub, sibling, api.request("GET", "/ringback/v1/openapi.json").json)
+
+
+def test_the_matrix_has_every_route_and_an_id_of_every_kind(world: World) -> None:
+    known = {(method, path) for method, path, _ in world.routes()}
+    routed = {
+        (method, f"/v1/Account/{{auth_id}}{route.path}")
+        for resource in RESOURCES
+        for route in resource.router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods
+    }
+    # A file is served to whoever knows its address: tests of recordings.
+    files = {(method, path) for method, path in routed if path.endswith("{recording_id}.{suffix}/")}
+    assert len(files) == 2
+    assert routed - files == known
+    assert {name for _, path, _ in world.routes() for name in re.findall(r"{(\w+)}", path)} == {"auth_id", *world.ids}
 
 
 def test_no_route_serves_credentials_that_are_not_the_accounts_own(world: World) -> None:

@@ -38,6 +38,8 @@ class FakeMultiparty:
 
     live: dict[str, MultipartyView] = field(default_factory=dict)
     asked: list[tuple[object, ...]] = field(default_factory=list)
+    owner: str = ""
+    """The account whose they are; empty: everybody's."""
     refuses: bool = False
     """Whether recordings are where they should not be, and nowhere else."""
 
@@ -70,15 +72,15 @@ class FakeMultiparty:
         self, account: Account, filters: MultipartyFilters, limit: int, offset: int
     ) -> tuple[Sequence[MultipartyView], int]:
         self.asked.append(("page", filters, limit, offset))
-        found = [view for view in self.live.values() if filters.has(view)]
+        found = [view for view in self._of(account).values() if filters.has(view)]
         return found[offset : offset + limit], len(found)
 
     async def view(self, account: Account, mpc_id: str) -> MultipartyView:
-        return self._view(mpc_id)
+        return self._view(account, mpc_id)
 
-    def _view(self, mpc_id: str) -> MultipartyView:
+    def _view(self, account: Account, mpc_id: str) -> MultipartyView:
         _, key = split_id(mpc_id)
-        for view in self.live.values():
+        for view in self._of(account).values():
             if key in (view.name, view.mpc_uuid):
                 return view
         raise NotFound("multiparty call not found")
@@ -120,8 +122,11 @@ class FakeMultiparty:
     async def stop_sounds(self, account: Account, mpc_id: str, who: str, lane: PlayLane) -> None:
         self._note("stop_sounds", account, mpc_id, who, lane)
 
+    def _of(self, account: Account) -> dict[str, MultipartyView]:
+        return self.live if self.owner in ("", account.auth_id) else {}
+
     def _note(self, what: str, account: Account, mpc_id: str, who: str = "", *more: object) -> str:
-        view = self._view(mpc_id)
+        view = self._view(account, mpc_id)
         if who not in ("", "all", *(each.member_id for each in view.participants)):
             raise NotFound("participant not found")
         self.asked.append((what, mpc_id, *([who] if who else []), *more))

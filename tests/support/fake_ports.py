@@ -238,6 +238,8 @@ class FakeConferences:
 
     live: dict[str, ConferenceView] = field(default_factory=dict)
     asked: list[tuple[object, ...]] = field(default_factory=list)
+    owner: str = ""
+    """The account whose they are; empty: everybody's."""
 
     def add(self, name: str, *member_ids: str) -> None:
         members = tuple(
@@ -247,64 +249,67 @@ class FakeConferences:
         self.live[name] = ConferenceView(name, 590, members)
 
     def names(self, account: Account) -> list[str]:
-        return list(self.live)
+        return list(self._of(account))
 
     def view(self, account: Account, name: str) -> ConferenceView | None:
-        return self.live.get(name)
+        return self._of(account).get(name)
 
     async def hang_up(self, account: Account, name: str) -> None:
-        self._members(name, "all")
+        self._members(account, name, "all")
         del self.live[name]
 
     async def hang_up_all(self, account: Account) -> int:
-        count = len(self.live)
-        self.live.clear()
+        count = len(self._of(account))
+        self._of(account).clear()
         return count
 
     async def hang_up_members(self, account: Account, name: str, members: str) -> list[str]:
-        return self._note("hang_up_members", name, members)
+        return self._note(account, "hang_up_members", name, members)
 
     def kick(self, account: Account, name: str, members: str) -> list[str]:
-        return self._note("kick", name, members)
+        return self._note(account, "kick", name, members)
 
     def set_audio(
         self, account: Account, name: str, members: str, *, is_muted: bool | None = None, is_deaf: bool | None = None
     ) -> list[str]:
-        return self._note("set_audio", name, members, is_muted, is_deaf)
+        return self._note(account, "set_audio", name, members, is_muted, is_deaf)
 
     async def play(self, account: Account, name: str, members: str, url: str) -> list[str]:
-        return self._note("play", name, members, url)
+        return self._note(account, "play", name, members, url)
 
     async def stop_play(self, account: Account, name: str, members: str) -> list[str]:
-        return self._note("stop_play", name, members)
+        return self._note(account, "stop_play", name, members)
 
     async def speak(self, account: Account, name: str, members: str, speech: Speech) -> list[str]:
         said = " ".join(str(getattr(passage, "text", passage)) for passage in speech.passages)
-        return self._note("speak", name, members, said, speech.voice)
+        return self._note(account, "speak", name, members, said, speech.voice)
 
     async def stop_speech(self, account: Account, name: str, members: str) -> list[str]:
-        return self._note("stop_speech", name, members)
+        return self._note(account, "stop_speech", name, members)
 
     async def record(self, account: Account, name: str, spec: RecordingSpec) -> StartedRecording:
-        self._note("record", name, "all", spec)
+        self._note(account, "record", name, "all", spec)
         return StartedRecording(RecordingId("r1"), "https://h.example/r1.mp3", spec.file_format)
 
     async def stop_record(self, account: Account, name: str) -> None:
-        self._note("stop_record", name, "all")
+        self._note(account, "stop_record", name, "all")
 
-    def _note(self, what: str, name: str, members: str, *more: object) -> list[str]:
-        found = self._members(name, members)
+    def _note(self, account: Account, what: str, name: str, members: str, *more: object) -> list[str]:
+        found = self._members(account, name, members)
         self.asked.append((what, name, members, *more))
         return found
 
-    def _members(self, name: str, members: str) -> list[str]:
-        if name not in self.live:
+    def _members(self, account: Account, name: str, members: str) -> list[str]:
+        if name not in self._of(account):
             raise NotFound("conference not found")
         ids = [member.member_id for member in self.live[name].members]
         found = ids if members == "all" else [member_id for member_id in members.split(",") if member_id in ids]
         if not found:
             raise NotFound("member not found")
         return found
+
+    def _of(self, account: Account) -> dict[str, ConferenceView]:
+        return self.live if self.owner in ("", account.auth_id) else {}
 
 
 @dataclass
