@@ -51,6 +51,8 @@ class RoomListener:
         """
         self.session_id = SessionId(ids.new_uuid())
         self.is_over = False
+        self.is_done = False
+        """Whether the recording that it heard for is over."""
         self.on_bridged: list[Callable[[Any], None]] = []
         self._media = media
         self._events = events
@@ -126,7 +128,8 @@ class RoomListener:
         return {**self._params(), **{name: value for name, value in extra.items() if name != "Digits"}}
 
     def report_recording_end(self, event: RecordingFinished) -> None:
-        """Tell nobody: no document waits for it."""
+        """Take note that nothing is recorded any more: by itself, as on a full disk, it may end before the room."""
+        self.is_done = True
 
     def _hear(self, event: AnySessionEvent | WorkerGone) -> None:
         if isinstance(event, RecordingEvent):

@@ -65,7 +65,7 @@ class RoomRecording:
     @property
     def status(self) -> Status:
         """Return whether it runs; one whose worker died, or that is over by itself, does not."""
-        if self._listener is None or self._listener.is_over:
+        if self._listener is None or self._listener.is_over or self._listener.is_done:
             return Status.NONE
         return Status.PAUSED if self._is_paused else Status.RUNNING
 
@@ -85,9 +85,12 @@ class RoomRecording:
         """
         if self.status is not Status.NONE:
             raise InvalidParameter("it is recorded already", hint="stop that first")
+        idle = self._listener
         listener = RoomListener(self._media, self._recordings, call, self._room.uuid, self._side_room_id, params)
         self._listener, self._recording_id, self._is_paused = listener, RecordingId(""), is_paused
         try:
+            if idle is not None:
+                await _close(idle)
             await listener.open()
             started = await self._recordings.record_room(listener, spec, self._room)
         except BaseException as error:
@@ -129,8 +132,10 @@ class RoomRecording:
         listener, self._listener = self._listener, None
         if listener is None or listener.is_over:
             return False
+        # Judged before the close, which ends the recording too.
+        was_running = not listener.is_done
         await _close(listener)
-        return True
+        return was_running
 
 
 async def _close(listener: RoomListener) -> None:

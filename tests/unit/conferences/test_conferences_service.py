@@ -22,7 +22,8 @@ from ringback.conferences.spec import ConferenceSpec
 from ringback.errors import Conflict, EgressError, InvalidParameter, LimitReached, MediaError, NotFound
 from ringback.ids import CallUuid, RecordingId, SessionId
 from ringback.media.control.commands import JoinRoom, LeaveRoom, Play, SendDigits, SessionCommand, SetMember
-from ringback.media.control.events import DigitReceived, FloorChanged
+from ringback.media.control.events import DigitReceived, FloorChanged, RecordingFinished
+from ringback.media.control.values import RecordingEnd
 from ringback.recordings.spec import FileFormat, RecordedRoom, RecordingSpec
 from ringback.recordings.views import StartedRecording
 from ringback.signalling.events import LegMedia
@@ -399,6 +400,22 @@ async def test_the_api_records_once_at_a_time(hall: Hall) -> None:
     await hall.service.stop_record(ACCOUNT, "room")
     await until(lambda: len(hall.recordings.gone) == 1, "the end of the listener")
     await hall.service.record(ACCOUNT, "room", RecordingSpec())
+
+
+async def test_a_recording_that_ended_by_itself_is_followed_by_the_next(hall: Hall) -> None:
+    await hall.enter("a")
+    await hall.service.record(ACCOUNT, "room", RecordingSpec())
+    ((listener, _, _),) = hall.recordings.began
+    end = RecordingFinished(
+        session_id=listener.session_id, recording_id=RecordingId("r1"), reason=RecordingEnd.DISK_FULL
+    )
+    listener.report_recording_end(end)
+    await hall.service.record(ACCOUNT, "room", RecordingSpec())
+    await until(lambda: hall.recordings.gone == [listener], "the end of the first listener")
+    hall.recordings.began[1][0].report_recording_end(end)
+    with pytest.raises(NotFound, match="not recorded"):
+        await hall.service.stop_record(ACCOUNT, "room")
+    await until(lambda: len(hall.recordings.gone) == 2, "the end of the second listener")
 
 
 async def test_a_recording_that_cannot_begin_leaves_no_listener(hall: Hall) -> None:
