@@ -237,4 +237,4 @@ async def a_flood_of_registers_is_challenged_and_keeps_no_phone_out(stage: Stage
 
 @pytest.mark.parametrize("name", list(scene))
 def test_endpoints(name: str, playing: Mapping[str, Future[None]]) -> None:
-    playing[name].result(55)
+    playing[name].result(110)
