@@ -97,6 +97,9 @@ class Authenticator:
         login = await self._database.read(lambda session: find_login(session, claim.username))
         known = login.secrets.by_algorithm() if login is not None else _DECOY
         now = self._now()
+        if self._limit.is_silent(now, source_host, claim.username):
+            # Wrong ones that came in the same moment have used up what this one was still let through for.
+            return Judgement(Outcome.SILENCED, login)
         verdict = self._digest.judge(now, request, claim, known)
         if login is None or verdict is Verdict.WRONG:
             self._failed(now, claim, login, source_host)

@@ -151,7 +151,9 @@ class Registrar:
         judgement = await self._authenticator.judge(event.request, event.flow.remote[0])
         login = judgement.login
         if judgement.outcome is not Outcome.ADMITTED or login is None:
-            if judgement.outcome is Outcome.MISDIRECTED:
+            if judgement.outcome is Outcome.SILENCED:
+                self._finish(event, judgement.outcome.value)
+            elif judgement.outcome is Outcome.MISDIRECTED:
                 self._finish(event, judgement.outcome.value, 400, "Digest Is For Another URI")
             else:
                 self._finish(event, judgement.outcome.value, 401, "", _challenge_lines(judgement.challenges))
@@ -194,13 +196,14 @@ class Registrar:
 
     def _remember(self, flow: Flow, expires_wall_ms: int) -> None:
         host = flow.remote[0]
-        self._sources.pop(host, None)
+        # Other phones may be behind the same address, or the same connection, for longer.
+        until = max(self._sources.pop(host, 0), expires_wall_ms)
         if len(self._sources) >= self._settings.sources_max:
             # In order of the last registration, because each moves its address to the end.
             del self._sources[next(iter(self._sources))]
-        self._sources[host] = expires_wall_ms
+        self._sources[host] = until
         if flow.connection_id in self._connections:
-            self._connections[flow.connection_id] = expires_wall_ms
+            self._connections[flow.connection_id] = max(self._connections[flow.connection_id], expires_wall_ms)
         elif flow.connection_id:
             # It has closed while its REGISTER was judged.
             self._spawn(self._drop_connection(flow))

@@ -242,6 +242,32 @@ def test_dead_process_is_replaced_and_streams_go_on_there(heard: dict[str, list[
     room.room.close()
 
 
+def test_process_that_cannot_be_started_costs_noise_and_is_tried_again(
+    heard: dict[str, list[int]],
+) -> None:
+    faults: list[Exception] = [OSError(24, "Too many open files"), RuntimeError("can't start new thread")]
+
+    def start(engine: str) -> Scripted:
+        if faults:
+            raise faults.pop()
+        return room.start(engine)
+
+    room = Room(WorkerSettings(noise_engine="speex"))
+    room.room = NoiseRoom(room.settings, room.reported.append, start)
+    stream = room.open()
+    noise_of(stream).take(flat(100))
+    for _ in range(RESTART_SLOTS):
+        room.room.deliver()
+    assert heard["s"] == [100]
+    assert len(faults) == 0
+    for _ in range(RESTART_SLOTS):
+        room.room.deliver()
+    (process,) = room.processes
+    process.read()
+    assert process.asked == [OpenVoice(noise_of(stream).key, "speex", 85)]
+    room.room.close()
+
+
 def test_broken_engine_is_told_and_its_audio_passes(heard: dict[str, list[int]]) -> None:
     room = Room(WorkerSettings(noise_engine="speex"))
     stream = noise_of(room.open())

@@ -14,7 +14,7 @@ from tests.support.waiting import until
 from ringback.endpoints import store
 from ringback.ids import AccountId
 from ringback.signalling.registrar import RegistrarSettings
-from ringback.sip.endpoint import Fork
+from ringback.sip.endpoint import AskedId, Fork, RegisterReceived
 from ringback.sip.flow import Flow, Target, Transport
 from ringback.sip.registrar import RegistrarRules
 from ringback.storage.database import Database
@@ -112,6 +112,33 @@ async def test_five_wrong_passwords_are_judged_and_the_sixth_is_not(world: Regis
     assert world.outcomes["silenced"] == 1
     other = RegisteringPhone(host="192.0.2.9")
     assert (await world.registered(other))[0] == 200
+
+
+async def test_wrong_passwords_that_come_at_once_are_no_more_than_those_that_come_one_by_one(
+    world: RegistrarWorld,
+) -> None:
+    phone = RegisteringPhone(password="wrong")
+    challenges = (await world.ask(phone.register(), phone.flow))[2]["www-authenticate"]
+    for _ in range(20):
+        request = phone.register(challenges=challenges)
+        world.registrar.take(RegisterReceived(AskedId("asked"), request, phone.flow))
+    await until(lambda: len(world.sip.replies) - 1 + world.sip.ignored == 20, "all to be judged")
+    assert (len(world.sip.replies) - 1, world.sip.ignored) == (5, 15)
+
+
+async def test_a_phone_with_less_time_takes_none_from_another_behind_its_address_or_connection(
+    world: RegistrarWorld,
+) -> None:
+    long, short = RegisteringPhone(port=5071), RegisteringPhone(port=5072)
+    long.flow = short.flow = Flow(Transport.TCP, ("127.0.0.1", 5060), ("127.0.0.1", 41_000), 9)
+    assert (await world.registered(long, ("Expires", "3600")))[0] == 200
+    assert (await world.registered(short, ("Expires", "60")))[0] == 200
+    world.now_wall_ms += 61_000
+    assert world.registrar.is_source("127.0.0.1")
+    assert world.registrar.kept_connections() == {9}
+    world.now_wall_ms += 3_540_000
+    assert not world.registrar.is_source("127.0.0.1")
+    assert world.registrar.kept_connections() == set()
 
 
 async def test_a_source_that_tries_many_users_is_silenced_but_for_trunks_and_loopback(world: RegistrarWorld) -> None:

@@ -283,8 +283,13 @@ class NoiseRoom:
         if self._is_closed:
             return
         self._restart_at = self._slot + RESTART_SLOTS
-        self._process = self._start(self._settings.noise_engine)
         self._untold.clear()
+        try:
+            self._process = self._start(self._settings.noise_engine)
+        except (OSError, RuntimeError) as error:
+            # No descriptor or thread is left: streams go on as they come until it is tried again.
+            _log.error("noise process cannot be started", exc_info=error)
+            return
         self._untold.extend(_open_of(noise) for noise in self._streams.values() if not noise.detail)
 
     def _send_frames(self, frames: list[Frame]) -> None:
@@ -389,7 +394,12 @@ class _Process:
         self._child: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, args=(theirs, engine), name="noise process", daemon=True)
         # To start a process takes longer than packets can wait.
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self.link.close()
+            theirs.close()
+            raise
 
     def _run(self, theirs: socket.socket, engine: str) -> None:
         with theirs:
