@@ -136,13 +136,13 @@ async def agent_restarts_behind_a_hold_sound(stage: Stage) -> None:
         assert start["away"]["digits"] == "7"
         assert 1_000 < start["away"]["ms"] < (SILENT_MAX_S + SLACK_S) * 1000
         back = len(call.heard_samples())
-        say(second, tones.tone(AGENT_HZ, 600))
+        # Longer than before, so that it is no echo of that, and long enough for a phone that misses a frame.
+        say(second, tones.tone(AGENT_HZ, 2_000))
+        await until(lambda: heard_pitch(call, AGENT_HZ, 20) >= 0, "the agent again")
         await until(
-            lambda: tones.level_dbov(call.heard_samples()[back:]) > -30 and heard_pitch(call, AGENT_HZ, 25) >= 0,
-            "the agent again",
+            lambda: len(call.heard_samples()) > back + 16_000 and tones.level_dbov(call.heard_samples()[-1_600:]) < -60,
+            "silence after the agent, without the hold sound",
         )
-        await until(lambda: len(call.heard_samples()) > back + 8_000, "silence after the agent")
-        assert tones.level_dbov(call.heard_samples()[-800:]) < -60, "the hold sound goes on"
         call.hang_up()
         await stage.customer.hangup_params("/hangup", call.call_uuid)
 
