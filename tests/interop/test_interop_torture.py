@@ -18,17 +18,19 @@ REFUSED = frozenset({400})
 CALLED = frozenset({404, 488})
 """An INVITE that passes: nobody has its number, or its SDP has no codec of ours."""
 UNKNOWN = frozenset({405})
-"""A method that passes and that this version does not speak, REGISTER among them."""
+"""A method that passes and that this version does not speak."""
+CHALLENGED = frozenset({401})
+"""A REGISTER that passes, from a phone that has to say who it is."""
 FINE = frozenset({200})
 GIVEN: dict[str, frozenset[int]] = {
     "wsinv": frozenset({481}),
     "intmeth": UNKNOWN,
     "esc01": CALLED,
-    "escnull": UNKNOWN,
+    "escnull": CHALLENGED,
     "esc02": UNKNOWN,
     "lwsdisp": FINE,
     "longreq": CALLED,
-    "dblreq": UNKNOWN,
+    "dblreq": CHALLENGED,
     "semiuri": FINE,
     "transports": FINE,
     "mpart01": UNKNOWN,
@@ -57,26 +59,31 @@ GIVEN: dict[str, frozenset[int]] = {
     "insuf": DROPPED,
     "unkscm": frozenset({416}),
     "novelsc": frozenset({416}),
-    "unksm2": UNKNOWN,
+    "unksm2": CHALLENGED,
     "bext01": frozenset({420}),
     "invut": frozenset({415}),
-    "regaut01": UNKNOWN,
+    "regaut01": CHALLENGED,
     "multi01": REFUSED,
     "mcl01": REFUSED,
     "bcast": DROPPED,
     "zeromf": FINE,
-    "cparam01": UNKNOWN,
-    "cparam02": UNKNOWN,
-    "regescrt": UNKNOWN,
+    "cparam01": CHALLENGED,
+    "cparam02": CHALLENGED,
+    "regescrt": CHALLENGED,
     "sdp01": frozenset({406}),
     "inv2543": CALLED,
 }
-OF_RFC5118: dict[str, frozenset[int]] = {"ipv6-bad": REFUSED}
+OF_RFC5118: dict[str, frozenset[int]] = {
+    "ipv6-bad": REFUSED,
+    "ipv6-good": CHALLENGED,
+    "port-ambiguous": CHALLENGED,
+    "port-unambiguous": CHALLENGED,
+}
 WAITS_ON_A_STREAM = frozenset({"clerr", "baddn"})
 """Without a blank line, or the whole body, a stream waits for more."""
 NEEDS_LENGTH = frozenset({"inv2543"})
 """No Content-Length: fine in a datagram, refused on a stream."""
-HEADER_OF = {405: b"Allow: ", 420: b"Unsupported: ", 415: b"Accept: "}
+HEADER_OF = {401: b"WWW-Authenticate: Digest ", 405: b"Allow: ", 420: b"Unsupported: ", 415: b"Accept: "}
 
 
 @pytest.fixture(scope="module")
