@@ -114,6 +114,8 @@ class Additions:
         waiting = {CallUuid(call.call_uuid) for call in made} or {CallUuid(wanted.call_uuid or "")}
         addition = Addition(account, name, mpc_uuid, wanted, url, waiting, multiparty)
         self._all[addition] = None
+        # A live call may ring for another request.
+        others = {call_uuid: self._of[call_uuid] for call_uuid in waiting & self._of.keys()}
         self._of.update(dict.fromkeys(waiting, addition))
         try:
             added = await (self._dial(addition) if made else self._take(addition))
@@ -121,6 +123,10 @@ class Additions:
             self._forget(addition)
             for call_uuid in waiting:
                 self._of.pop(call_uuid, None)
+            self._of.update(others)
+            for call_uuid in others:
+                # It may have ended meanwhile.
+                self._calls.when_gone(call_uuid, partial(self.gone, call_uuid))
             raise
         self._tell(addition, is_completed=False)
         for call in added:

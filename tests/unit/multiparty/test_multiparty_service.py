@@ -348,6 +348,19 @@ async def test_the_first_to_answer_is_added_and_the_others_lose(hall: Hall) -> N
     assert (completed["MemberID"], completed["ParticipantCallUUID"]) == (member, second)
 
 
+async def test_a_refused_request_for_a_call_that_rings_takes_it_from_no_other_request(hall: Hall) -> None:
+    await hall.enter("c", Role.CUSTOMER)
+    first, second = await hall.add("442070001", "442070002")
+    await dialled(hall, first, second)
+    wanted = AddParticipant(MultipartySpec("", Role.AGENT), call_uuid=CallUuid(second))
+    with pytest.raises(NotFound, match="no answered call"):
+        await hall.service.add(ACCOUNT, "name_mpc", wanted)
+    await hall.answer(second)
+    await hall.settle()
+    assert hall.code(first) is Code.LOST_RACE
+    assert not len(hall.service._additions)
+
+
 async def test_a_request_that_nobody_answers_ends_without_a_member(hall: Hall) -> None:
     await hall.enter("c", Role.CUSTOMER, status_url="https://a/s", event_groups=(EventGroup.ADD,))
     (only,) = await hall.add("442070001")
