@@ -204,14 +204,18 @@ def parse_host_port(text: str) -> tuple[str, int | None]:
 
 
 def unescape(text: str) -> str:
-    """Return `text` with `%` escapes decoded as UTF-8, or Latin-1 where that fails; a stray `%` stays."""
+    """Return `text` with `%` escapes decoded as UTF-8, or Latin-1 where that fails; a stray `%` stays, and `%00`.
+
+    No database and no webhook could carry a NUL on.
+    """
     if "%" not in text:
         return text
     pieces = text.split("%")
     decoded = bytearray(pieces[0].encode("utf-8", "replace"))
     for piece in pieces[1:]:
         try:
-            decoded.append(int(piece[:2], 16) if len(piece) > 1 and piece[:2].isalnum() and piece[:2].isascii() else -1)
+            is_pair = len(piece) > 1 and piece[:2].isalnum() and piece[:2].isascii()
+            decoded.append((int(piece[:2], 16) or -1) if is_pair else -1)
             decoded += piece[2:].encode("utf-8", "replace")
         except ValueError:
             decoded += b"%" + piece.encode("utf-8", "replace")

@@ -160,8 +160,8 @@ def test_esc01_decodes_for_reading_and_keeps_for_sending() -> None:
 
 def test_escnull_is_not_cut_at_nul() -> None:
     message = accepted("escnull")
-    assert message.to.uri.user_text == "null-\0-null"
-    assert [contact.uri.user_text for contact in message.contacts] == ["\0", "\0\0"]
+    assert message.to.uri.user_text == "null-%00-null"
+    assert [contact.uri.user_text for contact in message.contacts] == ["%00", "%00%00"]
 
 
 def test_esc02_percent_in_names_is_no_escape() -> None:

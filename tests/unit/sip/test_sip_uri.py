@@ -165,7 +165,7 @@ def test_host_and_port() -> None:
         ("100%", "100%"),
         ("%zz%4", "%zz%4"),
         ("%１２", "%１２"),
-        ("%00", "\0"),
+        ("a%00b%000%41", "a%00b%000A"),
     ],
 )
 def test_unescape(text: str, decoded: str) -> None:
