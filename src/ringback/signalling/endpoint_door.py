@@ -124,7 +124,7 @@ class EndpointDoor:
         if is_endpoint:
             self._challenge(event)
         else:
-            self._let_in(event, is_judged=True)
+            self._admit(event)
 
     def _challenge(self, event: InviteReceived) -> None:
         self._answer(event, self._authenticator.challenge())
@@ -132,13 +132,24 @@ class EndpointDoor:
     def _answer(self, event: InviteReceived, judgement: Judgement) -> None:
         match judgement.outcome:
             case Outcome.ADMITTED:
-                self._let_in(event, judgement.login, is_judged=True)
+                self._admit(event, judgement.login)
             case Outcome.CHALLENGED | Outcome.REFUSED:
                 self._sip.challenge(event.invite_id, judgement.challenges)
             case Outcome.MISDIRECTED:
                 self._sip.reject(event.invite_id, 400, "Digest Is For Another URI")
             case Outcome.SILENCED:
                 self._sip.drop(event.invite_id)
+
+    def _admit(self, event: InviteReceived, login: Login | None = None) -> None:
+        try:
+            self._let_in(event, login, is_judged=True)
+        except Exception as error:
+            # Whoever was judged waits for an answer, and nobody else knows of the INVITE any more.
+            _log.error("caller not let in", exc_info=error)
+            self._unavailable(event.invite_id)
+
+    def _unavailable(self, invite_id: InviteId) -> None:
+        self._sip.reject(invite_id, 503, "", (("Retry-After", "5"),))
 
     def _spawn(self, event: InviteReceived, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work, name=f"invite {event.invite_id}")
@@ -150,7 +161,7 @@ class EndpointDoor:
         if self._judging.pop(invite_id, None) is None or task.cancelled():
             return
         error = task.exception()
-        self._sip.reject(invite_id, 503, "", (("Retry-After", "5"),))
+        self._unavailable(invite_id)
         if isinstance(error, RingbackError):
             _log.warning("caller not judged", code=error.code)
         else:

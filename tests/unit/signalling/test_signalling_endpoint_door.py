@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.support.fake_sip import invite_request, received
 from tests.support.legs_on_fakes import LegsOnFakes
-from tests.support.registering import USERNAME, RegisteringPhone
+from tests.support.registering import DOMAIN, USERNAME, RegisteringPhone
 from tests.support.registrar_world import ENDPOINT_ID, RegistrarWorld
 
 from ringback.numbers.trunks import Trunk
@@ -16,6 +16,7 @@ from ringback.sip.endpoint import CancelReceived, InviteId
 from ringback.storage.database import Database
 
 FAR = "198.51.100.7"
+NOBODY = f"<sip:nobody999999999999@{DOMAIN}>;tag=1"
 
 
 @pytest.fixture
@@ -114,3 +115,20 @@ async def test_a_database_that_cannot_be_asked_is_503(world: RegistrarWorld, dat
     assert await world.call(phone, phone.invite(), "in-1") == "reject"
     assert world.on_fakes.sip.last.status == 503
     assert len(world.door) == 0
+
+
+@pytest.mark.parametrize("has_credentials", [True, False])
+async def test_a_caller_whom_nobody_can_let_in_is_503(
+    world: RegistrarWorld, caplog: pytest.LogCaptureFixture, *, has_credentials: bool
+) -> None:
+    phone = RegisteringPhone()
+    await world.call(phone, phone.invite(), "in-1")
+    request = phone.invite(challenges=world.challenges()) if has_credentials else invite_request(sender=NOBODY)
+
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("a defect")
+
+    world.door._let_in = broken
+    assert await world.call(phone, request, "in-2") == "reject"
+    assert world.on_fakes.sip.last.status == 503
+    assert "caller not let in" in caplog.text
