@@ -458,6 +458,7 @@ class RecordingService:
 
         def work(session: Session) -> None:
             store.update_recording(session, recording_id, state=State.FAILED.value, detail=detail[:500])
+            store.remove_wish(session, recording_id)
 
         self._spawn(self._completion.stored(work))
         self._tell(live.view, RecordingReport.FAILED)

@@ -31,6 +31,7 @@ from ringback.media.control.values import RecordingChannels, RecordingEnd, Rejec
 from ringback.recordings import service as service_module
 from ringback.recordings import store
 from ringback.recordings.files import FileSettings, RecordingFiles
+from ringback.recordings.models import TranscriptionRow
 from ringback.recordings.service import NO_ENCODER, RecordingService, RecordingSettings
 from ringback.recordings.spec import CallbackStyle, FileFormat, RecordedRoom, RecordingKind, RecordingSpec
 from ringback.recordings.views import DAY_MS, RecordingFilters, RecordingView, State
@@ -557,6 +558,20 @@ async def test_recording_without_audio_has_no_transcription(world: World) -> Non
     )
     await world.settle()
     assert await world.database.read(lambda session: store.find_wish(session, started.recording_id)) is None
+
+
+async def test_recording_that_never_began_leaves_no_wish_for_its_text(world: World) -> None:
+    world.service.transcriptions.ears = SimpleNamespace(transcription_fault=lambda: "")  # type: ignore[assignment]
+
+    async def refuse(_command: Any) -> None:
+        raise CommandRejected("no", reject=RejectCode.LIMIT)
+
+    world.leg.media = refuse  # type: ignore[method-assign]
+    spec = RecordingSpec(file_format=FileFormat.WAV, wants_transcription=True, transcription_url="http://app/text")
+    with pytest.raises(CommandRejected):
+        await world.service.record(ACCOUNT, CALL, spec)
+    await world.settle()
+    assert await world.database.read(lambda session: session.query(TranscriptionRow).count()) == 0
 
 
 async def events_of(world: World) -> list[tuple[str, str]]:
