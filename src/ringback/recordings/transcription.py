@@ -25,6 +25,8 @@ _log = get_logger(__name__)
 
 WAITING_MAX = 1_000
 """Recordings that may wait for their text; that of one more is told as an error."""
+ATTEMPTS_MAX = 3
+"""Attempts at a recording that fail unforeseen; then its text is told as an error and the next one has its turn."""
 _NOTHING_CHARGED = "0.00000"
 _STORE_PAUSE_S = 1.0
 _FAULT_PAUSE_S = 1.5
@@ -73,6 +75,9 @@ class Transcriptions:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._wake_outbox = wake_outbox
+        self._tried_id = ""
+        self._faults = 0
+        """Attempts at `_tried_id` that failed unforeseen."""
 
     def start(self) -> None:
         """Begin, with what an earlier server left."""
@@ -124,11 +129,31 @@ class Transcriptions:
         if found is None:
             return False
         view, wish = found
+        if view.recording_id != self._tried_id:
+            self._tried_id, self._faults = view.recording_id, 0
+        try:
+            await self._transcribe(view, wish)
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            self._faults += 1
+            if self._faults < ATTEMPTS_MAX:
+                raise
+            _log.error("recording given up", call_uuid=view.call_uuid, exc_info=error)
+            await self._give_up(view, wish, f"the transcription failed {ATTEMPTS_MAX} times: {type(error).__name__}")
+        return True
+
+    async def _transcribe(self, view: RecordingView, wish: Wish) -> None:
         path = self._files.path(view.account_id, view.recording_id, view.file_format)
         heard = await self.ears.transcribe(str(path), view.duration_ms)
         if heard.detail:
             _log.warning("recording not transcribed", call_uuid=view.call_uuid, error=heard.detail)
+        await self._tell(view, wish, heard)
+        if heard.detail:
+            # The fault may have been the process's, which takes a second to be replaced.
+            await asyncio.sleep(_FAULT_PAUSE_S)
 
+    async def _tell(self, view: RecordingView, wish: Wish, heard: Recognition) -> None:
         def work(session: Session) -> None:
             # A recording that was deleted meanwhile has no text.
             if store.remove_wish(session, view.recording_id):
@@ -136,10 +161,16 @@ class Transcriptions:
 
         await self._database.write(work)
         self._wake_outbox()
-        if heard.detail:
-            # The fault may have been the process's, which takes a second to be replaced.
-            await asyncio.sleep(_FAULT_PAUSE_S)
-        return True
+
+    async def _give_up(self, view: RecordingView, wish: Wish, detail: str) -> None:
+        try:
+            await self._tell(view, wish, Recognition("", detail=detail))
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            # It is the telling that fails: without its wish it holds up nobody.
+            _log.error("transcription not told", call_uuid=view.call_uuid, exc_info=error)
+            await self._database.write(lambda session: store.remove_wish(session, view.recording_id))
 
 
 def _callback(view: RecordingView, wish: Wish, heard: Recognition) -> OutboundCallback:

@@ -23,6 +23,7 @@ from ringback.recordings.transcription import Deaf, Transcriptions
 from ringback.recordings.views import RecordingView, State, Wish
 from ringback.storage.database import Database, Session
 from ringback.webhooks.models import OutboxRow
+from ringback.webhooks.store import OutboundCallback
 
 ACCOUNT = "MADEVDEVDEVDEVDEVDEV"
 
@@ -139,6 +140,48 @@ async def test_fault_is_told_and_the_next_one_is_transcribed(world: World) -> No
     world.transcriptions.start()
     await world.done()
     assert await world.told() == [params("r1", "", "the recogniser failed: EOFError"), params("r2", "second")]
+
+
+@dataclass
+class Faulty(Ears):
+    """Raises for one recording, always."""
+
+    async def transcribe(self, path: str, duration_ms: int) -> Recognition:
+        heard = await Ears.transcribe(self, path, duration_ms)
+        if Path(path).name == "r1.wav":
+            raise ValueError("always")
+        return heard
+
+
+async def test_one_that_always_raises_is_told_as_an_error_and_holds_up_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcription, "_STORE_PAUSE_S", 0)
+    world.ears = world.transcriptions.ears = Faulty()
+    await world.ready("r1")
+    await world.ready("r2")
+    world.transcriptions.start()
+    await world.done()
+    assert [name for name, _ in world.ears.asked] == ["r1.wav", "r1.wav", "r1.wav", "r2.wav"]
+    fault = "the transcription failed 3 times: ValueError"
+    assert await world.told() == [params("r1", "", fault), params("r2", "what was said")]
+
+
+async def test_one_that_cannot_even_be_told_holds_up_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcription, "_STORE_PAUSE_S", 0)
+    enqueue = transcription.enqueue
+
+    def enqueue_others(session: Session, callback: OutboundCallback) -> None:
+        if callback.params["recording_id"] == "r1":
+            raise ValueError("always")
+        enqueue(session, callback)
+
+    monkeypatch.setattr(transcription, "enqueue", enqueue_others)
+    await world.ready("r1")
+    await world.ready("r2")
+    world.transcriptions.start()
+    await world.done()
+    assert await world.told() == [params("r2", "what was said")]
 
 
 async def test_what_an_earlier_server_left_is_done(world: World) -> None:
