@@ -128,6 +128,8 @@ class Additions:
                 # It may have ended meanwhile.
                 self._calls.when_gone(call_uuid, partial(self.gone, call_uuid))
             raise
+        for call_uuid, other in others.items():
+            self._lost(other, call_uuid)
         self._tell(addition, is_completed=False)
         for call in added:
             if call.call_uuid not in addition.timers:
@@ -171,6 +173,11 @@ class Additions:
                 _log.warning("delayed participant not dialled", call_uuid=call_uuid, error=str(error))
                 self.gone(call_uuid)
                 return
+            except Exception as error:
+                # Nobody is left who would settle the request.
+                _log.error("delayed participant not dialled", call_uuid=call_uuid, exc_info=error)
+                self.gone(call_uuid)
+                return
             self._calls.when_gone(call_uuid, partial(self.gone, call_uuid))
             if addition.is_over:
                 self._hang_up(addition, Code.LOST_RACE, (call_uuid,))
@@ -199,11 +206,19 @@ class Additions:
         self._settle(addition, Code.LOST_RACE, participant)
         self._of.pop(participant.call_uuid, None)
 
-    def gone(self, call_uuid: CallUuid) -> None:
-        """Take note that a call is over, or goes elsewhere."""
-        addition = self._of.pop(call_uuid, None)
-        if addition is None:
+    def gone(self, call_uuid: CallUuid, of: Addition | None = None) -> None:
+        """Take note that a call is over, or goes elsewhere.
+
+        Args:
+            of: The request that it leaves; nothing happens when it is another's by now. `None` for whichever has it.
+        """
+        addition = self._of.get(call_uuid)
+        if addition is None or (of is not None and of is not addition):
             return
+        del self._of[call_uuid]
+        self._lost(addition, call_uuid)
+
+    def _lost(self, addition: Addition, call_uuid: CallUuid) -> None:
         addition.waiting.discard(call_uuid)
         if not addition.waiting and not addition.is_over:
             self._settle(addition, Code.LOST_RACE, None)

@@ -97,7 +97,7 @@ class MultipartyService:
         self._maximum = maximum
         self._all = MultipartyCalls()
         self._seats: dict[CallUuid, Seat] = {}
-        self._asked: dict[CallUuid, Confirmation] = {}
+        self._asked: dict[CallUuid, tuple[Confirmation, Addition]] = {}
         self._last_member = 0
         self._stage = Stage("multiparty", fetch_audio)
         self._journal = Journal(database, self._all, wake_outbox)
@@ -148,7 +148,7 @@ class MultipartyService:
             raise NotFound(detail)
         if not addition.wanted.confirm_key:
             return self._admit(call, spec, on_left)
-        self._asked[call_uuid] = Confirmation(
+        confirmation = Confirmation(
             self._stage,
             call,
             addition.wanted.confirm_key,
@@ -156,6 +156,7 @@ class MultipartyService:
             partial(self._confirmed, addition, call, spec, on_left),
             partial(self._not_confirmed, call),
         )
+        self._asked[call_uuid] = confirmation, addition
         return ""
 
     def _confirmed(
@@ -226,8 +227,10 @@ class MultipartyService:
         """Take a call out of its multiparty call; does nothing when it is in none."""
         asked = self._asked.pop(call_uuid, None)
         if asked is not None:
-            asked.close()
-            self._additions.gone(call_uuid)
+            confirmation, addition = asked
+            confirmation.close()
+            # Another request may have taken the call over.
+            self._additions.gone(call_uuid, addition)
         seat = self._seats.get(call_uuid)
         if seat is not None:
             seat.multiparty.machine.leave(seat.participant.member_id, why)

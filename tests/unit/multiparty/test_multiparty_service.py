@@ -361,6 +361,35 @@ async def test_a_refused_request_for_a_call_that_rings_takes_it_from_no_other_re
     assert not len(hall.service._additions)
 
 
+async def test_a_call_that_is_asked_for_a_key_may_be_taken_by_another_request(hall: Hall) -> None:
+    await hall.enter("c", Role.CUSTOMER)
+    first, second = await hall.add("442070001", "442070002", confirm_key="5")
+    await dialled(hall, first, second)
+    await hall.answer(second)
+    wanted = AddParticipant(MultipartySpec("", Role.AGENT, **SILENT), call_uuid=CallUuid(second))
+    await hall.service.add(ACCOUNT, "name_next", wanted)
+    hall.service.leave(CallUuid(second))
+    hall.leg(first).ended(LegEndKind.REJECTED, 486)
+    await until(lambda: len(hall.service._additions) == 1, "the end of the older request")
+    (newer,) = hall.service._additions._all
+    assert newer.wanted.call_uuid == second
+    spec = MultipartySpec("next", Role.AGENT, **SILENT)
+    assert hall.service.enter(CallUuid(second), spec, lambda _: None)
+    await hall.settle()
+    assert not len(hall.service._additions)
+    assert hall.code(second) is None
+
+
+async def test_a_request_whose_only_call_another_one_takes_is_over(hall: Hall) -> None:
+    (only,) = await hall.add("442070001", confirm_key="5")
+    await dialled(hall, only)
+    await hall.answer(only)
+    (older,) = hall.service._additions._all
+    await hall.service.add(ACCOUNT, "name_next", AddParticipant(older.wanted.spec, call_uuid=CallUuid(only)))
+    assert older.is_over
+    assert hall.code(only) is None
+
+
 async def test_a_request_that_nobody_answers_ends_without_a_member(hall: Hall) -> None:
     await hall.enter("c", Role.CUSTOMER, status_url="https://a/s", event_groups=(EventGroup.ADD,))
     (only,) = await hall.add("442070001")
@@ -441,6 +470,20 @@ async def test_a_delayed_call_is_made_later_or_not_at_all(hall: Hall) -> None:
     hall.leg(later).ended(LegEndKind.REJECTED, 486)
     await until(lambda: not len(hall.service._additions), "the end of the request")
     await hall.settle()
+
+
+async def test_a_delayed_call_that_fails_by_a_fault_of_ours_settles_its_request(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def make_calls(*_: object) -> None:
+        raise ValueError("a defect")
+
+    await hall.add("442070001", delays_s=(60,))
+    monkeypatch.setattr(hall.world.calls, "make_calls", make_calls)
+    (addition,) = hall.service._additions._all
+    hall.service._additions._dial_later(addition, addition.wanted.calls[0])
+    await until(lambda: not len(hall.service._additions), "the end of the request")
+    assert "delayed participant not dialled" in caplog.text
 
 
 async def test_one_request_too_many_is_refused(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
