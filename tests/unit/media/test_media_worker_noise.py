@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import threading
 from dataclasses import dataclass, field
 
 import msgspec
@@ -442,3 +444,39 @@ def test_missing_engines_do_not_keep_the_process_from_starting(monkeypatch: pyte
     process.warm("auto")
     process.warm("speex")
     assert made == ["speex", "dtln", "speex"]
+
+
+class Stuck:
+    """A child that ends when it is killed and not before."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.killed = threading.Event()
+        self.patience_s: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> int:
+        self.patience_s.append(timeout)
+        if timeout is not None and not self.killed.is_set():
+            raise subprocess.TimeoutExpired("noise", timeout)
+        self.killed.wait(10)
+        return -9
+
+    def kill(self) -> None:
+        self.killed.set()
+
+
+@pytest.mark.parametrize("is_let_go", [True, False])
+def test_a_process_that_is_stuck_is_killed_when_it_is_let_go_or_its_worker_ends(
+    monkeypatch: pytest.MonkeyPatch, is_let_go: bool
+) -> None:
+    child = Stuck()
+    monkeypatch.setattr("ringback.media.worker.noise.subprocess.Popen", lambda *_, **__: child)
+    started = noise._Process("speex")
+    if is_let_go:
+        started.close()
+        assert child.killed.wait(5)
+    else:
+        noise._end_all()
+        assert child.killed.is_set()
+    assert child.patience_s[0] == noise._CLOSE_S
+    started.join()
+    assert started not in noise._running

@@ -11,6 +11,7 @@ Bounds: five frames of a stream are with the process at most (100 ms); further o
 
 from __future__ import annotations
 
+import atexit
 import socket
 import subprocess
 import sys
@@ -54,6 +55,7 @@ RESTART_SLOTS = 1_000
 _MESSAGES_PER_SLOT = 256
 _MODULE = "ringback.media.noise.main"
 _CLOSE_S = 1.0
+"""A process that has not ended so long after it was let go of is killed."""
 
 
 class EngineProcess(Protocol):
@@ -384,6 +386,10 @@ def _open_of(noise: StreamNoise) -> OpenVoice:
     return OpenVoice(noise.key, noise.engine, noise.level)
 
 
+_running: set[_Process] = set()
+"""Processes that are to end with this one."""
+
+
 class _Process:
     """A started process; what is sent before it runs waits in the socket."""
 
@@ -391,28 +397,54 @@ class _Process:
         # Sequenced packets: bounds are kept, a full buffer takes all or nothing, and the end of a process is told.
         self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.link.setblocking(False)
-        self._child: subprocess.Popen[bytes] | None = None
+        self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(theirs, engine), name="noise process", daemon=True)
+        _running.add(self)
         # To start a process takes longer than packets can wait.
         try:
             self._thread.start()
         except RuntimeError:
+            _running.discard(self)
             self.link.close()
             theirs.close()
             raise
 
     def _run(self, theirs: socket.socket, engine: str) -> None:
-        with theirs:
-            try:
-                self._child = subprocess.Popen(
+        try:
+            with theirs:
+                child = subprocess.Popen(
                     [sys.executable, "-m", _MODULE, str(theirs.fileno()), engine],
                     stdin=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
                 )
-            except OSError as error:
-                _log.error("noise process cannot be started", exc_info=error)
-        if self._child is not None:
-            self._child.wait()
+            # A child that ends by itself is noticed at its socket, and let go of.
+            self._is_closing.wait()
+            try:
+                child.wait(_CLOSE_S)
+            except subprocess.TimeoutExpired:
+                # It is stuck in an engine and sees neither signals nor the end of its socket.
+                child.kill()
+                child.wait()
+        except OSError as error:
+            _log.error("noise process cannot be started", exc_info=error)
+        finally:
+            _running.discard(self)
 
     def close(self) -> None:
         self.link.close()
+        self._is_closing.set()
+
+    def join(self) -> None:
+        self._thread.join(2 * _CLOSE_S)
+
+
+def _end_all() -> None:
+    """Let no process outlive this one; returns within seconds, when nothing else runs here any more."""
+    processes = tuple(_running)
+    for process in processes:
+        process.close()
+    for process in processes:
+        process.join()
+
+
+atexit.register(_end_all)
