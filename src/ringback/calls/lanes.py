@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from ringback.calls.pace import Pace
 from ringback.ids import CallUuid
@@ -37,6 +38,8 @@ class Lanes:
         self._accounts: dict[str, Pace] = {}
         self._trunks = {name: Pace(count) for name, count in trunk_per_second.items()}
         self._free = Pace(0)
+        self._returned: dict[str, list[Instant]] = {}
+        """Heaps of reserved moments that nobody uses, by trunk; past ones go with the next reservation."""
         self._waiting: OrderedDict[str, dict[str, deque[Place]]] = OrderedDict()
         """Lanes by account and trunk; the account at the front is next."""
         self._places: dict[CallUuid, Place] = {}
@@ -62,11 +65,26 @@ class Lanes:
 
         What waits in lanes comes behind it. `None`, and nothing is counted, when that moment is after `latest`.
         """
-        at = self._trunk(trunk).ready_at(now)
+        returned = self._returned.get(trunk, [])
+        while returned and returned[0] < now:
+            heappop(returned)
+        # What was given back lies before all that was counted later.
+        at = returned[0] if returned else self._trunk(trunk).ready_at(now)
         if at > latest:
             return None
-        self._trunk(trunk).take(at)
+        if returned:
+            heappop(returned)
+        else:
+            self._trunk(trunk).take(at)
         return at
+
+    def give_back(self, trunk: str, at: Instant) -> None:
+        """Let the next start that is reserved have this moment, which `reserve` had returned and nobody uses.
+
+        What waits in lanes cannot have it: it starts a little after its moment, so that the pace might be broken.
+        """
+        if trunk in self._trunks:
+            heappush(self._returned.setdefault(trunk, []), at)
 
     def add(self, place: Place) -> None:
         """Put a call at the end of its lane, or one that was taken too early back to where it stood."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -196,19 +195,25 @@ class OutboundCalls:
         return replace(dial, affinity=parent.leg.affinity, max_forwards=max_forwards)
 
     async def _wait_for_pace(self, dial: DialRequest, unwanted: asyncio.Event | None) -> None:
-        delay_ms = self.queue.delay_ms_of_leg(dial.trunk_name, dial.ring_timeout_ms)
-        if delay_ms is None:
+        reserved = self.queue.reserve_leg(dial.trunk_name, dial.ring_timeout_ms)
+        if reserved is None:
             raise LimitReached(
                 f"trunk {dial.trunk_name} starts so many calls that this one's turn comes after its ring timeout",
                 hint="raise max_cps of the trunk, or dial fewer parties at once",
             )
+        at, delay_ms = reserved
         if not delay_ms:
             return
         waits = {"state": State.QUEUED.value, "trunk": dial.trunk_name, "queue_ms": delay_ms}
         self._keeper.timeline.record(dial.call_uuid, "call", waits)
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for((unwanted or asyncio.Event()).wait(), delay_ms / 1000)
             raise LimitReached("the leg is not wanted any more", cause_code=Code.CANCELED)
+        except TimeoutError:
+            pass
+        except BaseException:
+            self.queue.give_back_leg(dial.trunk_name, at)
+            raise
         if self.is_full:
             raise LimitReached(f"{self._keeper.live_count} calls are live, at most {self._settings.maximum_calls}")
 

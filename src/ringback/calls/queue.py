@@ -22,7 +22,7 @@ from ringback.calls.lanes import Lanes, Place
 from ringback.calls.settings import CallSettings
 from ringback.calls.views import MakeCall
 from ringback.ids import CallUuid
-from ringback.machine import MS, SECOND, after_ms
+from ringback.machine import MS, SECOND, Instant, after_ms
 from ringback.numbers.trunks import Trunk
 from ringback.storage.database import Database, Session, StorageUnavailable
 from ringback.telemetry.logs import get_logger
@@ -110,15 +110,19 @@ class CallQueue:
         """Count the start of a call that need not wait; `False` when it must."""
         return self._lanes.start_at_once(account_id, trunk, clock.now())
 
-    def delay_ms_of_leg(self, trunk: str, patience_ms: int) -> int | None:
-        """Count the start of a leg that a document dials; return how long it must wait for its trunk's pace.
+    def reserve_leg(self, trunk: str, patience_ms: int) -> tuple[Instant, int] | None:
+        """Count the start of a leg that a document dials; return its moment and how many ms it must wait for that.
 
         It stands before the calls that wait here, because a caller listens. `None`, and it must not start, when its
         turn would come after `patience_ms`.
         """
         now = clock.now()
         at = self._lanes.reserve(trunk, now, after_ms(now, patience_ms))
-        return None if at is None else -(-(at - now) // MS)
+        return None if at is None else (at, -(-(at - now) // MS))
+
+    def give_back_leg(self, trunk: str, at: Instant) -> None:
+        """Let another leg have the moment of one that is not dialled."""
+        self._lanes.give_back(trunk, at)
 
     def place(self, call_uuid: CallUuid, account_id: str, trunk: str) -> Place:
         """Return the next place; the call waits once its row is stored and `join` was called."""

@@ -200,6 +200,10 @@ async def test_a_leg_that_waits_and_is_not_wanted_any_more_is_never_dialled(
         await waiting
     assert refused.value.reason.code == 1000
     assert len(paced.legs.dialled) == 2
+    # Another leg gets the moment of this one.
+    reserved = paced.calls.outbound.queue.reserve_leg("carrier", 60_000)
+    assert reserved is not None
+    assert reserved[1] == 1_000
 
 
 @pytest.mark.parametrize(("hops", "is_dialled"), [(1, True), (2, False)])

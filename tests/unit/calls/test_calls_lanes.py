@@ -169,3 +169,14 @@ def test_every_call_starts_once_and_lanes_keep_their_order(
         for trunk in ("", "x", "y"):
             mine = [each.ticket for each in order if (each.account_id, each.trunk) == (account, trunk)]
             assert mine == sorted(mine)
+
+
+def test_a_reserved_start_that_is_given_back_is_the_next_ones():
+    lanes = lanes_of(x=1)
+    assert [lanes.reserve("x", T0, at(9)) for _ in range(4)] == [T0, at(1), at(2), at(3)]
+    lanes.give_back("x", at(2))
+    lanes.give_back("x", at(1))
+    assert lanes.reserve("x", at(0.5), at(0.9)) is None
+    assert lanes.reserve("x", at(0.5), at(9)) == at(1)
+    # A moment that is past is of no use.
+    assert lanes.reserve("x", at(2.5), at(9)) == at(4)
