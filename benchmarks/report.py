@@ -64,7 +64,8 @@ def as_json(outcomes: Sequence[Outcome], machine: Mapping[str, str], date: str, 
 
 
 def write_report(folder: Path, markdown: str, document: str) -> None:
-    """Write both files into `folder`."""
+    """Write both files into `folder`, which is made when it is missing: a run takes minutes."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.md").write_text(markdown, encoding="utf-8")
     (folder / "results.json").write_text(document, encoding="utf-8")
 
