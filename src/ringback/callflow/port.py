@@ -1,4 +1,4 @@
-"""What the call flow needs from a call and from the rooms below it; `server.py` brings them together.
+"""What the call flow needs from a call and from the rooms below it; `server.node` brings them together.
 
 The call reports by calling methods with plain values, so that `calls` and `streams` need not import this room.
 """
@@ -348,7 +348,7 @@ class NoSpeech:
 
 
 class CallbackPort(Protocol):
-    """Takes callbacks for delivery; `server.py` brings the outbox."""
+    """Takes callbacks for delivery; `server.node` brings the outbox."""
 
     async def send(self, callback: Callback) -> None:
         """Make a callback durable and return; it is delivered in the order of the call's callbacks.

@@ -784,7 +784,7 @@ def _nothing() -> None:
 
 
 CallStarter = Callable[[LiveCall], None]
-"""Starts the document of a call; `server.py` registers the call flow here."""
+"""Starts the document of a call; `server.node` registers the call flow here."""
 
 TransferStarter = Callable[[LiveCall, str, str], None]
 """Starts the document at a URL, asked for by a method, as a transfer of the call."""

@@ -60,7 +60,7 @@ _KEPT_SIP_HEADERS = frozenset({"to", "from", "diversion", "p-asserted-identity",
 
 
 class StreamRoom:
-    """What calls need of the streams room, which stands above; `server.py` sets both."""
+    """What calls need of the streams room, which stands above; `server.node` sets both."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class StreamRoom:
 
 
 class RecordingRoom:
-    """What calls need of the recordings room, which stands above; `server.py` sets both."""
+    """What calls need of the recordings room, which stands above; `server.node` sets both."""
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ def preload() -> None:
     """Import the server, the longest part of a start, so that `serve` begins at once."""
     # Nothing of what is imported becomes garbage; looking for it would take a tenth of the time.
     gc.disable()
-    import ringback.server  # noqa: F401 - the import is the purpose
+    import ringback.server.main  # noqa: F401 - the import is the purpose
 
     gc.enable()
 
@@ -39,7 +39,7 @@ def serve(config: Config) -> int:
     from ringback.errors import ConfigError, RingbackError
 
     preload()
-    from ringback.server import main
+    from ringback.server.main import main
 
     try:
         return main(config)

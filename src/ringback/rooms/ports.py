@@ -1,4 +1,4 @@
-"""What rooms of calls need from above; `server.py` registers it."""
+"""What rooms of calls need from above; `server.node` registers it."""
 
 from __future__ import annotations
 
