@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from tests.support.media_pool import (
     TestLeg,
     is_alive,
@@ -217,6 +218,19 @@ async def test_audio_goes_on_without_a_server_and_the_next_server_clears_up(tmp_
             assert second.workers()[0].pid != pid
             await until(lambda: agent.connections[0].is_gone)
             assert agent.events("stop")
+
+
+async def test_a_server_that_ends_while_orphans_have_their_grace_leaves_none(tmp_path: Path) -> None:
+    settings = structs.replace(pool_settings(tmp_path / "run", workers=2), orphan_grace_ms=600_000)
+    async with rtp_caller() as caller, stream_agent() as agent:
+        pool = MediaPool(settings, Epoch(1))
+        await pool.start()
+        await echo_call(pool, caller, agent)
+        pids = [view.pid for view in pool.workers()]
+        await pool.close(keep_workers=True)
+        async with running_pool(settings, epoch=2):
+            pass
+        assert not [pid for pid in pids if is_alive(pid)]
 
 
 async def test_a_call_without_a_server_ends_at_the_detached_limit(tmp_path: Path) -> None:

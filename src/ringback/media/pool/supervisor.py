@@ -119,7 +119,9 @@ class Supervisor:
         ports = slice_ports(settings.rtp_port_low, settings.rtp_port_high, workers)
         self.slots = tuple(WorkerSlot(WorkerId(f"media-{index}"), ports[index]) for index in range(workers))
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_closing = False
+        self._ends: set[asyncio.Task[None]] = set()
+        """Work that a forced close waits for: the end of an orphan, and of a process that its slot let go of."""
+        self._closing = asyncio.Event()
         self._keeps_workers = False
         self._changed = asyncio.Event()
 
@@ -133,9 +135,9 @@ class Supervisor:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder.chmod(0o700)
         for path in sorted(self._folder.glob("*.sock"))[:_ORPHANS_MAX]:
-            self._begin(self._clear_orphan(path), f"orphan {path.name}")
+            self._begin(self._ends, self._clear_orphan(path), f"orphan {path.name}")
         for slot in self.slots:
-            self._begin(self._run(slot), f"worker {slot.worker_id}")
+            self._begin(self._tasks, self._run(slot), f"worker {slot.worker_id}")
         try:
             async with asyncio.timeout(self._settings.connect_timeout_ms / 1000 + 1):
                 while not all(slot.state is SlotState.RUNNING for slot in self.slots):
@@ -162,11 +164,14 @@ class Supervisor:
             await self._changed.wait()
 
     async def close(self, *, keep_workers: bool = False) -> None:
-        """End all workers, by force if need be, or only let go of them; idempotent."""
+        """End all workers, those of an earlier server too and by force if need be, or only let go of them; idempotent.
+
+        Ends within the time-out of a command and twice that of a shutdown.
+        """
         if self._is_closing:
             return
-        self._is_closing = True
         self._keeps_workers = keep_workers
+        self._closing.set()
         processes = [slot.process for slot in self.slots if slot.process is not None]
         if not keep_workers:
             for slot in self.slots:
@@ -175,11 +180,17 @@ class Supervisor:
                 elif slot.process is not None:
                     slot.process.send_signal(signal.SIGTERM)
             await asyncio.gather(*(self._end(process) for process in processes))
-        for task in tuple(self._tasks):
+        unfinished = (*self._tasks, *self._ends) if keep_workers else tuple(self._tasks)
+        for task in unfinished:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*unfinished, return_exceptions=True)
+        await asyncio.gather(*self._ends, return_exceptions=True)
         for slot in self.slots:
             self._set_state(slot, SlotState.CLOSED)
+
+    @property
+    def _is_closing(self) -> bool:
+        return self._closing.is_set()
 
     async def _end(self, process: WorkerProcess) -> None:
         if await process.wait(self._settings.shutdown_timeout_ms / 1000):
@@ -188,10 +199,13 @@ class Supervisor:
         process.send_signal(signal.SIGKILL)
         await process.wait(self._settings.shutdown_timeout_ms / 1000)
 
-    def _begin(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _begin(
+        self, tasks: set[asyncio.Task[None]], work: Coroutine[None, None, None], name: str
+    ) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        return task
 
     def _set_state(self, slot: WorkerSlot, state: SlotState) -> None:
         slot.state = state
@@ -238,6 +252,10 @@ class Supervisor:
         if (self._is_closing and self._keeps_workers) or slot.state is SlotState.TAKEN_OVER:
             process.release()
             return
+        # A close that cancels the slot must not leave the process unreaped and its socket behind.
+        await asyncio.shield(self._begin(self._ends, self._bury(process), f"end of {process.pid}"))
+
+    async def _bury(self, process: WorkerProcess) -> None:
         process.send_signal(signal.SIGKILL)
         await process.wait(self._settings.shutdown_timeout_ms / 1000)
         process.release()
@@ -363,7 +381,7 @@ class Supervisor:
             outcome = reconcile((), snapshot)
             _log.warning("found a worker of an earlier server", path=str(path), pid=link.pid, sessions=len(snapshot))
             if outcome.unknown:
-                await asyncio.sleep(self._settings.orphan_grace_ms / 1000)
+                await self._wait_grace()
             for session in outcome.unknown:
                 link.post(
                     CloseSession(
@@ -387,6 +405,14 @@ class Supervisor:
             link.close()
             if process is not None:
                 process.release()
+
+    async def _wait_grace(self) -> None:
+        """Return after the grace of an orphan's sessions, or at once when the server itself ends."""
+        try:
+            async with asyncio.timeout(self._settings.orphan_grace_ms / 1000):
+                await self._closing.wait()
+        except TimeoutError:
+            return
 
 
 def _remove(path: Path) -> None:
