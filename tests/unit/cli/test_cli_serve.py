@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from ringback import server
 from ringback.cli.failure import ExitCode, Failure
 from ringback.cli.serve import exit_on_sigterm, serve
 from ringback.config import Config
 from ringback.errors import ConfigError, MediaError
+from ringback.server import main as server
 
 
 @pytest.fixture
