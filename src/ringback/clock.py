@@ -21,6 +21,11 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def wall_ns() -> int:
+    """Return nanoseconds since the Unix epoch, UTC: what kernels write on packets."""
+    return time.time_ns()
+
+
 def utc() -> datetime:
     """Return the wall clock as an aware UTC datetime."""
     return datetime.now(UTC)

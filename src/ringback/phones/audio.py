@@ -22,12 +22,15 @@ from ringback.media.control.values import SessionEnd
 from ringback.media.recorder import RecorderOver
 from ringback.media.session import AgentStopped, Datagram, MediaSession
 from ringback.media.settings import MediaSettings
+from ringback.phones.arrivals import mark_arrivals, receive
 from ringback.phones.checks import RATE_HZ, Take
 from ringback.phones.tones import Samples
 
 FRAME_MS = 20
 _RECORD_MAX_BYTES = 2 * RATE_HZ * 3_600
 _PORT_TRIES = 200
+_WAITED_NS = 5 * MS
+"""A packet that has waited longer in the socket came while this process stood still: more of them wait behind it."""
 
 
 class Pacer:
@@ -75,8 +78,9 @@ class Pacer:
         self.ticks += 1
         self.late_ticks += late_ms > 5
         self.worst_lateness_ms = max(self.worst_lateness_ms, late_ms)
+        is_late = late_ms > _WAITED_NS / MS
         for audio in tuple(self._phones):
-            audio.tick(now)
+            audio.tick(now, is_late=is_late)
         # After a stall the missed slots are skipped; RTP timestamps jump over them.
         self._slot = max(self._slot + 1, int((clock.now() - self._origin) // (FRAME_MS * MS)) + 1)
         self._arm()
@@ -102,11 +106,12 @@ class SampleSource:
         return part
 
 
-class PhoneAudio(asyncio.DatagramProtocol):
+class PhoneAudio:
     """One call's audio both ways.
 
     State: `open` binds the socket; audio flows from `set_remote` until `close`. `take_heard` is everything that was
-    heard so far, at most an hour.
+    heard so far, at most an hour. Packets count as of the instant at which the kernel took them, so what arrives while
+    this process gets no processor is heard like anything else.
     """
 
     def __init__(self, pacer: Pacer, on_event: Callable[[AnySessionEvent], None]) -> None:
@@ -115,17 +120,19 @@ class PhoneAudio(asyncio.DatagramProtocol):
         self._on_event = on_event
         self._session = MediaSession(MediaSettings(), session_id=self.session_id, now=clock.now(), chance=ids.chance)
         self._session.tap = self._hear
-        self._transport: asyncio.DatagramTransport | None = None
+        self._socket: socket.socket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._heard = bytearray()
         self._heard_start: Instant | None = None
+        self._hears_at = clock.now()
         self._source: SampleSource | None = None
         self._out: list[Datagram] = []
 
     @property
     def local(self) -> tuple[str, int]:
         """Return the address that RTP is received at."""
-        assert self._transport is not None
-        host, port = self._transport.get_extra_info("sockname")[:2]
+        assert self._socket is not None
+        host, port = self._socket.getsockname()[:2]
         return str(host), int(port)
 
     async def open(self, host: str) -> None:
@@ -134,9 +141,11 @@ class PhoneAudio(asyncio.DatagramProtocol):
         Raises:
             MediaError: no port is free.
         """
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         for bound in _even_sockets(host):
-            self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=bound)
+            mark_arrivals(bound)
+            self._socket = bound
+            self._loop.add_reader(bound, self._receive)
             return
         raise MediaError(f"found no free even UDP port at {host}")
 
@@ -156,22 +165,33 @@ class PhoneAudio(asyncio.DatagramProtocol):
         """Send digits; `False` if they are unusable."""
         return self._session.send_digits(clock.now(), digits)
 
-    def tick(self, now: Instant) -> None:
-        """Send this slot's packets; called by the pacer."""
+    def tick(self, now: Instant, *, is_late: bool = False) -> None:
+        """Send this slot's packets; called by the pacer. Before a late slot, what waits in the socket is taken."""
+        if is_late:
+            self._receive()
+        self._hears_at = now
         self._session.tick(now, self._out)
-        if self._transport is not None:
+        if self._socket is not None:
             for data, target in self._out:
-                self._transport.sendto(data, target)
+                # Lost like any packet: a full buffer, or the far side's port may open a moment later.
+                with contextlib.suppress(OSError):
+                    self._socket.sendto(data, target)
         self._out.clear()
         self._deliver()
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Take a packet from the socket."""
-        self._session.receive_packet(clock.now(), data, (addr[0], addr[1]))
-        self._deliver()
-
-    def error_received(self, exc: Exception) -> None:
-        """Ignore ICMP errors: the far side's port may open a moment later."""
+    def _receive(self) -> None:
+        """Take a packet from the socket, and all if they have waited."""
+        while self._socket is not None:
+            try:
+                data, source, arrived = receive(self._socket)
+            except OSError:
+                # Nothing there (any more), or an ICMP error.
+                break
+            self._hears_at = arrived
+            self._session.receive_packet(arrived, data, source)
+            self._deliver()
+            if clock.now() - arrived < _WAITED_NS:
+                break
 
     def take_sent(self) -> Take | None:
         """Return what was played last and when it began."""
@@ -188,13 +208,15 @@ class PhoneAudio(asyncio.DatagramProtocol):
     def close(self) -> None:
         """Free the socket and stop ticking; repeatable."""
         self._pacer.leave(self)
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.close()
+        if self._socket is not None and self._loop is not None:
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
             self._on_event(self._session.closed(clock.now(), SessionEnd.RELEASED))
 
     def _hear(self, frame: bytes) -> None:
         if self._heard_start is None:
-            self._heard_start = clock.now()
+            self._heard_start = self._hears_at
         if len(self._heard) < _RECORD_MAX_BYTES:
             self._heard += frame
 
