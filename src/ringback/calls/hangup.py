@@ -288,6 +288,20 @@ def q850_cause(reason_header: str) -> int | None:
     return None
 
 
+_REJECT_STATUS = MappingProxyType({"rejected": (603, "Decline"), "busy": (486, "Busy Here")})
+_UNREACHABLE_CODES = range(7011, 7035)
+_INVALID_XML_CODES = range(8011, 8015)
+
+
+def refusal(cause_code: int, sip_reject: str) -> tuple[int, str]:
+    """Return the SIP status and reason that refuse a caller: what `<Hangup reason>` asks for, or by the cause."""
+    if sip_reject in _REJECT_STATUS:
+        return _REJECT_STATUS[sip_reject]
+    if cause_code in _UNREACHABLE_CODES or cause_code in _INVALID_XML_CODES:
+        return 503, "Service Unavailable"
+    return 480, "Temporarily Unavailable"
+
+
 def hangup_of_leg(end: LegEnd, *, inbound: bool, answered: bool) -> Hangup:
     """Return why the call ended, as told by how its A leg ended on its own.
 

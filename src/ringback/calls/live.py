@@ -6,26 +6,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Protocol, assert_never
 
-from ringback import clock, ids
-from ringback.billing.cdr import billed_duration_s, duration_s
-from ringback.calls.hangup import Code, Hangup, HangupSource, hangup, hangup_of_leg
+from ringback import clock
+from ringback.billing.cdr import duration_s
+from ringback.calls.fact_writer import FactWriter
+from ringback.calls.facts import call_facts, hangup_facts
+from ringback.calls.hangup import Code, Hangup, HangupSource, hangup, hangup_of_leg, refusal
+from ringback.calls.listener import CallListener
+from ringback.calls.media import CallMedia
+from ringback.calls.media_notes import media_note
 from ringback.calls.playbacks import CallPlaybacks
 from ringback.calls.spoken import SpeechSource, SpokenClips
 from ringback.calls.state import STATUS, State, Trigger, advance
+from ringback.calls.tasks import CallTasks
 from ringback.calls.terms import CallTerms as CallTerms
+from ringback.calls.timers import CallTimers
 from ringback.calls.views import CallDirection, MachineDetection
-from ringback.errors import RingbackError
 from ringback.ids import CallUuid, ListenId, PlayId, StreamId
 from ringback.machine import SECOND, Instant
-from ringback.media.control import commands
 from ringback.media.control.events import (
-    BeepHeard,
     DigitReceived,
     DigitsSent,
     ListenEvent,
@@ -33,21 +37,12 @@ from ringback.media.control.events import (
     MediaStarted,
     MediaTimedOut,
     PlayFinished,
-    PlayStarted,
     RecordingEvent,
     RecordingFinished,
-    RemoteSet,
     RoomEvent,
-    SessionClosed,
-    SessionOpened,
-    SessionStats,
-    SilenceReached,
-    SpeechCaptured,
-    SpeechStarted,
     StreamEvent,
 )
 from ringback.media.control.values import BeepRule, PlayEnd, StreamEnd
-from ringback.signalling.errors import LegOver
 from ringback.signalling.events import (
     LegAnswered,
     LegConfirmed,
@@ -60,42 +55,10 @@ from ringback.signalling.events import (
 )
 from ringback.signalling.sip_leg import SipLeg
 from ringback.speech.passage import Speech
-from ringback.storage.database import StorageUnavailable
 from ringback.telemetry.events import EventSink
 from ringback.telemetry.logs import get_logger
-from ringback.webhooks.payloads import CallFacts, HangupFacts, answer_params, hangup_params, ring_params
+from ringback.webhooks.payloads import CallFacts, answer_params, hangup_params, ring_params
 from ringback.webhooks.signature import SigningKeys
-
-
-class CallListener(Protocol):
-    """Who runs the call's document; the same methods as `callflow.port.FlowListener`."""
-
-    def answered(self) -> None:
-        """The call was answered."""
-
-    def digit_pressed(self, digit: str) -> None:
-        """The far party pressed a key."""
-
-    def digits_sent(self, digits: str) -> None:
-        """Keys that the document sends have left."""
-
-    def heard(self, event: ListenEvent) -> None:
-        """The far party did something that the document listens for."""
-
-    def play_ended(self, play_id: PlayId, end: PlayEnd, detail: str = "") -> None:
-        """A playback is over."""
-
-    def stream_ended(self, stream_id: StreamId, end: StreamEnd) -> None:
-        """A stream of this call is over."""
-
-    def recording_ended(self, event: RecordingFinished) -> None:
-        """A recording of this call is over."""
-
-    def transfer_requested(self, url: str, method: str) -> None:
-        """The API asks for another document."""
-
-    def hung_up(self) -> None:
-        """The call is gone; nothing follows."""
 
 
 class CallWatcher(Protocol):
@@ -164,16 +127,9 @@ class CallKeeper(Protocol):
 _log = get_logger(__name__)
 
 _FAREWELL_S = 1.0
-_STORE_PAUSE_S = 0.1
-_STORE_PAUSE_MAX_S = 5.0
-_STORE_PATIENCE_S = 600
-"""How long a fact is kept for a database that refuses; the next start completes what was not stored."""
 _SILENT_AFTER_ANSWER_S = 60
 """How long a call may stay without RTP that had none before its answer either (wire spec 5.8, 6020)."""
 _HIDDEN = "*"
-_REJECT_STATUS = {"rejected": (603, "Decline"), "busy": (486, "Busy Here")}
-_UNREACHABLE_CODES = range(7011, 7035)
-_INVALID_XML_CODES = range(8011, 8015)
 
 
 @dataclass
@@ -208,15 +164,14 @@ class LiveCall:
     on_room_event: Callable[[LiveCall, RoomEvent], None] | None = None
     """Told what happens to the call in a media room."""
     _listener: CallListener | None = None
-    _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _answer: asyncio.Task[None] | None = None
     _transfer: tuple[str, str] | None = None
+    _have_digits_left: bool = False
+    """The digits of the call's terms are sent once, though a second 183 and the answer ask for them again."""
     _is_document_due: bool = False
     """A transfer has given a document to a dialled call; later ones replace it, though it may not run yet."""
     _are_digits_hidden: bool = False
     _is_media_idle: bool = False
-    _retrying: asyncio.Lock = field(default_factory=asyncio.Lock)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     # ── what the document and the API see ──────────────────────────────────────────────────────────────────────────
@@ -250,22 +205,7 @@ class LiveCall:
     @property
     def facts(self) -> CallFacts:
         """Return what every callback of the call says."""
-        terms = self.terms
-        return CallFacts(
-            call_uuid=self.call_uuid,
-            from_number=terms.from_number,
-            to_number=terms.to_number,
-            direction=terms.direction.value,
-            parent_auth_id=terms.account.main_auth_id,
-            session_start_wall_ms=terms.initiated_wall_ms,
-            request_uuid="" if self.is_inbound else self.call_uuid,
-            caller_name=terms.caller_name,
-            forwarded_from=terms.forwarded_from,
-            source_ip=terms.source_ip,
-            sip_headers=terms.sip_headers,
-            custom_headers=terms.custom_headers,
-            a_leg_uuid=terms.parent_call_uuid if terms.is_dialled else "",
-        )
+        return call_facts(self.call_uuid, self.terms)
 
     @property
     def partner(self) -> LiveCall | None:
@@ -297,22 +237,15 @@ class LiveCall:
         """Return the parameters of hangup_url; the call has ended."""
         assert self.ending is not None
         assert self.ended_wall_ms is not None
-        seconds = self.call_seconds
-        return hangup_params(
-            self.facts,
-            HangupFacts(
-                cause=self.ending.cause,
-                cause_name=self.ending.name,
-                cause_code=int(self.ending.code),
-                source=self.ending.source.value,
-                call_status=self.final_status,
-                duration_s=seconds,
-                bill_duration_s=billed_duration_s(seconds),
-                start_wall_ms=self.terms.initiated_wall_ms,
-                end_wall_ms=self.ended_wall_ms,
-                answer_wall_ms=self.answered_wall_ms,
-            ),
+        facts = hangup_facts(
+            self.ending,
+            self.final_status,
+            seconds=self.call_seconds,
+            start_wall_ms=self.terms.initiated_wall_ms,
+            answer_wall_ms=self.answered_wall_ms,
+            end_wall_ms=self.ended_wall_ms,
         )
+        return hangup_params(self.facts, facts)
 
     @property
     def final_status(self) -> str:
@@ -378,31 +311,30 @@ class LiveCall:
         self, *, silence_ms: int, beep: BeepRule | None, capture_path: str, capture_max_ms: int, progress_ms: int
     ) -> ListenId:
         """Follow what the far party does; the call's listener is told by `heard`."""
-        listen_id = ListenId(ids.new_token())
-        await self.leg.media(
-            commands.Listen(
-                command_id=_command_id(),
-                session_id=self.leg.session_id,
-                listen_id=listen_id,
-                silence_ms=silence_ms,
-                beep=beep,
-                capture_path=capture_path,
-                capture_max_ms=capture_max_ms,
-                progress_ms=progress_ms,
-            )
+        return await self._media.listen(
+            silence_ms=silence_ms,
+            beep=beep,
+            capture_path=capture_path,
+            capture_max_ms=capture_max_ms,
+            progress_ms=progress_ms,
         )
-        return listen_id
 
     async def stop_hearing(self, listen_id: ListenId) -> None:
         """End what `hear` began; does nothing when the call is over."""
-        await self._media_if_alive(
-            commands.StopListening(command_id=_command_id(), session_id=self.leg.session_id, listen_id=listen_id)
-        )
+        await self._media.stop_listening(listen_id)
+
+    @cached_property
+    def _media(self) -> CallMedia:
+        return CallMedia(self.leg)
+
+    @cached_property
+    def _facts(self) -> FactWriter:
+        return FactWriter(self.call_uuid)
 
     @cached_property
     def playbacks(self) -> CallPlaybacks:
         """Return what the call plays, for its document and for the API."""
-        return CallPlaybacks(self.leg.session_id, self.leg.media, self._media_if_alive, self.spawn, self.note)
+        return CallPlaybacks(self.leg.session_id, self.leg.media, self._media.send_if_alive, self.spawn, self.note)
 
     async def play(self, path: str, loops: int) -> PlayId:
         """Play a local wav or mp3 file `loops` times, 0 for ever."""
@@ -429,30 +361,11 @@ class LiveCall:
         Raises:
             RingbackError: the call is over, or the media worker refused.
         """
-        await self.leg.media(
-            commands.DetectMachine(
-                command_id=_command_id(),
-                session_id=self.leg.session_id,
-                total_ms=rules.total_ms,
-                initial_silence_ms=rules.initial_silence_ms,
-                speech_ms=rules.speech_ms,
-                words=rules.words,
-                greeting_ms=rules.greeting_ms,
-                silence_ms=rules.silence_ms,
-            )
-        )
+        await self._media.detect_machine(rules)
 
     async def send_digits(self, digits: str) -> None:
         """Send telephone events: `0-9*#A-D`, `w` and `W` pauses, `@N` at the end sets the tone length."""
-        tones, _, tone_ms = digits.partition("@")
-        await self.leg.media(
-            commands.SendDigits(
-                command_id=_command_id(),
-                session_id=self.leg.session_id,
-                digits=tones,
-                tone_ms=int(tone_ms) if tone_ms else 100,
-            )
-        )
+        await self._media.send_digits(digits)
 
     def report_stream_end(self, stream_id: StreamId, end: StreamEnd) -> None:
         """Tell the call's document that one of its streams is over."""
@@ -490,24 +403,10 @@ class LiveCall:
             return
         self.ending = hangup(cause_code, source, detail)
         if self.is_inbound and not self.leg.is_answered:
-            status, reason = self._refusal(cause_code, sip_reject)
+            status, reason = refusal(cause_code, sip_reject)
             await self.leg.reject(status, reason)
         else:
             await self.leg.hangup()
-
-    def _refusal(self, cause_code: int, sip_reject: str) -> tuple[int, str]:
-        if sip_reject in _REJECT_STATUS:
-            return _REJECT_STATUS[sip_reject]
-        if cause_code in _UNREACHABLE_CODES or cause_code in _INVALID_XML_CODES:
-            return 503, "Service Unavailable"
-        return 480, "Temporarily Unavailable"
-
-    async def _media_if_alive(self, command: commands.SessionCommand) -> None:
-        try:
-            await self.leg.media(command)
-        except LegOver:
-            # The session frees its playbacks and streams when it closes.
-            pass
 
     # ── what the leg reports ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -522,7 +421,7 @@ class LiveCall:
                 # Of interest to the leg alone, which records them.
                 return
             case LegMedia(media_event):
-                self._media(media_event)
+                self._media_reported(media_event)
             case LegEnded(end):
                 self._ended(end)
             case _:
@@ -536,17 +435,17 @@ class LiveCall:
         if self._advance(Trigger.RING):
             self.store(partial(self.keeper.store_ringing, self))
             if self.terms.hangup_on_ring_s is not None:
-                self._after("hangup-on-ring", self.terms.hangup_on_ring_s, Code.CANCELED, HangupSource.API)
+                self._timers.start("hangup-on-ring", self.terms.hangup_on_ring_s, Code.CANCELED, HangupSource.API)
 
     def _answered(self) -> None:
-        self._stop_timer("hangup-on-ring")
+        self._timers.stop("hangup-on-ring")
         if not self._advance(Trigger.ANSWER):
             return
         self.answered_at = clock.now()
         self.answered_wall_ms = clock.wall_ms()
-        self._after("max-duration", self.terms.time_limit_s, Code.SCHEDULED_HANGUP, HangupSource.PLATFORM)
+        self._timers.start("max-duration", self.terms.time_limit_s, Code.SCHEDULED_HANGUP, HangupSource.PLATFORM)
         if self._is_media_idle:
-            self._after("media", _SILENT_AFTER_ANSWER_S, Code.MEDIA_TIMEOUT, HangupSource.PLATFORM)
+            self._timers.start("media", _SILENT_AFTER_ANSWER_S, Code.MEDIA_TIMEOUT, HangupSource.PLATFORM)
         self.keeper.call_answered(self)
         self.store(partial(self.keeper.store_answer, self))
         if self.terms.send_digits:
@@ -558,12 +457,14 @@ class LiveCall:
             self._listener.answered()
 
     def _send_agreed_digits(self) -> None:
-        if "send-digits" not in self._timers:
-            # A handle that never fires marks the digits as sent: a second 183 must not send them again.
-            self._timers["send-digits"] = asyncio.get_running_loop().call_later(86_400, _nothing)
+        if not self._have_digits_left:
+            self._have_digits_left = True
             self.spawn(self.send_digits(self.terms.send_digits))
 
-    def _media(self, event: object) -> None:
+    def _media_reported(self, event: object) -> None:
+        if (noted := media_note(event)) is not None:
+            kind, fields = noted
+            self.note(kind, **fields)
         match event:
             case StreamEvent():
                 self.keeper.stream_event(self, event)
@@ -577,77 +478,33 @@ class LiveCall:
                 if self._listener is not None:
                     self._listener.digit_pressed(event.digit)
             case ListenEvent():
-                self._heard(event)
+                for listener in tuple(self.side_listeners):
+                    listener.heard(event)
+                if self._listener is not None:
+                    self._listener.heard(event)
             case MachineJudged():
-                self.note("machine", answerer=event.answerer.value, reason=event.reason, after_ms=event.after_ms)
                 self.keeper.machine_judged(self, event)
-            case PlayStarted():
-                self.note("media", event="play started", play_id=event.play_id)
             case PlayFinished():
-                self.note(
-                    "media",
-                    event="play finished",
-                    play_id=event.play_id,
-                    reason=event.reason.value,
-                    played_ms=event.played_ms,
-                    detail=event.detail,
-                )
                 if not self.playbacks.finished(event):
                     self._document_play_ended(event.play_id, event.reason, event.detail)
             case RoomEvent():
                 if self.on_room_event is not None:
                     self.on_room_event(self, event)
             case DigitsSent():
-                self.note("digit", sent=event.digits)
                 if self._listener is not None:
                     self._listener.digits_sent(event.digits)
             case MediaStarted():
                 self._is_media_idle = False
-                self._stop_timer("media")
-                self.note("media", event="first packet", remote=f"{event.remote.host}:{event.remote.port}")
+                self._timers.stop("media")
             case MediaTimedOut():
-                self.note("media", event="timed out", idle_ms=event.idle_ms)
                 if not self.is_answered:
                     # A caller who only listens to early media need not send anything before the answer.
                     self._is_media_idle = True
                     return
                 self.spawn(self.end(Code.MEDIA_TIMEOUT, HangupSource.PLATFORM, detail="no RTP"))
-            case SessionClosed():
-                self.note(
-                    "quality",
-                    received_packets=event.received_packets,
-                    sent_packets=event.sent_packets,
-                    lost_packets=event.lost_packets,
-                    refused_packets=event.refused_packets,
-                    concealed_ms=event.concealed_ms,
-                    jitter_us=event.jitter_us,
-                    late_packets=event.late_packets,
-                    duplicate_packets=event.duplicate_packets,
-                    unusable_packets=event.unusable_packets,
-                    playout_gaps=event.playout_gaps,
-                    playout_cut_ms=event.playout_cut_ms,
-                )
-            case SessionOpened() | RemoteSet() | SessionStats():
-                # The leg acts on the first two; statistics feed the metrics in the pool.
-                return
-
-    def _heard(self, event: ListenEvent) -> None:
-        match event:
-            case SpeechStarted():
-                self.note("media", event="speech started", after_ms=event.after_ms)
-            case SilenceReached():
-                self.note("media", event="silence", silence_ms=event.silence_ms)
-            case SpeechCaptured():
-                self.note("media", event="speech captured", captured_ms=event.captured_ms)
-            case BeepHeard():
-                self.note("media", event="beep", pitch_hz=event.pitch_hz, duration_ms=event.duration_ms)
             case _:
-                # Progress is for the document alone.
-                pass
-        for listener in tuple(self.side_listeners):
-            listener.heard(event)
-        if self._listener is not None:
-            self._listener.heard(event)
+                # The leg acts on some of the rest, statistics feed the metrics in the pool.
+                return
 
     def _ended(self, end: LegEnd) -> None:
         answered = self.answered_at is not None
@@ -656,8 +513,7 @@ class LiveCall:
         self.ended_at = clock.now()
         self.ended_wall_ms = clock.wall_ms()
         self._advance(Trigger.END)
-        for name in list(self._timers):
-            self._stop_timer(name)
+        self._timers.stop_all()
         self.note(
             "call",
             state="ended",
@@ -685,7 +541,7 @@ class LiveCall:
             with suppress(TimeoutError):
                 await asyncio.wait_for(farewell(), _FAREWELL_S)
         try:
-            await self._stored(partial(self.keeper.store_end, self))
+            await self._facts.write(partial(self.keeper.store_end, self))
         finally:
             self.keeper.forget(self)
             self._over.set()
@@ -694,57 +550,19 @@ class LiveCall:
 
     def store(self, write: Callable[[], Awaitable[None]]) -> None:
         """Write a fact of the call beside it: in order, and again for as long as the database refuses."""
-        self.spawn(self._stored(write))
+        self.spawn(self._facts.write(write))
 
-    async def _stored(self, write: Callable[[], Awaitable[None]]) -> None:
-        if not self._retrying.locked():
-            try:
-                await write()
-            except StorageUnavailable as error:
-                _log.warning("fact of a call not stored yet", call_uuid=self.call_uuid, error=str(error))
-            else:
-                return
-        # Facts queue up here behind the first one that was refused.
-        async with self._retrying:
-            give_up_at = clock.now() + _STORE_PATIENCE_S * SECOND
-            pause_s = _STORE_PAUSE_S
-            while True:
-                try:
-                    await write()
-                except StorageUnavailable:
-                    if clock.now() >= give_up_at:
-                        _log.error("fact of a call lost", call_uuid=self.call_uuid)
-                        raise
-                else:
-                    return
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _STORE_PAUSE_MAX_S)
-
-    def spawn(self, work: Coroutine[None, None, None] | Awaitable[None]) -> None:
+    def spawn(self, work: Awaitable[None]) -> None:
         """Run `work` beside the call; a refusal of ours is recorded, anything else ends this call alone."""
+        self._tasks.start(work)
 
-        async def guarded() -> None:
-            try:
-                await work
-            except asyncio.CancelledError:
-                raise
-            except RingbackError as error:
-                self.note("call", state="problem", code=error.code, detail=str(error))
-            except Exception as error:
-                self.note("call", state="problem", code="bug", detail=repr(error))
-                _log.error("step of a call failed", call_uuid=self.call_uuid, exc_info=error)
-                raise
+    @cached_property
+    def _tasks(self) -> CallTasks:
+        def broken(error: BaseException) -> None:
+            if not self.is_over:
+                self.spawn(self.end(Code.INTERNAL_ERROR, HangupSource.ERROR, detail=repr(error)))
 
-        task = asyncio.create_task(guarded(), name=f"call {self.call_uuid}")
-        self._tasks.add(task)
-        task.add_done_callback(self._forget_task)
-
-    def _forget_task(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled() or task.exception() is None:
-            return
-        if not self.is_over:
-            self.spawn(self.end(Code.INTERNAL_ERROR, HangupSource.ERROR, detail=repr(task.exception())))
+        return CallTasks(self.call_uuid, self.note, broken)
 
     def _advance(self, trigger: Trigger) -> bool:
         following = advance(self.state, trigger)
@@ -755,32 +573,16 @@ class LiveCall:
             self.note("call", state=following.value)
         return True
 
-    def _after(self, name: str, seconds: float, code: Code, source: HangupSource) -> None:
-        self._stop_timer(name)
-        self._timers[name] = asyncio.get_running_loop().call_later(
-            seconds, partial(self._timer_fired, name, code, source)
-        )
+    @cached_property
+    def _timers(self) -> CallTimers:
+        def expired(name: str, code: Code, source: HangupSource) -> None:
+            self.spawn(self.end(code, source, detail=name))
 
-    def _timer_fired(self, name: str, code: Code, source: HangupSource) -> None:
-        self._timers.pop(name, None)
-        self.spawn(self.end(code, source, detail=name))
-
-    def _stop_timer(self, name: str) -> None:
-        handle = self._timers.pop(name, None)
-        if handle is not None:
-            handle.cancel()
+        return CallTimers(expired)
 
 
 def _ms(instant: Instant | None) -> int | None:
     return None if instant is None else instant * 1000 // SECOND
-
-
-def _command_id() -> ids.CommandId:
-    return ids.CommandId(ids.new_token())
-
-
-def _nothing() -> None:
-    """Do nothing."""
 
 
 CallStarter = Callable[[LiveCall], None]

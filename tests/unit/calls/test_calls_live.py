@@ -7,7 +7,7 @@ import pytest
 from tests.support.fake_leg import FakeLeg
 
 from ringback.accounts.account import Account
-from ringback.calls import live
+from ringback.calls import fact_writer
 from ringback.calls.hangup import Code, HangupSource
 from ringback.calls.live import CallTerms, LiveCall
 from ringback.calls.state import State
@@ -292,7 +292,7 @@ class RefusingKeeper(Keeper):
 
 @pytest.mark.parametrize("refusals", [1, 2, 4])
 async def test_facts_wait_in_order_for_a_database_that_refuses(refusals: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(live, "_STORE_PAUSE_S", 0.001)
+    monkeypatch.setattr(fact_writer, "_STORE_PAUSE_S", 0.001)
     call, leg, _ = make_call()
     call.keeper = keeper = RefusingKeeper(refusals)
     await call.answer()
@@ -304,8 +304,8 @@ async def test_facts_wait_in_order_for_a_database_that_refuses(refusals: int, mo
 
 
 async def test_a_call_is_forgotten_although_its_end_can_never_be_stored(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(live, "_STORE_PAUSE_S", 0.001)
-    monkeypatch.setattr(live, "_STORE_PATIENCE_S", 0)
+    monkeypatch.setattr(fact_writer, "_STORE_PAUSE_S", 0.001)
+    monkeypatch.setattr(fact_writer, "_STORE_PATIENCE_S", 0)
     call, leg, _ = make_call()
     call.keeper = keeper = RefusingKeeper(1_000)
     leg.ended()

@@ -17,7 +17,7 @@ from tests.support.fake_leg import FakeLeg
 from ringback.accounts.account import Account
 from ringback.accounts.store import ensure_account
 from ringback.billing.rating import RateTable
-from ringback.calls import live
+from ringback.calls import fact_writer
 from ringback.calls.hangup import HangupSource, hangup
 from ringback.calls.live import CallTerms, LiveCall
 from ringback.calls.models import CallRow
@@ -368,7 +368,7 @@ async def test_a_stream_that_cannot_be_stored_is_forgotten(world: World, monkeyp
 
 
 async def test_callbacks_keep_their_order_while_the_database_refuses(world: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(live, "_STORE_PAUSE_S", 0.001)
+    monkeypatch.setattr(fact_writer, "_STORE_PAUSE_S", 0.001)
     stream_id = await world.start(status_callback_url=CALLBACK)
     write, refusals = world.database.write, 3
 
