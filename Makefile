@@ -85,10 +85,10 @@ sim: setup-dev ## Parts joined on fake time
 	$(call tests,tests/sim)
 
 process: setup-dev ## Single processes with real sockets: phones, workers, the agent
-	$(call tests,tests/process)
+	$(call realtime,process)
 
 contract: setup-dev ## Official SDKs as clients and agents
-	$(call tests,tests/contract,-n 2 --dist loadfile)
+	$(call realtime,contract,-n 2 --dist loadfile)
 
 interop: setup-dev ## SIPp and baresip as peers
 	$(call realtime,interop)
