@@ -190,6 +190,16 @@ async def test_star_alone_and_the_action_url(customer, join):
     assert (await b.call.until_ended()).by == "them"
 
 
+async def test_the_one_who_is_left_hears_the_other_go(join):
+    first, second = pitches(2)
+    a = await join(first, "Left")
+    b = await join(second, "Left", exitSound="beep:2")
+    await all_hear_each_other([a, b])
+    await hung_up(b.call)
+    await until_tone(a.call, 880, 120)
+    await leave_all([a])
+
+
 async def test_limits_of_members_and_time(customer, join):
     first, second, third = pitches(3)
     a, b = await join(first, "Small", maxMembers="2"), await join(second, "Small", maxMembers="2", timeLimit="60")

@@ -202,7 +202,7 @@ class ConferenceMachine:
             self._record(member)
         self._arrange_waiting()
         self._arrange_recording()
-        if self.state is State.RUNNING:
+        if self.state is State.RUNNING and len(self._members) > 1:
             self._announce(member.spec.enter_sound)
 
     def leave(self, member_id: str, why: Exit) -> None:
@@ -300,7 +300,7 @@ class ConferenceMachine:
                 self._give(StartWaiting(member) if waits else StopWaiting(member))
 
     def _announce(self, sound: str) -> None:
-        if sound and len(self._members) > 1:
+        if sound:
             self._give(Announce(sound, self.members))
 
     def _end(self) -> None:

@@ -200,7 +200,7 @@ class MultipartyMachine:
             self._give(RecordTrack(participant))
         self._arrange_recording()
         self._arrange_sounds()
-        if self.state is State.ACTIVE:
+        if self.state is State.ACTIVE and len(self._participants) > 1:
             self._announce(participant.spec.enter_sound)
 
     def start(self, starter: Participant) -> None:
@@ -319,7 +319,7 @@ class MultipartyMachine:
 
     def _announce(self, sound: Sound) -> None:
         heard_by = tuple(each for each in self._participants.values() if not each.is_held)
-        if sound.url and len(self._participants) > 1:
+        if sound.url:
             self._give(Announce(sound, heard_by))
 
     def _tell(self, participant: Participant, report: Report) -> None:

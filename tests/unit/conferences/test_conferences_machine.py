@@ -144,7 +144,8 @@ def test_the_exit_sound_is_heard_by_those_who_stay() -> None:
     for name in "abc":
         run.enter(name, exit_sound="beep:1")
     assert run.leave("a")[-1] == "announce beep:1 b,c"
-    assert "announce" not in " ".join(run.leave("b"))
+    assert run.leave("b")[-1] == "announce beep:1 c", "the one who is left hears that it is alone now"
+    assert "announce" not in " ".join(run.leave("c"))
 
 
 @pytest.mark.parametrize(("limit", "has_room"), [(2, False), (3, True)])

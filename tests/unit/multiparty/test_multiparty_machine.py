@@ -194,6 +194,7 @@ def test_alone_nobody_stays_unless_it_may() -> None:
         "tell c ParticipantExit",
         "release c KICKED",
         "sound a https://a/wait",
+        "beep:2 to a",
     ]
     assert other.leave("a")[-3:] == ["release a HUNG_UP", "tell a MPCEnd", "close 1000"]
     assert other.leave("a") == []
