@@ -57,6 +57,16 @@ async def test_action_that_cannot_be_reached_ends_the_call(customer, phone, huma
     assert (ended["fields"]["code"], ended["fields"]["name"]) == (7012, "Error Reaching Action URL")
 
 
+async def test_dial_of_nobody_is_told_as_a_failed_one(customer, phone):
+    after = customer.serve("/after", response(element("Play", customer.serve("/after.wav", wav_reply(1_300, 600)))))
+    call = await call_in(customer, phone, dial("<Number>anonymous</Number>", action=after))
+    (told,) = await customer.until("/after")
+    outcome = ("failed", "false", "INVALID_NUMBER_FORMAT")
+    assert tuple(told.params[f"Dial{name}"] for name in ("Status", "RingStatus", "HangupCause")) == outcome
+    await until_tone(call, 1_300)
+    await call.until_ended()
+
+
 async def test_recording_that_waits_for_the_dial_has_both_parties(customer, phone, human):
     ready = customer.url("/ready")
     record = f'<Record recordSession="true" startOnDialAnswer="true" fileFormat="wav" callbackUrl="{ready}"/>'

@@ -40,9 +40,9 @@ def status_of(code: int) -> DialStatus:
 def decisive(ends: Iterable[Hangup]) -> tuple[DialStatus, str]:
     """Return the status of a dial that joined nobody and the cause of the party that speaks for all.
 
-    Without any party it has failed.
+    Without any party it has failed. Refused credentials are told by the name of their code, as published.
     """
     best = min(ends, key=lambda end: _RANK.index(status_of(end.code)), default=None)
     if best is None:
-        return DialStatus.FAILED, "NO_ROUTE_DESTINATION"
-    return status_of(best.code), best.cause
+        return DialStatus.FAILED, "INVALID_NUMBER_FORMAT"
+    return status_of(best.code), best.name if best.code == Code.SIP_AUTH_FAILED else best.cause

@@ -172,6 +172,15 @@ def test_dial_that_cannot_begin_and_dial_of_nobody_are_noted() -> None:
     assert Run("<Dial/>").out()[-1] == END_OF_XML
 
 
+def test_dial_of_nobody_fails_where_an_action_is_to_be_told() -> None:
+    run = Run('<Dial action="https://a/after"><Number>tel</Number></Dial>')
+    assert run.out() == [StartDial(DialSpec((), action_url="https://a/after"))]
+    failed = DialFinished(DialOutcome(DialStatus.FAILED, False, "INVALID_NUMBER_FORMAT"), CallUuid("a1"), CallUuid(""))
+    (after,) = run.give(failed)
+    assert isinstance(after, ReplaceDocument)
+    assert after.params["DialStatus"] == "failed"
+
+
 def test_replaced_document_ends_the_dial() -> None:
     run = Run("<Dial><Number>155512</Number></Dial>")
     run.out()

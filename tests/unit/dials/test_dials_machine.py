@@ -139,7 +139,7 @@ def test_nobody_rang() -> None:
 
 
 def test_dial_of_nobody_fails_at_once() -> None:
-    assert Run(DialSpec(())).first == [finish(DialStatus.FAILED, "NO_ROUTE_DESTINATION", has_rung=False)]
+    assert Run(DialSpec(())).first == [finish(DialStatus.FAILED, "INVALID_NUMBER_FORMAT", has_rung=False)]
 
 
 def test_challenge_is_met_by_the_key_even_during_the_sound() -> None:

@@ -20,7 +20,9 @@ from ringback.dials.spec import DialStatus
         ([3050], DialStatus.FAILED, "UNALLOCATED_NUMBER"),
         ([3050, 3010, 6010, 1000], DialStatus.TIMEOUT, "NO_ANSWER"),
         ([3050, 3010], DialStatus.BUSY, "USER_BUSY"),
-        ([], DialStatus.FAILED, "NO_ROUTE_DESTINATION"),
+        ([4210], DialStatus.FAILED, "sip_auth_failed"),
+        ([4210, 3010], DialStatus.BUSY, "USER_BUSY"),
+        ([], DialStatus.FAILED, "INVALID_NUMBER_FORMAT"),
     ],
 )
 def test_party_that_came_nearest_to_an_answer_speaks_for_all(codes: list[int], status: DialStatus, cause: str) -> None:

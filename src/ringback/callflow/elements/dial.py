@@ -110,7 +110,9 @@ class Dial:
         """Dial, and hand over to the action URL when it is over."""
         if not self.spec.destinations:
             yield Note("there is nobody to dial", self.TAG, self.line)
-            return
+            if not self.spec.action_url:
+                return
+            # The dial fails at once, and its action is told: an application decides there how the call goes on.
         yield StartDial(self.spec)
         try:
             while True:
