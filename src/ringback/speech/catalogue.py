@@ -83,6 +83,7 @@ _POLLY: Mapping[str, tuple[str, Gender]] = MappingProxyType(
         for name in names.split()
     }
 )
+_ALSO_SPEAKS: Mapping[str, str] = MappingProxyType({"aditi": "hi-IN", "kajal": "hi-IN"})
 _PREFIX = "polly."
 _SUFFIXES = ("-neural", "-generative", "-longform", "-standard")
 
@@ -94,6 +95,8 @@ class NamedVoice:
     gender: Gender
     language: str = ""
     """The voice's own; empty when it speaks any."""
+    also: str = ""
+    """The other language of a bilingual voice."""
     note: str = ""
     """What is wrong with the name, if anything."""
 
@@ -113,7 +116,7 @@ def named_voice(name: str) -> NamedVoice:
         expected = "expected WOMAN, MAN or Polly.<Name>"
         return NamedVoice(Gender.WOMAN, note=f"voice {name[:40]!r} is unknown, {expected}; WOMAN is used")
     language, gender = found
-    return NamedVoice(gender, language)
+    return NamedVoice(gender, language, _ALSO_SPEAKS.get(short, ""))
 
 
 def _plain(name: str) -> str:

@@ -46,6 +46,8 @@ _TIME = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s*(ms|s)", re.IGNORECASE)
 _PERCENT = re.compile(r"([+-]?)([0-9]{1,4}(?:\.[0-9]{1,3})?)%")
 _SEMITONES = re.compile(r"([+-]?[0-9]{1,2}(?:\.[0-9]{1,3})?)st")
 _DECIBELS = re.compile(r"([+-]?[0-9]{1,2}(?:\.[0-9]{1,3})?)db", re.IGNORECASE)
+_DEVANAGARI = re.compile(r"[\u0904-\u0939]")
+"""Letters of Hindi, by which a voice that speaks English as well knows what it reads."""
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", ":", ";")
 
 
@@ -75,9 +77,12 @@ def read_speech(content: Sequence[str | Markup], voice: str = "", language: str 
     if wanted and not is_language(wanted):
         reader.note(f"language {wanted[:40]!r} is no language tag; {named.language or _DEFAULT_LANGUAGE} is used")
         wanted = ""
-    if named.language and wanted and wanted.lower() != named.language.lower():
-        reader.note(f"voice {voice[:40]} speaks {named.language}; language {wanted} is ignored")
-    style = Style(named.language or wanted or _DEFAULT_LANGUAGE, named.gender)
+    own = named.language
+    if named.also and (wanted.lower() == named.also.lower() or _DEVANAGARI.search(_text_in(content))):
+        own = named.also
+    if own and wanted and wanted.lower() not in (own.lower(), named.language.lower()):
+        reader.note(f"voice {voice[:40]} speaks {own}; language {wanted} is ignored")
+    style = Style(own or wanted or _DEFAULT_LANGUAGE, named.gender)
     reader.read(content, style)
     return Speech(reader.finish(), voice.strip()[:80] or "WOMAN", tuple(reader.notes))
 
@@ -298,7 +303,11 @@ def _within(value: float, bounds: tuple[float, float]) -> float:
 
 
 def _text_of(node: Markup) -> str:
-    return "".join(part if isinstance(part, str) else _text_of(part) for part in node.content)
+    return _text_in(node.content)
+
+
+def _text_in(content: Sequence[str | Markup]) -> str:
+    return "".join(part if isinstance(part, str) else _text_of(part) for part in content)
 
 
 def _clean(text: str) -> str:

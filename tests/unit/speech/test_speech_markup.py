@@ -165,6 +165,9 @@ def test_another_language_within_a_text() -> None:
         ("polly.vicki", "", ("de-DE", Gender.WOMAN)),
         ("Polly.Léa", "", ("fr-FR", Gender.WOMAN)),
         ("Polly.Amy", "en-US", ("en-GB", Gender.WOMAN)),
+        ("Polly.Aditi", "", ("en-IN", Gender.WOMAN)),
+        ("Polly.Aditi", "hi-IN", ("hi-IN", Gender.WOMAN)),
+        ("Polly.Kajal-Neural", "en-IN", ("en-IN", Gender.WOMAN)),
         ("Bob", "fr-FR", ("fr-FR", Gender.WOMAN)),
         ("", "xx-YY", ("xx-YY", Gender.WOMAN)),
         ("", "!!", ("en-US", Gender.WOMAN)),
@@ -173,6 +176,15 @@ def test_another_language_within_a_text() -> None:
 def test_voices_and_languages(voice: str, language: str, found: tuple[str, Gender]) -> None:
     (passage,) = read_speech(["x"], voice, language).passages
     assert (passage.style.language, passage.style.gender) == found
+
+
+@pytest.mark.parametrize("language", ["", "hi-IN", "en-IN"])
+def test_a_voice_of_two_languages_reads_what_is_written(language: str) -> None:
+    speech = read_speech(["नमस्ते"], "Polly.Aditi", language)
+    assert (speech.passages[0].style.language, speech.notes) == ("hi-IN", ())
+    assert notes("x", voice="Polly.Aditi", language="fr-FR") == (
+        "voice Polly.Aditi speaks en-IN; language fr-FR is ignored",
+    )
 
 
 def test_what_is_odd_is_noted() -> None:
