@@ -161,9 +161,14 @@ async def test_action_that_fails_ends_the_call_with_its_code(customer, run, acti
 
 
 async def test_keys_are_sent_to_the_far_party(run, sound):
-    call = await run('<DTMF async="false">12w</DTMF>', "<DTMF>*#</DTMF>", f"<Play>{sound(NEXT_HZ, 600)}</Play>")
+    call = await run(
+        '<DTMF async="false">12w</DTMF>',
+        "<DTMF>*#</DTMF>",
+        f"<Play>{sound(NEXT_HZ, 600)}</Play>",
+        "<DTMF>90</DTMF>",
+    )
     await call.until_ended()
-    assert call.digits == "12*#"
+    assert call.digits == "12*#90"
     assert near(NEXT_HZ)[0] == pitches(call)[-1]
 
 

@@ -14,13 +14,22 @@ from ringback.callflow.commands import (
     EndCall,
     HangUp,
     ReplaceDocument,
+    SendDigits,
     SetTimer,
     SipReject,
     StopTimer,
 )
-from ringback.callflow.elements.base import CallEnded, DocumentReplaced, Interrupted, NextEvent, Steps, started
+from ringback.callflow.elements.base import (
+    CallEnded,
+    DocumentReplaced,
+    Interrupted,
+    NextEvent,
+    Steps,
+    next_event,
+    started,
+)
 from ringback.callflow.elements.registry import Program
-from ringback.callflow.events import Event, Interruption, Timer, TimerFired
+from ringback.callflow.events import DigitsRefused, DigitsSent, Event, Interruption, Timer, TimerFired
 from ringback.calls.hangup import Code, HangupSource
 from ringback.errors import Bug
 from ringback.machine import Instant, Timers, after_ms
@@ -45,6 +54,8 @@ class Interpreter:
         self._outputs: list[Command] = []
         self._run: Steps[None] | None = None
         self._is_done = False
+        self._keys_leaving: list[str] = []
+        """Keys that are on their way to the far party."""
 
     @property
     def is_done(self) -> bool:
@@ -60,6 +71,14 @@ class Interpreter:
 
     def handle_input(self, now: Instant, event: Event) -> None:
         """Resume the waiting element with `event`."""
+        match event:
+            case DigitsSent(digits) if digits in self._keys_leaving:
+                self._keys_leaving.remove(digits)
+            case DigitsRefused() if self._keys_leaving:
+                # Told at once: it is about the last ones.
+                self._keys_leaving.pop()
+            case _:
+                pass
         self._advance(now, event)
 
     def handle_timeout(self, now: Instant) -> None:
@@ -103,6 +122,9 @@ class Interpreter:
             yield started(bound)
             yield from bound.element.run()
             yield ElementFinished(bound.node.tag, bound.node.line)
+        while self._keys_leaving:
+            # A document that ends with keys, asynchronous as they are by default, is there to send them.
+            yield from next_event()
         yield EndCall(Code.END_OF_XML, HangupSource.PLATFORM)
 
     def _advance(self, now: Instant, event: Event | None, *, is_first: bool = False) -> None:
@@ -130,6 +152,9 @@ class Interpreter:
                 self._timers.stop(timer)
             case HangUp(reason):
                 self._outputs.append(self._end_by_xml(reason))
+            case SendDigits(digits):
+                self._keys_leaving.append(digits)
+                self._outputs.append(command)
             case _:
                 self._outputs.append(command)
 

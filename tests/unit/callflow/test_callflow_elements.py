@@ -395,7 +395,24 @@ def test_scheduled_hangup_lets_the_document_go_on() -> None:
     assert run.after(5) == [END_OF_XML]
 
 
-@pytest.mark.parametrize("schedule", ["0", "-1", "later"])
+@pytest.mark.parametrize(
+    ("body", "is_noted"),
+    [
+        ('<Play loop="0">https://a/x.wav</Play><Hangup/>', True),
+        ('<PreAnswer><Speak loop="0">Please hold.</Speak></PreAnswer><Wait/>', True),
+        ('<Wait/><Play loop="0">https://a/x.wav</Play>', False),
+        ('<GetDigits action="https://a/"><Play loop="0">https://a/x.wav</Play></GetDigits><Wait/>', False),
+    ],
+)
+def test_what_an_endless_sound_hides_is_noted(body: str, is_noted: bool) -> None:
+    assert any("loop=0" in note for note in Run(body).notes()) is is_noted
+
+
+def test_hangup_in_no_time_hangs_up() -> None:
+    assert Run('<Hangup schedule="0"/>').out() == [EndCall(4000, HangupSource.XML)]
+
+
+@pytest.mark.parametrize("schedule", ["-1", "later"])
 def test_illegal_schedule_makes_the_document_invalid(schedule: str) -> None:
     refused(f'<Hangup schedule="{schedule}"/>')
 

@@ -26,7 +26,21 @@ SOUND = "<Play>https://a/x.wav</Play>"
 
 
 def test_asynchronous_digits_let_the_document_go_on() -> None:
-    assert Run("<DTMF> 12 ww 3# </DTMF>").out() == [SendDigits("12ww3#"), END_OF_XML]
+    assert Run(f"<DTMF> 12 ww 3# </DTMF>{SOUND}").out() == [SendDigits("12ww3#"), Play("https://a/x.wav", 1)]
+
+
+def test_keys_leave_before_a_document_ends() -> None:
+    run = Run("<DTMF>12</DTMF><DTMF>34</DTMF>")
+    assert run.out() == [SendDigits("12"), SendDigits("34")]
+    assert run.give(DigitsSent("34"), DigitPressed("1"), DigitsSent("9")) == []
+    assert run.give(DigitsSent("12")) == [END_OF_XML]
+    run = Run("<DTMF>12</DTMF>")
+    run.out()
+    assert run.give(DigitsRefused("no audio")) == [END_OF_XML]
+    run = Run("<DTMF>12</DTMF><Hangup/>")
+    assert run.out() == [SendDigits("12"), EndCall(4000, HangupSource.XML)]
+    run = Run("<DTMF>12</DTMF>")
+    assert run.interrupt(Interruption.REPLACED)[1:] == []
 
 
 @pytest.mark.parametrize("event", [DigitsSent("12"), DigitsRefused("no")])

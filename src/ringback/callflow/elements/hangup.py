@@ -36,7 +36,7 @@ class Hangup:
         reason = _REASONS.get(text)
         if text and reason is None:
             read.note(f"reason {text[:40]!r} is unknown and ignored: rejected or busy")
-        return cls(reason, read.integer("schedule", 0, least=1, most=_LONGEST_S))
+        return cls(reason, read.integer("schedule", 0, least=0, most=_LONGEST_S))
 
     @property
     def is_answering(self) -> bool:

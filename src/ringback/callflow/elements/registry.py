@@ -5,7 +5,7 @@ Spec: wire spec 6.1: unknown elements and attributes are ignored, and we say so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -115,10 +115,22 @@ def bind(root: Node, allowed: frozenset[str] | None = None) -> Program:
             notes.append(Note(f"<{node.tag}> makes no sound and is skipped here", node.tag, node.line))
         else:
             steps += _bind(node, notes)
+    notes += _never_reached(steps)
     if len(notes) > _NOTES_MAX:
         left_out = len(notes) - _NOTES_MAX
         notes = [*notes[:_NOTES_MAX], Note(f"{left_out} further notes left out", root.tag, root.line)]
     return Program(tuple(steps), tuple(notes))
+
+
+def _never_reached(steps: Sequence[Bound]) -> list[Note]:
+    """Return a note about the first element that plays until the call ends and has others behind it."""
+    for bound in steps[:-1]:
+        inside = bound.element.nested if isinstance(bound.element, PreAnswer) else (bound,)
+        for each in inside:
+            if isinstance(each.element, Play | Speak) and each.element.loops == 0:
+                text = "loop=0 plays until the call ends or a transfer: what stands behind does not run"
+                return [Note(text, each.node.tag, each.node.line)]
+    return []
 
 
 def _bind(node: Node, notes: list[Note]) -> list[Bound]:
