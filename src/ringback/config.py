@@ -30,6 +30,7 @@ from pydantic import (
 )
 
 from ringback.errors import ConfigError
+from ringback.numbers.stock import Block, Stock, read_blocks
 
 DEVELOPMENT_ACCOUNT = "MADEVDEVDEVDEVDEVDEV"
 """The account id of `ringback dev`: 20 characters, as official SDKs demand."""
@@ -376,6 +377,27 @@ class NumberSection(Section):
     app: str
 
 
+class NumberStockSection(Section):
+    """`[[number_stock]]`: numbers of yours that accounts may search and take by API."""
+
+    numbers: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Numbers, and ranges such as `4930123450..4930123499`; 20,000 numbers in all."""
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")]
+    """ISO 3166-1 alpha-2; every number begins with its country code."""
+    type: Literal["local", "national", "mobile", "tollfree"] = "local"
+    region: str = ""
+    city: str = ""
+    carrier: str = ""
+    prefix: str = ""
+    """The area code that searches show."""
+    lata: str = ""
+    rate_center: str = ""
+
+    def blocks(self) -> list[Block]:
+        """Return the numbers as the stock wants them; raises as `read_blocks` does."""
+        return read_blocks(self.numbers, kind=self.type, **self.model_dump(exclude={"numbers", "type"}))
+
+
 class Config(Section):
     """All settings of one node."""
 
@@ -400,6 +422,7 @@ class Config(Section):
     observability: Observability = Observability()
     trunk: tuple[TrunkSection, ...] = ()
     number: tuple[NumberSection, ...] = ()
+    number_stock: tuple[NumberStockSection, ...] = ()
     app: tuple[AppSection, ...] = ()
     default_app: str = ""
     """Name of the `[[app]]` that answers every number without an application of its own. Empty: none does."""
@@ -420,7 +443,16 @@ class Config(Section):
         ]:
             if wanted and wanted not in names:
                 raise ValueError(f"{user} names app {wanted!r}, expected one of: {', '.join(names) or 'none given'}")
+        self.stock()
         return self
+
+    def stock(self) -> Stock:
+        """Return the numbers that accounts may take.
+
+        Raises:
+            ValueError: they cannot be used; not once the settings have been read.
+        """
+        return Stock([block for section in self.number_stock for block in section.blocks()])
 
     @property
     def database_url(self) -> str:

@@ -20,11 +20,11 @@ pytestmark = pytest.mark.timeout(180)
 
 PYTHON_RESOURCES = (
     *("calls", "live_calls", "queued_calls", "applications", "numbers", "endpoints", "account", "subaccounts"),
-    *("recordings", "conferences", "pricing", "multi_party_calls"),
+    *("recordings", "conferences", "pricing", "multi_party_calls", "token", "call_feedback"),
 )
 NODE_RESOURCES = (
     *("calls", "applications", "numbers", "endpoints", "accounts", "subaccounts", "recordings", "conferences"),
-    *("pricings", "multiPartyCalls"),
+    *("pricings", "multiPartyCalls", "token", "callFeedback"),
 )
 _ASYNC = ("callback_url", "callback_method")
 _NOT_NAMES = {

@@ -25,6 +25,7 @@ from ringback.api.app import build_api
 from ringback.api.gate import Gate, GateSettings
 from ringback.api.listener import HttpListener
 from ringback.api.services import ApiSettings, Services
+from ringback.numbers.stock import Block, Stock
 from ringback.storage.database import Database
 from ringback.storage.event_log import EventLog, EventLogSettings
 from tests.support.fake_multiparty import FakeMultiparty
@@ -44,6 +45,22 @@ from tests.support.request_log import RequestLog
 AUTH_ID = "MATESTTESTTESTTEST01"
 OTHER_ID = "MATESTTESTTESTTEST02"
 TOKEN = "token-of-the-test-account-0123456789ab"
+STOCK = Stock(
+    [
+        Block(
+            *("14158880000", "14158889999", "US"),
+            region="California",
+            city="San Francisco",
+            carrier="acme",
+            prefix="415",
+            lata="722",
+            rate_center="SNFC CNTRL",
+        ),
+        Block("18558880000", "18558880004", "US", kind="tollfree"),
+        Block("493012345600", "493012345609", "DE", region="Berlin", city="Berlin", prefix="30"),
+    ]
+)
+"""Numbers that the server's accounts may take."""
 SDK_HOSTS = (
     "PLIVO_API_BASE_URI",
     "API_VOICE_BASE_URI",
@@ -149,6 +166,7 @@ class ApiServer:
             callbacks=self.callbacks,
             readiness=self.readiness,
             metrics=FakeMetrics(),
+            stock=STOCK,
             settings=self._settings,
         )
         self.app = build_api(services)
@@ -187,6 +205,7 @@ class ApiServer:
         """Return the official SDK pointed at this server."""
         for name in SDK_HOSTS:
             setattr(plivo_client, name, f"{self.url}/v1/Account")
+        plivo_client.CALLINSIGHTS_BASE_URL = self.url
         return plivo.RestClient(auth_id, token)
 
     def request(
@@ -217,7 +236,7 @@ def running(settings: ApiSettings | None = None, gate: GateSettings | None = Non
     """Yield a running server."""
     settings = settings or ApiSettings(requests_per_window=0, auth_failures_per_minute=0, version="1.2.3")
     server = ApiServer(settings, gate)
-    hosts = {name: getattr(plivo_client, name) for name in SDK_HOSTS}
+    hosts = {name: getattr(plivo_client, name) for name in (*SDK_HOSTS, "CALLINSIGHTS_BASE_URL")}
     try:
         yield server
     finally:

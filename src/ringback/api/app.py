@@ -20,16 +20,19 @@ from ringback.api import (
     conferences,
     endpoints,
     errors,
+    feedback,
     multiparty_calls,
     multiparty_participants,
     multiparty_recordings,
     multiparty_sounds,
     numbers,
     openapi,
+    phone_numbers,
     pricing,
     recordings,
     requests,
     subaccounts,
+    tokens,
 )
 from ringback.api.admin import events, health, webhooks
 from ringback.api.async_requests import AsyncRequests
@@ -51,7 +54,9 @@ RESOURCES = (
     requests,
     applications,
     numbers,
+    phone_numbers,
     endpoints,
+    tokens,
     pricing,
     conferences,
     multiparty_calls,
@@ -68,7 +73,7 @@ def build_api(services: Services) -> FastAPI:
     State: it belongs to the running loop; its shutdown waits some seconds for asynchronous requests.
     """
     settings = services.settings
-    own_routers = [("", events.router), ("", webhooks.router), ("", health.router)]
+    own_routers = [("", feedback.router), ("", events.router), ("", webhooks.router), ("", health.router)]
     context = Context(
         services=services,
         request_limit=RequestLimit(settings.requests_per_window, settings.window_ms, clock.now),

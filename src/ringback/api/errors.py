@@ -33,17 +33,6 @@ from ringback.storage.database import StorageUnavailable
 _logger = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
 
-_STATUS: tuple[tuple[type[RingbackError], int], ...] = (
-    (NotFound, 404),
-    (NotAllowed, 403),
-    (LimitReached, 429),
-    (Conflict, 409),
-    (InvalidParameter, 400),
-    (RequestError, 400),
-    (EgressError, 400),
-    (DocumentError, 400),
-    (MediaError, 409),
-)
 _LIST = re.compile(r"/v1/Account/[^/]+/[^/]+/(?:[^/]+/Stream/)?")
 
 
@@ -59,10 +48,30 @@ class UnsupportedBody(RequestError):
     default_code = "unsupported-body"
 
 
+class Unprocessable(RequestError):
+    """A value that is read and makes no sense, where the published answer is 422."""
+
+    default_code = "unprocessable"
+
+
 class Unauthorized(RequestError):
     """Credentials are missing, wrong, or not those of the account in the path."""
 
     default_code = "unauthorized"
+
+
+_STATUS: tuple[tuple[type[RingbackError], int], ...] = (
+    (NotFound, 404),
+    (NotAllowed, 403),
+    (LimitReached, 429),
+    (Conflict, 409),
+    (InvalidParameter, 400),
+    (Unprocessable, 422),
+    (RequestError, 400),
+    (EgressError, 400),
+    (DocumentError, 400),
+    (MediaError, 409),
+)
 
 
 def install(app: FastAPI) -> None:

@@ -18,6 +18,7 @@ from ringback.errors import NotFound
 from ringback.ids import AppId
 from ringback.numbers import store
 from ringback.numbers.models import PhoneNumber
+from ringback.numbers.stock import Stock
 from ringback.storage.database import Session
 
 router = APIRouter(tags=["Numbers"])
@@ -156,18 +157,18 @@ async def list_numbers(request: Request, account: CurrentAccount, services: Serv
     found, total = await services.database.read(
         lambda session: store.list_numbers(session, owner.auth_id, limit=page.limit, offset=page.offset, **filters)
     )
-    objects = [number_object(number, owner) for number in found]
+    objects = [number_object(number, owner, services.stock) for number in found]
     return reply(200, {"meta": page.meta(request, total), "objects": objects})
 
 
 @router.get("/Number/{number}/", summary="Retrieve a number")
 async def retrieve_number(account: CurrentAccount, services: ServicesOf, number: str) -> Response:
     """Return one number; `+` before it is accepted."""
-    digits = _digits(number)
+    digits = digits_of(number)
     found = await services.database.read(lambda session: store.find_number(session, account.auth_id, digits))
     if found is None:
         raise NotFound("number not found")
-    return reply(200, number_object(found, account))
+    return reply(200, number_object(found, account, services.stock))
 
 
 @router.post(
@@ -179,7 +180,7 @@ async def retrieve_number(account: CurrentAccount, services: ServicesOf, number:
 async def change_number(request: Request, account: CurrentAccount, services: ServicesOf, number: str) -> Response:
     """Attach or detach an application, change the alias, or give the number, without application, to a subaccount."""
     form = Form(await read_body(request))
-    digits, changes = _digits(number), read_changes(form)
+    digits, changes = digits_of(number), read_changes(form)
     owner = await owner_of_new(request, account, form)
 
     def change(session: Session) -> None:
@@ -193,15 +194,16 @@ async def change_number(request: Request, account: CurrentAccount, services: Ser
 
 @router.delete("/Number/{number}/", summary="Remove a number", status_code=204)
 async def delete_number(account: CurrentAccount, services: ServicesOf, number: str) -> Response:
-    """Remove a number from the account."""
-    digits = _digits(number)
+    """Remove a number from the account; one of the stock is free again."""
+    digits = digits_of(number)
     if not await services.database.write(lambda session: store.delete_number(session, account.auth_id, digits)):
         raise NotFound("number not found")
     return no_content()
 
 
-def number_object(number: PhoneNumber, account: Account) -> dict[str, object]:
-    """Return a number as it is spelled on the wire."""
+def number_object(number: PhoneNumber, account: Account, stock: Stock) -> dict[str, object]:
+    """Return a number as it is spelled on the wire; what is known about its place stands in the stock."""
+    block = stock.block_of(number.number)
     base = f"/v1/Account/{account.auth_id}"
     return {
         "active": True,
@@ -209,11 +211,11 @@ def number_object(number: PhoneNumber, account: Account) -> dict[str, object]:
         "alias": number.alias or None,
         "application": f"{base}/Application/{number.app_id}/" if number.app_id else None,
         "carrier": number.carrier,
-        "city": "",
+        "city": block.city if block else "",
         "cnam_lookup": "",
         "compliance_application_id": None,
         "compliance_status": None,
-        "country": "",
+        "country": block.country_name if block else "",
         "mms_enabled": False,
         "mms_rate": "0.00000",
         "monthly_rental_rate": "0.00000",
@@ -233,7 +235,12 @@ def number_object(number: PhoneNumber, account: Account) -> dict[str, object]:
     }
 
 
-def _digits(number: str) -> str:
+def digits_of(number: str) -> str:
+    """Return a number of a path as digits.
+
+    Raises:
+        NotFound: it is none.
+    """
     digits = store.normalised(number)
     if digits is None:
         raise NotFound("number not found", hint="digits such as 14151234567 name a number")

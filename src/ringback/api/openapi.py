@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from ringback.api.shapes import ERROR, SHAPES, SPAWNED
 
 _ACCOUNT_PATHS = "/v1/Account/"
-_AUTHENTICATED_PATHS = ("/v1/Account/", "/ringback/v1/calls", "/ringback/v1/webhooks")
+_AUTHENTICATED_PATHS = ("/v1/Account/", "/v1/Call/", "/ringback/v1/calls", "/ringback/v1/webhooks")
 _MEDIA_TYPES = {"list_events": "application/x-ndjson", "metrics": "text/plain"}
 _ERROR_CONTENT = {"application/json": {"schema": ERROR}}
 

@@ -352,6 +352,9 @@ class InCallPort(Protocol):
 class EventsPort(Protocol):
     """The event log; `storage.event_log.EventLog` fulfils it."""
 
+    def record(self, call_uuid: str, kind: str, fields: Mapping[str, object]) -> None:
+        """Take one event; never blocks, never raises."""
+
     async def read(self, call_uuid: str, after_id: int = 0, limit: int = 500) -> list[LoggedEvent]:
         """Return events of a call with ids above `after_id`, oldest first."""
 

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Request, Response
 
 from ringback.api.auth import CurrentAccount
 from ringback.api.bodies import read_query
-from ringback.api.countries import COUNTRIES
 from ringback.api.forms import Form, described_query, invalid, shown
 from ringback.api.responses import reply
 from ringback.billing.rating import FREE, RateTable, money
 from ringback.errors import NotFound
+from ringback.numbers.countries import COUNTRIES
 
 router = APIRouter(tags=["Pricing"])
 

@@ -22,6 +22,7 @@ from ringback.api.ports import (
     StreamsPort,
 )
 from ringback.api.replies import AsyncReplies
+from ringback.numbers.stock import Stock
 from ringback.storage.database import Database
 
 
@@ -61,6 +62,8 @@ class Services:
     callbacks: CallbacksPort
     readiness: ReadinessPort
     metrics: MetricsPort
+    stock: Stock = field(default_factory=Stock)
+    """Numbers that accounts may take."""
     settings: ApiSettings = field(default_factory=ApiSettings)
 
 

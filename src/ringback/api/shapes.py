@@ -207,6 +207,17 @@ _NUMBER_OBJECT: Mapping[str, Schema] = {
     "voice_enabled": _FLAG,
     "voice_rate": _MONEY,
 }
+_PHONE_NUMBER: Mapping[str, Schema] = {
+    **dict.fromkeys(("country", "prefix", "region", "resource_uri"), _TEXT),
+    **dict.fromkeys(("city", "lata", "rate_center"), _TEXT_OR_NULL),
+    **dict.fromkeys(("mms_rate", "monthly_rental_rate", "setup_rate", "sms_rate", "voice_rate"), _MONEY),
+    **dict.fromkeys(("mms_enabled", "sms_enabled", "voice_enabled"), _FLAG),
+    **dict.fromkeys(("restriction", "restriction_text"), _NULL),
+    "number": {"type": "string", "pattern": r"^\d{3,20}$"},
+    "prerequisites": {"const": []},
+    "sub_type": _one_of("local", "national", "mobile", "tollfree"),
+    "type": _one_of("fixed", "mobile", "tollfree"),
+}
 _ENDPOINT: Mapping[str, Schema] = {
     "alias": _TEXT,
     "application": _TEXT_OR_NULL,
@@ -330,10 +341,18 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
         "list_numbers": _list(_NUMBER_OBJECT),
         "retrieve_number": _answer(_NUMBER_OBJECT),
         "change_number": _done("changed"),
+        "search_phone_numbers": _list(_PHONE_NUMBER),
+        "take_phone_number": _done(
+            "created",
+            numbers=_array(_object(number=_TEXT, status=_one_of("Success"))),
+            status=_one_of("fulfilled"),
+        ),
         "create_endpoint": _done("created", alias=_TEXT, endpoint_id=_TEXT, username=_TEXT),
         "list_endpoints": _list(_ENDPOINT),
         "retrieve_endpoint": _answer(_ENDPOINT),
         "change_endpoint": _done("changed"),
+        "make_access_token": _answer(token={"type": "string", "pattern": r"^[\w-]+\.[\w-]+\.[\w-]+$"}),
+        "judge_call": _done("Feedback has been posted", status={"const": "success"}),
         "retrieve_pricing": _answer(_PRICING),
         "list_conferences": _answer(conferences=_array(_TEXT)),
         "retrieve_conference": _answer(_CONFERENCE),

@@ -15,6 +15,7 @@ from ringback.numbers.digits import DIGITS_MAX as DIGITS_MAX
 from ringback.numbers.digits import DIGITS_MIN as DIGITS_MIN
 from ringback.numbers.digits import normalised as normalised
 from ringback.numbers.models import NumberRow, PhoneNumber
+from ringback.numbers.stock import Block
 from ringback.storage.database import Session
 from ringback.storage.statements import table_of
 
@@ -63,6 +64,28 @@ def add_number(session: Session, number: PhoneNumber) -> PhoneNumber:
             setattr(row, column, getattr(number, column) or getattr(row, column))
     session.flush()
     return _number(row)
+
+
+def take_number(session: Session, number: PhoneNumber) -> PhoneNumber:
+    """Give a number of the stock to an account; without an application it gets the account's default application.
+
+    Raises:
+        NotFound: somebody has it.
+        InvalidParameter: the account has no such application.
+    """
+    if session.scalars(select(NumberRow.id).where(NumberRow.number == number.number)).first() is not None:
+        raise NotFound("number not available")
+    return add_number(session, number)
+
+
+def taken_numbers(session: Session, blocks: Sequence[Block]) -> frozenset[str]:
+    """Return those numbers of the blocks that some account has."""
+    column = NumberRow.number
+    found: set[str] = set()
+    for block in blocks:
+        of_block = column.between(block.first, block.last), func.length(column) == len(block.first)
+        found.update(session.scalars(select(column).where(*of_block)))
+    return frozenset(found)
 
 
 def update_number(

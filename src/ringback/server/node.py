@@ -420,6 +420,7 @@ class Node:
             callbacks=OutboxCallbacks(self.database, self.outbox.wake),
             readiness=_Readiness(self),
             metrics=LiveMetrics(self.metrics, self._gauged_rooms()),
+            stock=config.stock(),
             settings=ApiSettings(
                 requests_per_window=config.limits.api_per_5s,
                 recordings_need_credentials=config.recording.url_auth == "basic",

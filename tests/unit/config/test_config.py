@@ -186,6 +186,36 @@ def test_a_number_stands_once(toml):
     assert "twice" in fault
 
 
+STOCK = '[[number_stock]]\nnumbers = ["+4930123450..4930123499"]\ncountry = "DE"\ncity = "Berlin"\n'
+
+
+def test_a_stock_of_numbers_is_read(toml):
+    config = load(toml(STOCK), environment={}).config
+    (block,) = config.stock().blocks
+    assert (block.first, block.last, block.country, block.kind, block.city) == (
+        *("4930123450", "4930123499", "DE"),
+        *("local", "Berlin"),
+    )
+    assert load(environment={}).config.stock().blocks == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (STOCK.replace("DE", "XX"), "expected a code such as US"),
+        (STOCK.replace("DE", "US"), "expected numbers of US, beginning with 1"),
+        (STOCK.replace("99", "9"), "expected a number, or FIRST..LAST"),
+        (STOCK + STOCK, "4930123450 stands twice"),
+        (STOCK.replace("50..4930123499", "00000..4930123499999"), "expected at most 20000"),
+        (STOCK.replace('"+4930123450..4930123499"', ""), "numbers"),
+    ],
+)
+def test_a_wrong_stock_is_refused(toml, text, expected):
+    (fault,) = faults_of(toml(text), environment={})
+    assert expected in fault
+    assert "number_stock" in fault
+
+
 def test_rows_mask_secrets(toml):
     path = toml(
         '[auth]\ntoken = "topsecret-topsecret"\n[[trunk]]\nname="t"\nauth={username="u", password="pw-secret"}\n[database]\nurl="postgresql+asyncpg://u:dbsecret@h/d"\n'

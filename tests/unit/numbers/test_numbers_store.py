@@ -12,6 +12,7 @@ from ringback.errors import InvalidParameter, NotFound
 from ringback.ids import AccountId, AppId
 from ringback.numbers import store
 from ringback.numbers.models import PhoneNumber
+from ringback.numbers.stock import Block
 from ringback.storage.database import Database, Session
 
 ME, OTHER = AccountId("MATESTTESTTESTTEST01"), AccountId("MATESTTESTTESTTEST02")
@@ -129,3 +130,22 @@ async def test_lists_are_filtered_and_paged(numbers: Database) -> None:
     assert await listed(starts_with="10") == (["101", "100"], 2)
     assert await listed(starts_with="%") == ([], 0)
     assert await listed(alias="b", number_type="tollfree") == (["200"], 1)
+
+
+async def test_a_number_of_the_stock_is_taken_once_and_free_again_when_it_is_given_back(numbers: Database) -> None:
+    block = Block("14151234560", "14151234569", "US")
+    mine = PhoneNumber("14151234567", ME, APP)
+    await numbers.write(lambda session: store.take_number(session, mine))
+    others = ("14151234560", "14151234570", "141512345600", "1415123456")
+    for other in others:
+        await numbers.write(lambda session, other=other: store.ensure_number(session, other, OTHER, None))
+    taken = await numbers.read(lambda session: store.taken_numbers(session, [block]))
+    assert taken == {"14151234560", "14151234567"}
+    for account in (ME, OTHER):
+        again = PhoneNumber("14151234567", account)
+        with pytest.raises(NotFound, match="number not available"):
+            await numbers.write(lambda session, again=again: store.take_number(session, again))
+    assert (await numbers.read(lambda session: store.find_number(session, ME, "14151234567"))).app_id == APP  # type: ignore[union-attr]
+    await numbers.write(lambda session: store.delete_number(session, ME, "14151234567"))
+    theirs = PhoneNumber("14151234567", OTHER)
+    assert (await numbers.write(lambda session: store.take_number(session, theirs))).account_id == OTHER
