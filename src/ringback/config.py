@@ -262,6 +262,13 @@ class Webhooks(Section):
     """How long an undelivered callback is tried before it is set aside."""
 
 
+class Xml(Section):
+    """What answer documents mean where Plivo's pages leave a choice."""
+
+    first_wait: Literal["answers", "rings"] = "answers"
+    """Whether a `<Wait>` before everything else answers the call, or lets it ring meanwhile, as older pages say."""
+
+
 class Egress(Section):
     """Which addresses customers' URLs may name."""
 
@@ -415,6 +422,7 @@ class Config(Section):
     recognition: Recognition = Recognition()
     recording: Recording = Recording()
     webhooks: Webhooks = Webhooks()
+    xml: Xml = Xml()
     egress: Egress = Egress()
     database: DatabaseSection = DatabaseSection()
     limits: Limits = Limits()

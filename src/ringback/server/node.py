@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ringback import __version__, clock
 from ringback.billing.rating import RateTable
 from ringback.callflow.driver import CallFlows
-from ringback.callflow.port import FirstRequest, FlowServices
+from ringback.callflow.port import FirstRequest, FlowServices, FlowSettings
 from ringback.calls.in_call import InCallActions
 from ringback.calls.live import LiveCall
 from ringback.calls.service import CallService, RecordingRoom, StreamRoom
@@ -340,6 +340,7 @@ class Node:
                 media=self.playable,
                 streams=self.streams,
                 timeline=self.timeline,
+                settings=FlowSettings(does_wait_ring=config.xml.first_wait == "rings"),
                 callbacks=OutboxCallbacks(self.database, self.outbox.wake),
                 recordings=self.recordings,
                 dials=self.dials,
