@@ -159,6 +159,17 @@ class Stream(Section):
     """The sub-protocol offered to agents, who need not choose it. Empty: none."""
     send_stop: bool = True
     """Whether agents are told `stop` before a clean close."""
+    formats: Literal["any", "strict", "strict-20ms"] = "any"
+    """Which `playAudio` is played: all that is understood, only the stream's own format, or that in chunks of 20 ms."""
+    extra_headers: Literal["verbatim", "json"] = "verbatim"
+    """How `extra_headers` is delivered: as written, or as the text of a JSON object."""
+    handshake_headers: bool = False
+    """Whether the pairs of `extra_headers` are headers of the WebSocket upgrade besides."""
+    status_events: Literal["StartStream", "started"] = "StartStream"
+    """Which of the two published schemes status callbacks follow, named by its first `Event`."""
+    status_body: Literal["form", "json"] = "form"
+    transfer: Literal["at-once", "after-stream"] = "at-once"
+    """When a transfer takes a document that a `keepCallAlive` stream holds: now, or when the stream is over."""
     allow_insecure: Literal["loopback", "never", "always"] = "never"
     """Where `ws://` is allowed."""
     verify_tls: bool = True
@@ -260,13 +271,8 @@ class Webhooks(Section):
     """The largest document."""
     outbox_hours: Annotated[int, Field(ge=1, le=720)] = 24
     """How long an undelivered callback is tried before it is set aside."""
-
-
-class Xml(Section):
-    """What answer documents mean where Plivo's pages leave a choice."""
-
-    first_wait: Literal["answers", "rings"] = "answers"
-    """Whether a `<Wait>` before everything else answers the call, or lets it ring meanwhile, as older pages say."""
+    number_plus: bool = False
+    """Whether `From` and `To` are written with `+`, as some of Plivo's pages show them; captures have none."""
 
 
 class Egress(Section):
@@ -306,8 +312,10 @@ class Limits(Section):
 
 
 class Billing(Section):
-    """What audio streams cost; nothing is charged, the amounts stand in the API's answers."""
+    """What calls and audio streams cost; nothing is charged, the amounts stand in the API's answers and callbacks."""
 
+    call_per_minute: Annotated[Decimal, Field(ge=0, le=1_000, decimal_places=5)] = Decimal(0)
+    """USD for each started minute: `total_rate`, `total_amount`, `BillRate`, `TotalCost`, and `/Pricing/`."""
     stream_per_minute: Annotated[Decimal, Field(ge=0, le=1_000, decimal_places=5)] = Decimal(0)
     """USD for each started minute: `billed_amount` of a stream."""
 
@@ -422,7 +430,6 @@ class Config(Section):
     recognition: Recognition = Recognition()
     recording: Recording = Recording()
     webhooks: Webhooks = Webhooks()
-    xml: Xml = Xml()
     egress: Egress = Egress()
     database: DatabaseSection = DatabaseSection()
     limits: Limits = Limits()

@@ -1,4 +1,4 @@
-"""`/Pricing/`: what calls to a country cost; nothing, unless this server is told otherwise."""
+"""`/Pricing/`: what calls to a country cost; nothing, unless `billing.call_per_minute` says otherwise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from ringback.api.auth import CurrentAccount
 from ringback.api.bodies import read_query
 from ringback.api.forms import Form, described_query, invalid, shown
 from ringback.api.responses import reply
-from ringback.billing.rating import FREE, RateTable, money
+from ringback.api.services import ServicesOf
+from ringback.billing.rating import FREE, money
 from ringback.errors import NotFound
 from ringback.numbers.countries import COUNTRIES
 
@@ -27,14 +28,14 @@ def _read_country(form: Form) -> str:
 
 
 @router.get("/Pricing/", summary="Retrieve prices", openapi_extra=described_query(_read_country, {"country_iso": "US"}))
-async def retrieve_pricing(request: Request, account: CurrentAccount) -> Response:
+async def retrieve_pricing(request: Request, services: ServicesOf, account: CurrentAccount) -> Response:
     """Return what calls to a country cost per started minute; this server charges nothing for numbers and messages."""
     code = _read_country(Form(read_query(request)))
     found = COUNTRIES.get(code)
     if found is None:
         raise NotFound(f"no country {code}")
     name, prefix = found
-    call, free = {"rate": money(RateTable().call_per_minute)}, {"rate": money(FREE)}
+    call, free = {"rate": money(services.settings.rates.call_per_minute)}, {"rate": money(FREE)}
     return reply(
         200,
         {

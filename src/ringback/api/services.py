@@ -22,6 +22,7 @@ from ringback.api.ports import (
     StreamsPort,
 )
 from ringback.api.replies import AsyncReplies
+from ringback.billing.rating import RateTable
 from ringback.numbers.stock import Stock
 from ringback.storage.database import Database
 
@@ -45,6 +46,7 @@ class ApiSettings:
     sip_domain: str = "localhost"
     """Domain of an application's `sip_uri`."""
     version: str = "0"
+    rates: RateTable = field(default_factory=RateTable)
 
 
 @dataclass(frozen=True, slots=True)

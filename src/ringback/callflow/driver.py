@@ -191,6 +191,10 @@ class _Flow:
         self._wake = asyncio.Event()
         self._interruption = asyncio.Event()
         self._transfer: _Wanted | None = None
+        self._late_transfer: _Wanted | None = None
+        """Waits for the end of the stream that holds the document."""
+        self._held_by: StreamId | None = None
+        """The stream that the document waits for."""
         self._is_hung_up = False
         self._is_schedule_due = False
         self._schedule: asyncio.TimerHandle | None = None
@@ -235,8 +239,14 @@ class _Flow:
         self._queue(RecordingOver(event))
 
     def transfer_requested(self, url: str, method: str) -> None:
-        """Interrupt the running document for another one."""
-        self._transfer = _Wanted(DocumentKind.TRANSFER, url, method)
+        """Interrupt the running document for another one, unless that waits for the end of a stream."""
+        wanted = _Wanted(DocumentKind.TRANSFER, url, method)
+        if self._held_by is not None and self._services.settings.has_late_transfers:
+            self._late_transfer = wanted
+            text = "the transfer waits for the end of the stream (stream.transfer)"
+            self._record({"phase": "note", "name": "Stream", "line": 0, "text": text, "level": "info"})
+            return
+        self._transfer = wanted
         self._interrupt()
 
     def hung_up(self) -> None:
@@ -331,9 +341,7 @@ class _Flow:
 
     async def _run_document(self, program: Program) -> _Wanted | None:
         """Run one document and return the next one; `None` when it was interrupted."""
-        interpreter = Interpreter(
-            program, is_answered=self._call.is_answered, does_wait_ring=self._services.settings.does_wait_ring
-        )
+        interpreter = Interpreter(program, is_answered=self._call.is_answered)
         interpreter.start(clock.now())
         while True:
             while not self._interruption.is_set() and (command := interpreter.poll_output()) is not None:
@@ -390,7 +398,12 @@ class _Flow:
             case Heard() as heard:
                 if self._hearing.is_current(heard):
                     interpreter.handle_input(now, heard.event)
+            case StreamFinished(stream_id) if stream_id == self._held_by and self._late_transfer is not None:
+                self._transfer, self._late_transfer, self._held_by = self._late_transfer, None, None
+                self._interrupt()
             case event:
+                if isinstance(event, StreamFinished) and event.stream_id == self._held_by:
+                    self._held_by = None
                 interpreter.handle_input(now, event)
 
     async def _carry_out(self, command: Command) -> tuple[Event, ...]:
@@ -416,6 +429,7 @@ class _Flow:
                     stream_id = await self._services.streams.start_stream(self._call.call_uuid, spec)
                 except RingbackError as error:
                     return (StreamRefused(str(error)),)
+                self._held_by = stream_id if spec.keep_call_alive else None
                 return (StreamStarted(stream_id),)
             case commands.StopStream(stream_id, reason):
                 await self._quietly(self._services.streams.stop_stream(self._call.call_uuid, stream_id, reason))

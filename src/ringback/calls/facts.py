@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from ringback.billing.cdr import billed_duration_s
+from ringback.billing.rating import amount, money
 from ringback.calls.hangup import Hangup
+from ringback.calls.settings import CallSettings
 from ringback.calls.terms import CallTerms
 from ringback.calls.views import CallDirection
 from ringback.ids import CallUuid
 from ringback.webhooks.payloads import CallFacts, HangupFacts
 
 
-def call_facts(call_uuid: CallUuid, terms: CallTerms) -> CallFacts:
+def call_facts(call_uuid: CallUuid, terms: CallTerms, settings: CallSettings) -> CallFacts:
     """Return what every callback of the call says."""
     return CallFacts(
         call_uuid=call_uuid,
@@ -19,6 +21,8 @@ def call_facts(call_uuid: CallUuid, terms: CallTerms) -> CallFacts:
         direction=terms.direction.value,
         parent_auth_id=terms.account.main_auth_id,
         session_start_wall_ms=terms.initiated_wall_ms,
+        bill_rate=money(settings.rates.call_per_minute),
+        has_plus=settings.has_plus,
         request_uuid="" if terms.direction is CallDirection.INBOUND else call_uuid,
         caller_name=terms.caller_name,
         forwarded_from=terms.forwarded_from,
@@ -30,7 +34,14 @@ def call_facts(call_uuid: CallUuid, terms: CallTerms) -> CallFacts:
 
 
 def hangup_facts(
-    ending: Hangup, status: str, *, seconds: int, start_wall_ms: int, answer_wall_ms: int | None, end_wall_ms: int
+    ending: Hangup,
+    status: str,
+    settings: CallSettings,
+    *,
+    seconds: int,
+    start_wall_ms: int,
+    answer_wall_ms: int | None,
+    end_wall_ms: int,
 ) -> HangupFacts:
     """Return what the hang-up callback says beside that; `seconds` are those since the answer."""
     return HangupFacts(
@@ -44,4 +55,5 @@ def hangup_facts(
         start_wall_ms=start_wall_ms,
         end_wall_ms=end_wall_ms,
         answer_wall_ms=answer_wall_ms,
+        total_cost=money(amount(seconds, settings.rates.call_per_minute)),
     )

@@ -21,6 +21,7 @@ from ringback.calls.listener import CallListener
 from ringback.calls.media import CallMedia
 from ringback.calls.media_notes import media_note
 from ringback.calls.playbacks import CallPlaybacks
+from ringback.calls.settings import CallSettings
 from ringback.calls.spoken import SpeechSource, SpokenClips
 from ringback.calls.state import STATUS, State, Trigger, advance
 from ringback.calls.tasks import CallTasks
@@ -90,6 +91,7 @@ class CallBridge(Protocol):
 class CallKeeper(Protocol):
     """What a call needs of the service that keeps it."""
 
+    settings: CallSettings
     speech: SpeechSource
     timeline: EventSink
 
@@ -205,7 +207,7 @@ class LiveCall:
     @property
     def facts(self) -> CallFacts:
         """Return what every callback of the call says."""
-        return call_facts(self.call_uuid, self.terms)
+        return call_facts(self.call_uuid, self.terms, self.keeper.settings)
 
     @property
     def partner(self) -> LiveCall | None:
@@ -240,6 +242,7 @@ class LiveCall:
         facts = hangup_facts(
             self.ending,
             self.final_status,
+            self.keeper.settings,
             seconds=self.call_seconds,
             start_wall_ms=self.terms.initiated_wall_ms,
             answer_wall_ms=self.answered_wall_ms,

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from ringback import clock, ids
 from ringback.accounts.account import Account
-from ringback.billing.rating import RateTable, amount, money
 from ringback.calls import store
 from ringback.calls.hangup import Code, Hangup, HangupSource, hangup
 from ringback.calls.live import CallKeeper, CallTerms, LiveCall
@@ -75,7 +74,6 @@ class OutboundCalls:
         legs: Legs,
         settings: CallSettings,
         trunks: Iterable[Trunk],
-        rates: RateTable,
     ) -> None:
         trunks = tuple(trunks)
         self.routes = OutboundRoutes(
@@ -88,7 +86,6 @@ class OutboundCalls:
         self._database = database
         self._legs = legs
         self._settings = settings
-        self._rates = rates
         self._beginning = 0
 
     @property
@@ -333,8 +330,7 @@ class OutboundCalls:
                 answered_wall_ms=None,
                 ended_wall_ms=ended_wall_ms,
                 call_duration_s=0,
-                total_amount=money(amount(0, self._rates.call_per_minute)),
-                total_rate=money(self._rates.call_per_minute),
+                rates=self._settings.rates,
             )
         )
 

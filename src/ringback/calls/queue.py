@@ -142,7 +142,7 @@ class CallQueue:
     async def start(self) -> None:
         """Load the calls that an earlier server left waiting, and begin to start calls."""
         now_wall_ms = clock.wall_ms()
-        found = await self._database.write(lambda session: _load(session, now_wall_ms))
+        found = await self._database.write(lambda session: _load(session, now_wall_ms, self._settings))
         self.join(
             [
                 QueuedCall(
@@ -267,7 +267,7 @@ class CallQueue:
 
         def end(session: Session) -> None:
             for call in calls:
-                store.end_undialled(session, call.call_uuid, reason, now_wall_ms)
+                store.end_undialled(session, call.call_uuid, reason, now_wall_ms, self._settings)
 
         await self._database.write(end)
         for call in calls:
@@ -279,7 +279,7 @@ class CallQueue:
         call.settled.set()
 
 
-def _load(session: Session, now_wall_ms: int) -> list[tuple[store.WaitingCall, Account]]:
+def _load(session: Session, now_wall_ms: int, settings: CallSettings) -> list[tuple[store.WaitingCall, Account]]:
     """Return the waiting calls whose accounts may call; the others get their records."""
     found = []
     waiting, unreadable = store.load_queue(session)
@@ -291,5 +291,5 @@ def _load(session: Session, now_wall_ms: int) -> list[tuple[store.WaitingCall, A
             unreadable.append(call.call_uuid)
     for call_uuid in unreadable:
         reason = hangup(Code.INTERNAL_ERROR, HangupSource.ERROR, "its account or its request is gone")
-        store.end_undialled(session, call_uuid, reason, now_wall_ms)
+        store.end_undialled(session, call_uuid, reason, now_wall_ms, settings)
     return found

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from ringback import clock
 from ringback.accounts.account import Account
 from ringback.accounts.application import Application
-from ringback.billing.rating import RateTable, amount, money
 from ringback.calls import store
 from ringback.calls.hangup import Code, HangupSource, hangup
 from ringback.calls.live import CallStarter, CallTerms, LiveCall, TransferStarter
@@ -93,13 +92,11 @@ class CallService:
         timeline: EventSink,
         settings: CallSettings,
         trunks: Iterable[Trunk] = (),
-        rates: RateTable | None = None,
         wake_outbox: Callable[[], None] = lambda: None,
     ) -> None:
         self.timeline = timeline
         self.settings = settings
         self.trunks = tuple(trunks)
-        self.rates = rates or RateTable()
         self.start_flow: CallStarter | None = None
         self.start_transfer: TransferStarter | None = None
         self.streams: StreamRoom | None = None
@@ -107,7 +104,7 @@ class CallService:
         self.recordings: RecordingRoom | None = None
         self._database = database
         self.wake_outbox = wake_outbox
-        self.outbound = OutboundCalls(self, database, legs, settings, self.trunks, self.rates)
+        self.outbound = OutboundCalls(self, database, legs, settings, self.trunks)
         self._machines = MachineWatch(self._start_first_document, self._tell_machine)
         self._live: dict[CallUuid, LiveCall] = {}
         self._arrivals: set[asyncio.Task[None]] = set()
@@ -414,7 +411,9 @@ class CallService:
         Return the dialogs of those that were answered: their far parties still wait.
         """
         now_wall_ms = clock.wall_ms()
-        orphans = await self._database.write(lambda session: store.close_orphaned_calls(session, now_wall_ms))
+        orphans = await self._database.write(
+            lambda session: store.close_orphaned_calls(session, now_wall_ms, self.settings)
+        )
         for call_uuid, _ in orphans:
             self.timeline.record(
                 call_uuid, "call", {"state": "ended", "code": int(Code.INTERNAL_ERROR), "detail": "server restart"}
@@ -492,8 +491,7 @@ class CallService:
                 answered_wall_ms=call.answered_wall_ms,
                 ended_wall_ms=ended_wall_ms,
                 call_duration_s=seconds,
-                total_amount=money(amount(seconds, self.rates.call_per_minute)),
-                total_rate=money(self.rates.call_per_minute),
+                rates=self.settings.rates,
             )
             if is_first and call.terms.hangup_url:
                 enqueue(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ringback.billing.rating import RateTable
 from ringback.ids import AccountId, AppId
 from ringback.signalling.domains import OwnDomains
 
@@ -29,3 +30,6 @@ class CallSettings:
     """Calls that may wait for their turn, of all accounts."""
     queue_patience_s: int = 14_400
     """How long a call may wait for its turn, restarts included, before it is given up."""
+    rates: RateTable = field(default_factory=RateTable)
+    has_plus: bool = False
+    """Whether callbacks write numbers with `+`."""

@@ -13,8 +13,10 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select
 from ringback.accounts.account import Account
 from ringback.accounts.store import find_account
 from ringback.billing.cdr import billed_duration_s, duration_s
+from ringback.billing.rating import RateTable, amount, money
 from ringback.calls.hangup import Code, Hangup, HangupSource, hangup
 from ringback.calls.models import CallRow, QueuedCallRow
+from ringback.calls.settings import CallSettings
 from ringback.calls.state import State
 from ringback.calls.views import After, Bound, CallDirection, CallRecord, CdrFilters, Comparison, MakeCall
 from ringback.ids import CallUuid
@@ -91,7 +93,7 @@ def take_from_queue(session: Session, call_uuid: str, now_wall_ms: int) -> bool:
     return True
 
 
-def end_undialled(session: Session, call_uuid: str, reason: Hangup, now_wall_ms: int) -> bool:
+def end_undialled(session: Session, call_uuid: str, reason: Hangup, now_wall_ms: int, settings: CallSettings) -> bool:
     """Turn a call that was never dialled into a CDR, with its hang-up callback; `False` when it is one already."""
     session.execute(delete(QueuedCallRow).where(QueuedCallRow.call_uuid == call_uuid))
     row = session.get(CallRow, call_uuid)
@@ -105,11 +107,10 @@ def end_undialled(session: Session, call_uuid: str, reason: Hangup, now_wall_ms:
         answered_wall_ms=None,
         ended_wall_ms=now_wall_ms,
         call_duration_s=0,
-        total_amount="0.00000",
-        total_rate="0.00000",
+        rates=settings.rates,
     )
     if row.hangup_url:
-        enqueue(session, _ended_callback(session, row, reason, reason.status, 0, now_wall_ms))
+        enqueue(session, _ended_callback(session, row, reason, reason.status, 0, now_wall_ms, settings))
     return True
 
 
@@ -127,8 +128,7 @@ def complete_call(
     answered_wall_ms: int | None,
     ended_wall_ms: int,
     call_duration_s: int,
-    total_amount: str,
-    total_rate: str,
+    rates: RateTable,
 ) -> bool:
     """Turn the row into a CDR; `False` when it was one already, so that a call has exactly one."""
     result = session.execute(
@@ -147,8 +147,8 @@ def complete_call(
             "hangup_name": reason.name,
             "hangup_source": reason.source.value,
             "hangup_detail": reason.detail[:1000],
-            "total_amount": total_amount,
-            "total_rate": total_rate,
+            "total_amount": money(amount(call_duration_s, rates.call_per_minute)),
+            "total_rate": money(rates.call_per_minute),
             "dialog": "",
         },
     )
@@ -203,7 +203,7 @@ def behind(time: Any, name: Any, after: After) -> ColumnElement[bool]:
     return or_(time < after.wall_ms, and_(time == after.wall_ms, name > after.name))
 
 
-def close_orphaned_calls(session: Session, now_wall_ms: int) -> list[tuple[str, str]]:
+def close_orphaned_calls(session: Session, now_wall_ms: int, settings: CallSettings) -> list[tuple[str, str]]:
     """Turn the rows that an earlier server left open into CDRs with cause 5010, and enqueue their hang-up callbacks;
     return their call ids and dialogs. Calls that wait for their turn are not touched.
     """
@@ -225,16 +225,21 @@ def close_orphaned_calls(session: Session, now_wall_ms: int) -> list[tuple[str, 
             answered_wall_ms=row.answered_wall_ms,
             ended_wall_ms=now_wall_ms,
             call_duration_s=seconds,
-            total_amount="0.00000",
-            total_rate="0.00000",
+            rates=settings.rates,
         )
         if row.hangup_url:
-            enqueue(session, _ended_callback(session, row, reason, status, seconds, now_wall_ms))
+            enqueue(session, _ended_callback(session, row, reason, status, seconds, now_wall_ms, settings))
     return left
 
 
 def _ended_callback(
-    session: Session, row: CallRow, reason: Hangup, status: str, seconds: int, now_wall_ms: int
+    session: Session,
+    row: CallRow,
+    reason: Hangup,
+    status: str,
+    seconds: int,
+    now_wall_ms: int,
+    settings: CallSettings,
 ) -> OutboundCallback:
     owner = find_account(session, row.account_id)
     facts = CallFacts(
@@ -244,6 +249,8 @@ def _ended_callback(
         direction=row.direction,
         parent_auth_id=owner.main_auth_id if owner else row.account_id,
         session_start_wall_ms=row.initiated_wall_ms,
+        bill_rate=money(settings.rates.call_per_minute),
+        has_plus=settings.has_plus,
     )
     ended = HangupFacts(
         cause=reason.cause,
@@ -256,6 +263,7 @@ def _ended_callback(
         start_wall_ms=row.initiated_wall_ms,
         end_wall_ms=now_wall_ms,
         answer_wall_ms=row.answered_wall_ms,
+        total_cost=money(amount(seconds, settings.rates.call_per_minute)),
     )
     return OutboundCallback(
         kind="hangup",

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ringback import __version__, clock
-from ringback.billing.rating import RateTable
 from ringback.callflow.driver import CallFlows
-from ringback.callflow.port import FirstRequest, FlowServices, FlowSettings
+from ringback.callflow.port import FirstRequest, FlowServices
 from ringback.calls.in_call import InCallActions
 from ringback.calls.live import LiveCall
 from ringback.calls.service import CallService, RecordingRoom, StreamRoom
@@ -43,6 +42,7 @@ from ringback.server.gauges import GaugedRooms, LiveMetrics
 from ringback.server.settings import (
     call_settings,
     egress_policy,
+    flow_settings,
     maximum_calls,
     pool_settings,
     recording_files,
@@ -129,8 +129,12 @@ class Node:
         self._build_calls(trunks, catch_all)
         listener = self._build_http()
         # Before the first call can come: every open row belongs to an earlier server.
-        rates = self.streams.rates
-        await self.database.write(lambda session: close_orphaned_streams(session, clock.wall_ms(), rates))
+        terms, switches = self.calls.settings, self.streams.settings.switches
+        await self.database.write(
+            lambda session: close_orphaned_streams(
+                session, clock.wall_ms(), terms.rates, switches, has_plus=terms.has_plus
+            )
+        )
         abandoned = await self.calls.close_orphans()
         await self.multiparty.end_orphans()
         await workers_run
@@ -292,7 +296,7 @@ class Node:
             self.calls,
             self._resolve_stream,
             stream_settings(config),
-            rates=RateTable(stream_per_minute=config.billing.stream_per_minute),
+            rates=self.calls.settings.rates,
             wake_outbox=self.outbox.wake,
             fetch_audio=self._fetch_audio,
         )
@@ -340,13 +344,13 @@ class Node:
                 media=self.playable,
                 streams=self.streams,
                 timeline=self.timeline,
-                settings=FlowSettings(does_wait_ring=config.xml.first_wait == "rings"),
                 callbacks=OutboxCallbacks(self.database, self.outbox.wake),
                 recordings=self.recordings,
                 dials=self.dials,
                 conferences=self.conferences,
                 multiparty=self.multiparty,
                 speech=self.recognizer,
+                settings=flow_settings(config),
             )
         )
         self.conferences.play_documents_by(self.flows.start_prompts)
@@ -427,6 +431,7 @@ class Node:
                 recordings_need_credentials=config.recording.url_auth == "basic",
                 sip_domain=sip_domain(config),
                 version=__version__,
+                rates=self.calls.settings.rates,
             ),
         )
         listener = HttpListener(build_api(services), config.http.host, config.http.port)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ringback.billing.rating import RateTable
+from ringback.callflow.port import FlowSettings
 from ringback.calls.service import CallSettings
 from ringback.config import Config
 from ringback.egress.own_addresses import own_addresses
@@ -12,7 +14,7 @@ from ringback.egress.policy import AllowRule, Mode, Policy, parse_allow
 from ringback.errors import ConfigError, EgressError
 from ringback.ids import AccountId, AppId
 from ringback.media.control.settings import PoolSettings, WorkerSettings
-from ringback.media.control.values import DelayPolicy
+from ringback.media.control.values import DelayPolicy, PlayFormats
 from ringback.recordings.files import FileSettings
 from ringback.recordings.service import RecordingSettings
 from ringback.server.addresses import endpoint_domains, own_sip_address, own_sip_host, sip_domain
@@ -25,6 +27,8 @@ from ringback.speech.settings import SpeechSettings, SynthesiserSettings
 from ringback.speech.voices import Engine
 from ringback.streams.away import AwayRules
 from ringback.streams.service import StreamSettings
+from ringback.streams.switches import StreamSwitches
+from ringback.webhooks.payloads import StatusScheme
 from ringback.webhooks.retry import RetryRules
 
 _DEFAULT_CALLS = 1_000
@@ -151,6 +155,8 @@ def call_settings(config: Config, catch_all: tuple[AccountId, AppId] | None) -> 
         outbound_per_second=config.limits.outbound_cps,
         queue_max=config.limits.queued_calls,
         queue_patience_s=config.limits.queue_max_s,
+        rates=RateTable(config.billing.call_per_minute, config.billing.stream_per_minute),
+        has_plus=config.webhooks.number_plus,
     )
 
 
@@ -177,7 +183,19 @@ def stream_settings(config: Config) -> StreamSettings:
             fallback_method=stream.fallback_method,
             truth=stream.truth,
         ),
+        switches=StreamSwitches(
+            formats=PlayFormats(stream.formats),
+            has_json_headers=stream.extra_headers == "json",
+            are_headers_sent=stream.handshake_headers,
+            scheme=StatusScheme(stream.status_events),
+            has_json_status=stream.status_body == "json",
+        ),
     )
+
+
+def flow_settings(config: Config) -> FlowSettings:
+    """Return the bounds of documents, and when a transfer takes one over."""
+    return FlowSettings(has_late_transfers=config.stream.transfer == "after-stream")
 
 
 def recording_files(config: Config) -> FileSettings:

@@ -49,9 +49,8 @@ class SignallingSettings:
     maximum_legs: int = 1_000
     """Legs in any state; one more INVITE gets 503 with Retry-After, one more dialling attempt fails."""
     retry_after_s: int = 5
-    setup_limit_ms: int = 2_000
-    """Longest wait for a media session; then the caller gets 503. As long as the pool waits for a worker's answer: one
-    that got no processor for a second has lost no call, and 100 has stopped the caller's retransmissions."""
+    setup_limit_ms: int = 500
+    """Longest wait for a media session; then the caller gets 503."""
     release_limit_ms: int = 2_000
     """Longest wait for a media session to close before the leg is reported as ended."""
     media_idle_ms: int = 60_000

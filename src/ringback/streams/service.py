@@ -41,6 +41,7 @@ from ringback.streams import store
 from ringback.streams.away import AwayRules, rules_of
 from ringback.streams.spec import StreamSpec, check_combination, content_format
 from ringback.streams.state import LOST_DETAIL, TABLE, State, Trigger, status_reason, trigger_of
+from ringback.streams.switches import StreamSwitches, delivered, handshake_headers
 from ringback.streams.views import StreamView
 from ringback.webhooks.fetcher import CallbackKind
 from ringback.webhooks.payloads import StreamFacts, stream_status_params
@@ -84,6 +85,7 @@ class StreamSettings:
     dead_after_ms: int = 4_000
     delay_policy: DelayPolicy = DelayPolicy.DROP_OLDEST
     away: AwayRules = field(default_factory=AwayRules)
+    switches: StreamSwitches = field(default_factory=StreamSwitches)
 
 
 @dataclass
@@ -277,8 +279,7 @@ class StreamService:
             track=spec.audio_track.value,
             content_type=spec.content_type,
         )
-        for text in notes:
-            call.note("stream", event="option ignored", stream_id=stream_id, detail=text)
+        self._note_ignored(stream, notes)
         try:
             await self._database.write(lambda session: store.insert_stream(session, call.account_id, view, spec))
         except BaseException:
@@ -303,19 +304,22 @@ class StreamService:
             return
         if stream.stream_id not in self._live:
             return
+        switches = self.settings.switches
+        pairs, notes = handshake_headers(spec.extra_headers) if switches.are_headers_sent else ((), ())
+        self._note_ignored(stream, notes)
         command = OpenStream(
             command_id=CommandId(ids.new_token()),
             session_id=call.leg.session_id,
             stream_id=stream.stream_id,
             url=found.url,
-            headers=stream_signature_headers(spec.url, ids.new_digits(20), call.signing, found.url),
+            headers=(*stream_signature_headers(spec.url, ids.new_digits(20), call.signing, found.url), *pairs),
             addresses=tuple(Address(host, port) for host, port in found.addresses),
             call_uuid=call.call_uuid,
             account_id=call.account_id,
             track=spec.audio_track,
             bidirectional=spec.bidirectional,
             format=audio_format,
-            extra_headers=spec.extra_headers,
+            extra_headers=delivered(spec.extra_headers, is_json=switches.has_json_headers),
             timeout_ms=spec.stream_timeout_s * 1000,
             connect_timeout_ms=self.settings.connect_timeout_ms,
             connect_attempts=self.settings.connect_attempts,
@@ -332,6 +336,7 @@ class StreamService:
             delay_policy=self.settings.delay_policy,
             dead_after_ms=self.settings.dead_after_ms,
             truth=stream.away.truth,
+            formats=switches.formats,
             noise_level=spec.noise_cancellation_level if spec.noise_cancellation else 0,
         )
         try:
@@ -343,6 +348,10 @@ class StreamService:
         else:
             if stream.away.hold_url and spec.bidirectional:
                 await self._bring_hold_sound(stream)
+
+    def _note_ignored(self, stream: LiveStream, texts: Sequence[str]) -> None:
+        for text in texts:
+            stream.call.note("stream", event="option ignored", stream_id=stream.stream_id, detail=text)
 
     async def _bring_hold_sound(self, stream: LiveStream) -> None:
         """Fetch the hold sound and hand it to the worker; without it the built-in tone is heard."""
@@ -360,8 +369,7 @@ class StreamService:
             )
         except RingbackError as error:
             if stream.stream_id in self._live:
-                detail = f"hold sound not usable, the tone is heard instead: {error}"
-                stream.call.note("stream", event="option ignored", stream_id=stream.stream_id, detail=detail)
+                self._note_ignored(stream, [f"hold sound not usable, the tone is heard instead: {error}"])
 
     async def _stop(self, stream: LiveStream, reason: StreamEnd) -> None:
         command = CloseStream(
@@ -525,7 +533,7 @@ class StreamService:
         stream.events_sent += 1
         message = None
         if stream.spec.status_callback_url:
-            params = stream_status_params(_facts(stream), callback, wall_ms, reason, seconds, error)
+            params = stream_status_params(self._facts(stream), callback, wall_ms, reason, seconds, error)
             message = OutboundCallback(
                 kind=CallbackKind.STREAM_STATUS.value,
                 account_id=stream.call.account_id,
@@ -534,6 +542,7 @@ class StreamService:
                 method=stream.spec.status_callback_method,
                 params=params,
                 event_id=f"{stream.stream_id}:{stream.events_sent}",
+                is_json=self.settings.switches.has_json_status,
             )
 
         def work(session: Session) -> None:
@@ -555,6 +564,28 @@ class StreamService:
 
         stream.call.store(written)
 
+    def _facts(self, stream: LiveStream) -> StreamFacts:
+        terms, spec = stream.call.terms, stream.spec
+        return StreamFacts(
+            call_uuid=stream.call.call_uuid,
+            stream_id=stream.stream_id,
+            from_number=terms.from_number,
+            to_number=terms.to_number,
+            direction=terms.direction.value,
+            parent_auth_id=terms.account.main_auth_id,
+            service_url=spec.url,
+            status_callback_url=spec.status_callback_url,
+            status_callback_method=spec.status_callback_method,
+            bidirectional=spec.bidirectional,
+            audio_track=spec.audio_track.value,
+            stream_timeout_s=spec.stream_timeout_s,
+            content_type=spec.content_type,
+            extra_headers=spec.extra_headers,
+            keep_call_alive=spec.keep_call_alive,
+            has_plus=stream.call.keeper.settings.has_plus,
+            scheme=self.settings.switches.scheme,
+        )
+
     def _note(self, call: LiveCall, event: StreamEvent, name: str, **fields: object) -> None:
         call.note("stream", event=name, stream_id=event.stream_id, **fields)
 
@@ -564,24 +595,3 @@ def _error(reason: StreamEnd, detail: str) -> str:
     if reason is StreamEnd.CONNECTION_LOST:
         return f"{LOST_DETAIL}: {detail}" if detail else LOST_DETAIL
     return detail or reason.value
-
-
-def _facts(stream: LiveStream) -> StreamFacts:
-    terms, spec = stream.call.terms, stream.spec
-    return StreamFacts(
-        call_uuid=stream.call.call_uuid,
-        stream_id=stream.stream_id,
-        from_number=terms.from_number,
-        to_number=terms.to_number,
-        direction=terms.direction.value,
-        parent_auth_id=terms.account.main_auth_id,
-        service_url=spec.url,
-        status_callback_url=spec.status_callback_url,
-        status_callback_method=spec.status_callback_method,
-        bidirectional=spec.bidirectional,
-        audio_track=spec.audio_track.value,
-        stream_timeout_s=spec.stream_timeout_s,
-        content_type=spec.content_type,
-        extra_headers=spec.extra_headers,
-        keep_call_alive=spec.keep_call_alive,
-    )

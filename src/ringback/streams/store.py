@@ -17,6 +17,7 @@ from ringback.storage.statements import insert_row, table_of
 from ringback.streams.models import StreamRow
 from ringback.streams.spec import StreamSpec
 from ringback.streams.state import LOST_DETAIL, State, status_reason
+from ringback.streams.switches import StreamSwitches
 from ringback.streams.views import StreamView
 from ringback.webhooks.fetcher import CallbackKind
 from ringback.webhooks.payloads import StreamFacts, stream_status_params
@@ -85,7 +86,14 @@ def list_streams(
     return [_view(row) for row in rows], total
 
 
-def close_orphaned_streams(session: Session, now_wall_ms: int, rates: RateTable) -> int:
+def close_orphaned_streams(
+    session: Session,
+    now_wall_ms: int,
+    rates: RateTable,
+    switches: StreamSwitches = StreamSwitches(),  # noqa: B008 - frozen
+    *,
+    has_plus: bool = False,
+) -> int:
     """Mark the streams that an earlier server left open as failed, with the time they had, and enqueue their last
     status callbacks; return how many. To be called before their calls are closed: a call's last callback is its own.
     """
@@ -101,11 +109,13 @@ def close_orphaned_streams(session: Session, now_wall_ms: int, rates: RateTable)
         row.billed_amount = money(amount(row.bill_duration_s, rates.stream_per_minute))
         call = session.get(CallRow, row.call_uuid)
         if row.status_callback_url and call is not None:
-            enqueue(session, _lost_callback(session, row, call, now_wall_ms))
+            enqueue(session, _lost_callback(session, row, call, now_wall_ms, switches, has_plus=has_plus))
     return len(rows)
 
 
-def _lost_callback(session: Session, row: StreamRow, call: CallRow, now_wall_ms: int) -> OutboundCallback:
+def _lost_callback(
+    session: Session, row: StreamRow, call: CallRow, now_wall_ms: int, switches: StreamSwitches, *, has_plus: bool
+) -> OutboundCallback:
     owner = find_account(session, row.account_id)
     facts = StreamFacts(
         call_uuid=row.call_uuid,
@@ -123,6 +133,8 @@ def _lost_callback(session: Session, row: StreamRow, call: CallRow, now_wall_ms:
         content_type=row.content_type,
         extra_headers=row.extra_headers,
         keep_call_alive=row.keep_call_alive,
+        has_plus=has_plus,
+        scheme=switches.scheme,
     )
     reason = status_reason(StreamEnd.CONNECTION_LOST)
     return OutboundCallback(
@@ -135,6 +147,7 @@ def _lost_callback(session: Session, row: StreamRow, call: CallRow, now_wall_ms:
             facts, "DroppedStream", now_wall_ms, reason, None, f"{LOST_DETAIL}: the server restarted"
         ),
         event_id=f"{row.stream_id}:restart",
+        is_json=switches.has_json_status,
     )
 
 

@@ -265,7 +265,13 @@ class OutboxSender:
         if callback.kind not in _WITHOUT_FRAGMENT_RULES:
             rules = rules_of(callback.url, rules)
         request = SignedRequest(
-            callback.method, callback.url, callback.pairs, keys, callback.event_id, callback.is_private
+            callback.method,
+            callback.url,
+            callback.pairs,
+            keys,
+            callback.event_id,
+            is_private=callback.is_private,
+            is_json=callback.is_json,
         )
         number = callback.attempts + 1
         signer = Signer(request, number)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 
 NO_RATE = "0.00000"
-"""A self-hosted platform bills nothing (wire spec 4.10)."""
+"""A self-hosted platform bills nothing unless it is told what to ask (wire spec 4.10)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class CallFacts:
     custom_headers: tuple[tuple[str, str], ...] = ()
     a_leg_uuid: str = ""
     """The call that dialled this one by `<Dial>`; empty: this call is the A leg."""
+    has_plus: bool = False
+    """Whether numbers are written with `+`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,23 @@ class HangupFacts:
     total_cost: str = NO_RATE
 
 
+class StatusScheme(Enum):
+    """Which of the two published schemes a stream's status callbacks follow; the value is its first `Event`."""
+
+    START_STREAM = "StartStream"
+    STARTED = "started"
+    """Other names of events, times in ISO 8601, numbers with `+`."""
+
+
+_SHORT_EVENTS = {
+    "StartStream": "started",
+    "StopStream": "stopped",
+    "DroppedStream": "failed",
+    "DegradedStream": "degraded",
+}
+"""The names of the second scheme, which has none for a buffer that fills up: `degraded` is ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
     """What every status callback of one stream says."""
@@ -80,16 +100,30 @@ class StreamFacts:
     content_type: str = "audio/x-l16;rate=8000"
     extra_headers: str = ""
     keep_call_alive: bool = False
+    has_plus: bool = False
+    """Whether numbers are written with `+`."""
+    scheme: StatusScheme = StatusScheme.START_STREAM
 
 
-def without_plus(number: str) -> str:
-    """Return a number as webhooks spell it: digits without `+`; anything else unchanged."""
-    return number[1:] if number.startswith("+") and number[1:].isdigit() else number
+def spelt(number: str, *, has_plus: bool) -> str:
+    """Return a number as callbacks spell it: its digits without `+`, or with one; what is no number is unchanged.
+
+    Only what can be an E.164 number gets a `+`: 7 to 15 digits that do not begin with 0, so no extension of a PBX.
+    """
+    digits = number.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit()):
+        return number
+    return f"+{digits}" if has_plus and 7 <= len(digits) <= 15 and digits[0] != "0" else digits
 
 
 def second_text(wall_ms: int) -> str:
     """Return a time as `2020-04-08 11:34:33`."""
     return _utc(wall_ms).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def iso_text(wall_ms: int) -> str:
+    """Return a time as `2020-04-08T11:34:33Z`."""
+    return _utc(wall_ms).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def micro_text(wall_ms: int) -> str:
@@ -102,8 +136,8 @@ def base_params(facts: CallFacts, call_status: str, event: str) -> dict[str, str
     outbound = facts.direction == "outbound"
     params = {
         "CallUUID": facts.call_uuid,
-        "From": without_plus(facts.from_number),
-        "To": without_plus(facts.to_number),
+        "From": spelt(facts.from_number, has_plus=facts.has_plus),
+        "To": spelt(facts.to_number, has_plus=facts.has_plus),
         "Direction": facts.direction,
         "CallStatus": call_status,
         "Event": event,
@@ -128,7 +162,7 @@ def answer_params(facts: CallFacts, call_status: str, extra: Mapping[str, str] |
     params = base_params(facts, call_status, "StartApp")
     _put(params, "CallerName", facts.caller_name)
     if facts.direction == "inbound":
-        _put(params, "ForwardedFrom", without_plus(facts.forwarded_from))
+        _put(params, "ForwardedFrom", spelt(facts.forwarded_from, has_plus=facts.has_plus))
         _put(params, "STIRVerification", facts.stir_verification)
         _put(params, "STIRAttestation", facts.stir_attestation)
         _put(params, "SIPSourceIP", facts.source_ip)
@@ -182,7 +216,8 @@ def stream_status_params(
     duration_s: int | None = None,
     error: str = "",
 ) -> dict[str, str]:
-    """Return the parameters of a stream's status callback: scheme A, with the extra names of scheme B.
+    """Return the parameters of a stream's status callback: the first scheme with the extra names of the second, or the
+    names and forms of the second.
 
     There is no `CallStatus` on purpose: a published client takes one for the end of the call.
 
@@ -193,16 +228,18 @@ def stream_status_params(
         error: For `DroppedStream`.
     Spec: wire spec 2.5.
     """
+    is_second = facts.scheme is StatusScheme.STARTED
+    has_plus = facts.has_plus or is_second
     params = {
         "CallUUID": facts.call_uuid,
         "StreamID": facts.stream_id,
-        "Event": event,
-        "From": without_plus(facts.from_number),
-        "To": without_plus(facts.to_number),
+        "Event": _SHORT_EVENTS[event] if is_second else event,
+        "From": spelt(facts.from_number, has_plus=has_plus),
+        "To": spelt(facts.to_number, has_plus=has_plus),
         "Direction": facts.direction,
         "ParentAuthID": facts.parent_auth_id,
         "ServiceURL": facts.service_url,
-        "Timestamp": second_text(wall_ms),
+        "Timestamp": iso_text(wall_ms) if is_second else second_text(wall_ms),
         "status_callback_url": facts.status_callback_url,
         "status_callback_method": facts.status_callback_method,
         "bidirectional": _flag(facts.bidirectional),

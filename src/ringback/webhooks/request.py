@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote_plus
 
+import msgspec
+
 from ringback import clock
 from ringback.egress.errors import EgressFailed, FailureClass
 from ringback.egress.http import HttpClient, HttpReply, HttpRequest
@@ -25,6 +27,7 @@ from ringback.webhooks.signature import (
 _is_unreserved = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 METHODS = frozenset({"GET", "POST"})
 FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
 EXCERPT_BYTES = 1_024
 _PARAMS_RECORDED_MAX = 64
 _NONCE_DIGITS = 20
@@ -48,11 +51,15 @@ class SignedRequest:
     """The same for every attempt, so that a receiver recognises a repetition."""
     is_private: bool = False
     """Whether the values of `PRIVATE_PARAMS` are sent and signed, but not recorded."""
+    is_json: bool = False
+    """Whether a POST carries a JSON object of texts: then V3 signs the URL alone, as validators see no form."""
 
     @property
     def body(self) -> bytes:
-        """Return the form body; empty for GET."""
-        return form_of(self.pairs).encode("ascii") if self.method == "POST" else b""
+        """Return the form or JSON body; empty for GET."""
+        if self.method != "POST":
+            return b""
+        return msgspec.json.encode(dict(self.pairs)) if self.is_json else form_of(self.pairs).encode("ascii")
 
     @property
     def wire_url(self) -> str:
@@ -111,7 +118,7 @@ class Signer:
         """Return the headers of a hop: the request itself, or a redirect of it."""
         request = self._request
         is_post = method == "POST"
-        params: Params = request.pairs if is_post else ()
+        params: Params = request.pairs if is_post and not request.is_json else ()
         url = without_fragment(url)
         self.signed_text = signed_text_v3(method, url, self._nonce_v3, params)
         body = self.body if is_post else b""
@@ -138,7 +145,7 @@ async def attempt(http: HttpClient, request: SignedRequest, signer: Signer, boun
             url=request.wire_url,
             headers_for=signer.headers_for,
             body=signer.body,
-            content_type=FORM,
+            content_type=JSON if request.is_json else FORM,
             connect_ms=bounds.connect_ms,
             read_ms=bounds.read_ms,
             total_ms=bounds.total_ms,

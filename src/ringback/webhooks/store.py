@@ -26,6 +26,8 @@ _OUTCOME_MAX_CHARS = 255
 _HOLDING_ATTEMPTS = 3
 _PRIVATE = "+private"
 """Ends the kind of a callback whose private parameters are not recorded."""
+_JSON = "+json"
+"""Ends the kind of a callback whose body is JSON, before `_PRIVATE`."""
 _PENDING, _SENT, _DEAD = STATES = "pending", "sent", "dead"
 
 
@@ -46,6 +48,8 @@ class OutboundCallback:
     event_id: str = ""
     is_private: bool = False
     """Whether what the caller has pressed or said is not recorded."""
+    is_json: bool = False
+    """Whether a POST carries a JSON object instead of a form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class StoredCallback:
     outcome: str
     next_wall_ms: int
     is_private: bool = False
+    is_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,7 @@ def enqueue(session: Session, callback: OutboundCallback) -> str:
             event_id=event_id,
             account_id=callback.account_id,
             call_uuid=callback.call_uuid,
-            kind=callback.kind + (_PRIVATE if callback.is_private else ""),
+            kind=callback.kind + (_JSON if callback.is_json else "") + (_PRIVATE if callback.is_private else ""),
             url=callback.url,
             method=callback.method.upper(),
             target=target_of(callback.url),
@@ -307,12 +312,13 @@ def _rendered(params: Mapping[str, str]) -> str:
 
 
 def _stored(row: OutboxRow | Row[Any]) -> StoredCallback:
+    kind = row.kind.removesuffix(_PRIVATE)
     return StoredCallback(
         row_id=row.id,
         event_id=row.event_id,
         account_id=row.account_id,
         call_uuid=row.call_uuid,
-        kind=row.kind.removesuffix(_PRIVATE),
+        kind=kind.removesuffix(_JSON),
         url=row.url,
         method=row.method,
         target=row.target,
@@ -323,4 +329,5 @@ def _stored(row: OutboxRow | Row[Any]) -> StoredCallback:
         outcome=row.outcome,
         next_wall_ms=row.next_wall_ms,
         is_private=row.kind.endswith(_PRIVATE),
+        is_json=kind.endswith(_JSON),
     )

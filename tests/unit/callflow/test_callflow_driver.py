@@ -257,6 +257,51 @@ async def test_transfer_replaces_the_document_at_once_and_stops_the_stream(scene
     assert (transfer.kind, transfer.method) == (CallbackKind.TRANSFER, "GET")
 
 
+@pytest.fixture
+async def late_scene() -> AsyncIterator[Scene]:
+    made = Scene(settings=FlowSettings(has_late_transfers=True))
+    yield made
+    await made.flows.close()
+    assert made.flows.running_flows == 0
+
+
+async def test_late_transfer_waits_for_the_end_of_the_stream_that_holds_the_document(late_scene: Scene) -> None:
+    scene = late_scene
+    scene.serve(f'<Stream keepCallAlive="true">{STREAM}</Stream><Play>https://a/never.wav</Play>')
+    scene.serve("<Hangup/>", "https://a/second")
+    scene.start()
+    await scene.call.until("start-stream s1")
+    await asyncio.sleep(0.01)
+    reporter = scene.call.reporter()
+    reporter.transfer_requested("https://a/first", "POST")
+    reporter.transfer_requested("https://a/second", "POST")
+    reporter.stream_ended(StreamId("another"), StreamEnd.AGENT_CLOSED)
+    await asyncio.sleep(0.01)
+    assert scene.call.log[-1] == "start-stream s1"
+    assert "waits for the end of the stream" in " ".join(scene.timeline.notes())
+    reporter.stream_ended(StreamId("s1"), StreamEnd.AGENT_CLOSED)
+    assert (await scene.over())[-1] == "end 4000 Answer XML", "the newest one, and not what follows the stream"
+    assert [callback.url for callback, _ in scene.documents.asked] == [ANSWER, "https://a/second"]
+    assert "play /media/never.wav x1" not in scene.call.log
+
+
+@pytest.mark.parametrize(
+    "document", [f'<Stream>{STREAM}</Stream><Wait length="60"/>', f'<Stream keepCallAlive="true">{STREAM}</Stream>']
+)
+async def test_late_transfer_of_a_document_that_no_stream_holds_is_none(late_scene: Scene, document: str) -> None:
+    scene = late_scene
+    scene.serve(document + '<Wait length="60"/>')
+    scene.serve("<Hangup/>", "https://a/transfer")
+    scene.start()
+    await scene.call.until("start-stream s1")
+    await asyncio.sleep(0.01)
+    if "keepCallAlive" in document:
+        scene.call.reporter().stream_ended(StreamId("s1"), StreamEnd.AGENT_CLOSED)
+        await asyncio.sleep(0.01)
+    scene.call.reporter().transfer_requested("https://a/transfer", "POST")
+    assert (await scene.over())[-1] == "end 4000 Answer XML"
+
+
 async def test_transfer_stops_a_playback_and_a_parallel_stream_goes_on(scene: Scene) -> None:
     scene.serve(f"<Stream>{STREAM}</Stream><Play>https://a/old.wav</Play>")
     scene.serve("<Hangup/>", "https://a/transfer")

@@ -10,6 +10,7 @@ from ringback.accounts.account import Account
 from ringback.calls import fact_writer
 from ringback.calls.hangup import Code, HangupSource
 from ringback.calls.live import CallTerms, LiveCall
+from ringback.calls.settings import CallSettings
 from ringback.calls.state import State
 from ringback.calls.views import CallDirection
 from ringback.ids import AccountId, CallUuid
@@ -22,6 +23,7 @@ from ringback.storage.database import StorageUnavailable
 
 class Keeper:
     def __init__(self) -> None:
+        self.settings = CallSettings()
         self.timeline = self
         self.facts: list[tuple[str, dict[str, Any]]] = []
         self.calls: list[str] = []

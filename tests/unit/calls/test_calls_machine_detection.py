@@ -13,6 +13,7 @@ from ringback.accounts.account import Account
 from ringback.calls import machine_detection
 from ringback.calls.live import CallTerms, LiveCall
 from ringback.calls.machine_detection import MachineWatch
+from ringback.calls.settings import CallSettings
 from ringback.calls.state import State
 from ringback.calls.views import CallDirection, MachineDetection
 from ringback.ids import AccountId, CallUuid
@@ -26,6 +27,7 @@ class Stage:
     """A watch, and what it did."""
 
     def __init__(self) -> None:
+        self.settings = CallSettings()
         self.did: list[str] = []
         self.notes: list[dict[str, Any]] = []
         self.watch = MachineWatch(lambda call: self.did.append("document"), self._tell)

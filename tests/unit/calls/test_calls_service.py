@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.support.fake_leg import FakeLeg
 from ringback.accounts.account import Account
 from ringback.accounts.application import Application
 from ringback.accounts.store import create_subaccount, ensure_account, ensure_application, find_account
+from ringback.billing.rating import RateTable
 from ringback.calls.hangup import HangupSource
 from ringback.calls.live import LiveCall
 from ringback.calls.models import CallRow
@@ -25,6 +27,7 @@ from ringback.signalling.errors import TooManyLegs
 from ringback.signalling.events import DialRequest, LegEndKind, LegRinging
 from ringback.storage.database import Database, Session
 from ringback.webhooks.models import OutboxRow
+from ringback.webhooks.store import list_callbacks
 
 ACCOUNT = Account(AccountId("MADEVDEVDEVDEVDEVDEV"), "token-of-the-account")
 OTHER = Account(AccountId("MA000000000000000001"), "another")
@@ -137,6 +140,41 @@ async def test_an_incoming_call_runs_the_application_of_its_number(world: World)
     assert await world.outbox() == ["hangup"]
     assert world.calls.live_count == 0
     assert await world.calls.cdr(OTHER, CallUuid("call-1")) is None
+
+
+async def test_what_a_call_costs_is_the_same_in_callbacks_and_record(world: World):
+    rated(world)
+    leg = await arrive(world)
+    (call,) = world.flows
+    assert call.webhook_params()["BillRate"] == "0.00850"
+    await call.answer()
+    assert call.answered_at is not None
+    call.answered_at = Instant(call.answered_at - 61 * SECOND)
+    leg.ended(LegEndKind.REMOTE_HANGUP)
+    await call.wait_over()
+    told = call.hangup_params()
+    assert (told["BillRate"], told["TotalCost"], told["BillDuration"]) == ("0.00850", "0.01700", "120")
+    record = await world.calls.cdr(ACCOUNT, CallUuid("call-1"))
+    assert record is not None
+    assert (record.total_rate, record.total_amount, record.billed_duration_s) == ("0.00850", "0.01700", 120)
+
+
+async def test_a_call_that_was_not_answered_costs_nothing_at_any_rate(world: World):
+    rated(world)
+    leg = await arrive(world)
+    (call,) = world.flows
+    leg.ended(LegEndKind.REMOTE_HANGUP)
+    await call.wait_over()
+    assert (call.hangup_params()["BillRate"], call.hangup_params()["TotalCost"]) == ("0.00850", "0.00000")
+    record = await world.calls.cdr(ACCOUNT, CallUuid("call-1"))
+    assert record is not None
+    assert (record.total_rate, record.total_amount) == ("0.00850", "0.00000")
+
+
+def rated(world: World) -> None:
+    """Let calls cost 0.0085 a minute, and numbers have a `+`."""
+    rates = RateTable(call_per_minute=Decimal("0.0085"))
+    world.calls.settings = replace(world.calls.settings, rates=rates, has_plus=True)
 
 
 async def test_a_number_without_application_is_refused_with_404_and_a_fix(world: World):
@@ -278,12 +316,17 @@ async def test_calls_left_open_by_an_earlier_server_get_their_record_and_callbac
     while call._tasks:
         await asyncio.wait(call._tasks)
     later = CallService(world.database, world.legs, world.timeline, CallSettings())  # type: ignore[arg-type]
+    rated(World(later, world.legs, world.timeline, world.database))
     assert await later.close_orphans() == ["dialog of call-1"], "the far party still waits"
     assert await later.close_orphans() == []
     record = await later.cdr(ACCOUNT, CallUuid("call-1"))
     assert record is not None
     assert record.hangup_cause_code == 5010
+    assert record.total_rate == "0.00850"
     assert await world.outbox() == ["hangup"]
+    [told] = await world.database.read(lambda session: list_callbacks(session, ACCOUNT.auth_id))
+    assert dict(told.pairs)["TotalCost"] == record.total_amount
+    assert dict(told.pairs)["To"] == "+15550001000"
 
 
 async def test_records_are_filtered_and_paged(world: World):

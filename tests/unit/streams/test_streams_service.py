@@ -21,6 +21,7 @@ from ringback.calls import fact_writer
 from ringback.calls.hangup import HangupSource, hangup
 from ringback.calls.live import CallTerms, LiveCall
 from ringback.calls.models import CallRow
+from ringback.calls.settings import CallSettings
 from ringback.calls.state import State as CallState
 from ringback.calls.views import CallDirection
 from ringback.egress.policy import AddressRefused
@@ -50,7 +51,12 @@ CALLBACK = "http://app.example/status"
 class Keeper:
     """Keeps the call's notes; the streams room is joined by the test."""
 
-    timeline: Any = field(default_factory=lambda: SimpleNamespace(record=lambda *_: None))
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    settings: CallSettings = field(default_factory=CallSettings)
+
+    @property
+    def timeline(self) -> Any:
+        return SimpleNamespace(record=lambda _call, _kind, fields: self.notes.append(fields))
 
 
 @dataclass

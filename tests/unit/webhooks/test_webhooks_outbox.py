@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,20 @@ async def test_callback_is_delivered_signed_and_marked(office: Office) -> None:
     assert (fields["target"], fields["outcome"], fields["status"], fields["attempt"]) == ("hangup", "ok", 200, 1)
     (row,) = await office.database.read(lambda session: store.list_callbacks(session, "MA1", call_uuid="c1"))
     assert (row.state, row.outcome, row.attempts) == ("sent", "status 200", 1)
+
+
+async def test_a_callback_may_be_json_and_is_signed_without_a_form(office: Office) -> None:
+    office.server.reply("/hangup", "OK", content_type="text/plain")
+    callback = replace(office.callback(Event="started", From="+1 é"), is_json=True)
+    async with office.sender():
+        await office.put(callback, replace(callback, method="GET", is_private=True))
+        await office.until_idle()
+    seen, by_get = office.server.seen
+    assert seen.headers["content-type"] == "application/json"
+    assert json.loads(seen.body) == {"Event": "started", "From": "+1 é"}
+    signature, nonce = seen.headers["x-plivo-signature-v3"], seen.headers["x-plivo-signature-v3-nonce"]
+    assert validate_v3_signature("POST", callback.url, nonce, "token", signature, {})
+    assert by_get.query == [("Event", "started"), ("From", "+1 é")], "a GET has no body"
 
 
 async def test_get_callbacks_carry_their_parameters_in_the_query(office: Office) -> None:

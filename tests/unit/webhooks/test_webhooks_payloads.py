@@ -9,14 +9,15 @@ import pytest
 from ringback.webhooks.payloads import (
     CallFacts,
     HangupFacts,
+    StatusScheme,
     StreamFacts,
     answer_params,
     hangup_params,
     micro_text,
     ring_params,
     second_text,
+    spelt,
     stream_status_params,
-    without_plus,
 )
 
 START = 1_586_345_673_238
@@ -136,7 +137,55 @@ def test_stream_status_has_both_schemes_and_no_call_status() -> None:
     ("given", "sent"), [("+15550001000", "15550001000"), ("15550001000", "15550001000"), ("+", "+"), ("+x", "+x")]
 )
 def test_numbers_lose_their_plus(given: str, sent: str) -> None:
-    assert without_plus(given) == sent
+    assert spelt(given, has_plus=False) == sent
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("15550001000", "+15550001000"),
+        ("+15550001000", "+15550001000"),
+        ("2901234", "+2901234"),
+        ("290123", "290123"),
+        ("+290123", "290123"),
+        ("123456789012345", "+123456789012345"),
+        ("1234567890123456", "1234567890123456"),
+        ("0301234567", "0301234567"),
+        ("sip:alice@phone.example.com", "sip:alice@phone.example.com"),
+        ("anonymous", "anonymous"),
+        ("", ""),
+    ],
+)
+def test_numbers_get_a_plus_where_they_can_be_e164(given: str, sent: str) -> None:
+    assert spelt(given, has_plus=True) == sent
+
+
+def test_every_callback_of_a_call_spells_numbers_alike() -> None:
+    facts = replace(CALL, has_plus=True, forwarded_from="4930123456")
+    for params in (answer_params(facts, "ringing"), ring_params(facts)):
+        assert (params["From"], params["To"]) == ("+19792014278", "+15550001000")
+    assert answer_params(facts, "ringing")["ForwardedFrom"] == "+4930123456"
+
+
+@pytest.mark.parametrize(
+    ("event", "short"),
+    [
+        ("StartStream", "started"),
+        ("StopStream", "stopped"),
+        ("DroppedStream", "failed"),
+        ("DegradedStream", "degraded"),
+    ],
+)
+def test_the_second_scheme_of_stream_status(event: str, short: str) -> None:
+    first = StreamFacts("c1", "s1", "19792014278", "100", "inbound", "MA1", "wss://a/ws", "https://a/status")
+    params = stream_status_params(replace(first, scheme=StatusScheme.STARTED), event, START, "completed", 12, "why")
+    assert (params["Event"], params["Timestamp"]) == (short, "2020-04-08T11:34:33Z")
+    assert (params["From"], params["To"]) == ("+19792014278", "100")
+    plain = stream_status_params(first, event, START, "completed", 12, "why")
+    assert list(params) == list(plain), "the rest is the same"
+    assert "CallStatus" not in params
+    plus = stream_status_params(replace(first, has_plus=True), event, START)
+    assert (plus["Event"], plus["From"]) == (event, "+19792014278")
 
 
 def test_times_are_utc() -> None:

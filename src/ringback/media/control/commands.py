@@ -17,6 +17,7 @@ from ringback.media.control.values import (
     DelayPolicy,
     LatchPolicy,
     MediaDirection,
+    PlayFormats,
     PlayLane,
     RecordingChannels,
     SessionEnd,
@@ -196,6 +197,7 @@ class OpenStream(Command, frozen=True, array_like=True, tag=True, kw_only=True):
     delay_policy: DelayPolicy = DelayPolicy.DROP_OLDEST
     truth: bool = False
     """Whether the agent is told what was heard and what was dropped, as if its extra headers asked for it."""
+    formats: PlayFormats = PlayFormats.ANY
     noise_level: int = 0
     """Share of the suppressed voice in per cent, 60 to 100; 0 leaves the noise in."""
 

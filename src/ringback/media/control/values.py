@@ -97,6 +97,17 @@ class DelayPolicy(Enum):
     KEEP = "keep"
 
 
+class PlayFormats(Enum):
+    """Which `playAudio` messages are played (docs/protocol/switches.md)."""
+
+    ANY = "any"
+    """All that can be understood."""
+    STRICT = "strict"
+    """Only what the documents describe: the stream's own format, named in full without `;rate=`, at most 64 KB."""
+    STRICT_20MS = "strict-20ms"
+    """`STRICT`, and at most 20 ms at a time."""
+
+
 class PlayEnd(Enum):
     """Why a playback ended."""
 

@@ -16,8 +16,8 @@ import msgspec
 from pybase64 import b64decode, b64encode
 
 from ringback.ids import StreamId
-from ringback.media.codecs.convert import AGENT_RATES_HZ, canonical
-from ringback.media.control.values import AudioFormat, Encoding
+from ringback.media.codecs.convert import AGENT_RATES_HZ, canonical, unit_bytes
+from ringback.media.control.values import AudioFormat, Encoding, PlayFormats
 from ringback.media.stream.truth import Absence, AudioReport
 from ringback.media.stream.wav import is_wav, read_wav
 
@@ -26,6 +26,9 @@ KEYS_MAX = 64
 NAME_MAX_BYTES = 256
 DIGITS_MAX = 128
 DETAIL_MAX = 120
+STRICT_MAX_BYTES = 65_536
+"""The longest message that the documents allow (wire spec 1.2)."""
+STRICT_CHUNK_MS = 20
 _NUMBER_MAX = 10**18
 """Larger numbers are not turned into text: Python refuses that for very long ones."""
 
@@ -271,10 +274,10 @@ _decoder = msgspec.json.Decoder(_Message)
 _strict_decoder = msgspec.json.Decoder()
 
 
-def parse_command(message: bytes, stream_format: AudioFormat) -> AgentCommand:
+def parse_command(message: bytes, stream_format: AudioFormat, formats: PlayFormats = PlayFormats.ANY) -> AgentCommand:
     """Return what a text message asks for; never raises.
 
-    `stream_format` is what missing fields of `playAudio` mean.
+    `stream_format` is what missing fields of `playAudio` mean, and with strict `formats` the only one.
     """
     try:
         message.decode("utf-8")
@@ -298,7 +301,7 @@ def parse_command(message: bytes, stream_format: AudioFormat) -> AgentCommand:
         return Ignored() if top.type is not None else Unusable("no event")
     match event:
         case "playAudio":
-            return _play_audio(top.media, stream_format)
+            return _play_audio(top.media, stream_format, formats)
         case "checkpoint":
             return _checkpoint(top.name)
         case "clearAudio":
@@ -348,7 +351,7 @@ def _send_dtmf(digits: object) -> AgentCommand:
     return SendDtmf(digits)
 
 
-def _play_audio(media: object, stream_format: AudioFormat) -> AgentCommand:
+def _play_audio(media: object, stream_format: AudioFormat, formats: PlayFormats) -> AgentCommand:
     if not isinstance(media, dict):
         return Unusable("playAudio without media")
     payload = media.get("payload")
@@ -358,6 +361,10 @@ def _play_audio(media: object, stream_format: AudioFormat) -> AgentCommand:
         audio = b64decode(payload, None, True)
     except (binascii.Error, ValueError):
         return Unusable("invalid base64 payload")
+    if formats is not PlayFormats.ANY:
+        fault = _strict_fault(media, audio, stream_format, formats)
+        if fault is not None:
+            return fault
     format = _format_of(media.get("contentType"), media.get("sampleRate"), stream_format)
     if is_wav(audio) or format is None:
         read = read_wav(audio)
@@ -365,6 +372,23 @@ def _play_audio(media: object, stream_format: AudioFormat) -> AgentCommand:
     if isinstance(format, Unusable):
         return format
     return PlayAudio(audio, format, payload)
+
+
+def _strict_fault(media: dict[str, Any], audio: bytes, stream: AudioFormat, formats: PlayFormats) -> Unusable | None:
+    """Return what the documents forbid about a `playAudio` (wire spec section 8, item 6), or `None`."""
+    content_type, rate = media.get("contentType"), media.get("sampleRate")
+    if content_type != stream.encoding.value:
+        found = content_type[:DETAIL_MAX] if isinstance(content_type, str) else "no contentType"
+        return Unusable(INVALID_CONTENT_TYPE, f"{found}, expected {stream.encoding.value}")
+    if isinstance(rate, bool) or rate not in (stream.rate_hz, str(stream.rate_hz)):
+        found = "no sampleRate" if rate is None else f"sampleRate {rate}"[:DETAIL_MAX]
+        return Unusable(INVALID_CONTENT_TYPE, f"{found}, expected {stream.rate_hz}")
+    if is_wav(audio):
+        return Unusable(INVALID_CONTENT_TYPE, "wav, expected audio without a header")
+    chunk_ms = len(audio) * 1000 / (unit_bytes(stream) * 8000)
+    if formats is PlayFormats.STRICT_20MS and chunk_ms > STRICT_CHUNK_MS:
+        return Unusable("chunk too long", f"{chunk_ms:g} ms, at most {STRICT_CHUNK_MS}")
+    return None
 
 
 def _format_of(content_type: object, sample_rate: object, stream: AudioFormat) -> AudioFormat | Unusable | None:

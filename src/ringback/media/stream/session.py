@@ -28,7 +28,7 @@ from ringback.media.codecs.convert import ULAW_8K, Convert, canonical, unit_byte
 from ringback.media.codecs.g711 import PCMU, Law
 from ringback.media.control.commands import OpenStream
 from ringback.media.control.events import DELAY_CUT, StreamClosed
-from ringback.media.control.values import AudioFormat, DelayPolicy, StreamEnd, Track
+from ringback.media.control.values import AudioFormat, DelayPolicy, PlayFormats, StreamEnd, Track
 from ringback.media.stream import messages
 from ringback.media.stream.faults import REPORT_NS, FaultCounts, FaultReport
 from ringback.media.stream.player import Nobody, StreamPlayer
@@ -77,6 +77,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     truth: bool = False
     """Whether the agent is told what was heard and dropped even if its extra headers do not ask."""
     send_stop: bool = True
+    formats: PlayFormats = PlayFormats.ANY
     playout_max_ms: int = 60_000
     delay_policy: DelayPolicy = DelayPolicy.DROP_OLDEST
     uplink_max_ms: int = 2_000
@@ -99,6 +100,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
             extra_headers=command.extra_headers,
             truth=command.truth,
             send_stop=command.send_stop,
+            formats=command.formats,
             playout_max_ms=command.playout_max_ms,
             delay_policy=command.delay_policy,
             uplink_max_ms=command.uplink_max_ms,
@@ -124,6 +126,7 @@ class StreamSession:
         "_inbound_convert",
         "_is_open",
         "_law",
+        "_message_max_bytes",
         "_missed_digits",
         "_next_reply",
         "_opened_at",
@@ -171,6 +174,8 @@ class StreamSession:
         self.played_ms = 0
         self._settings = settings
         self._format = canonical(settings.format)
+        is_strict = settings.formats is not PlayFormats.ANY
+        self._message_max_bytes = messages.STRICT_MAX_BYTES if is_strict else settings.message_max_bytes
         self._has_inbound = settings.track is not Track.OUTBOUND
         self._has_outbound = settings.track is not Track.INBOUND
         tracks = self._has_inbound + self._has_outbound
@@ -283,7 +288,7 @@ class StreamSession:
                 audio = b64decode(message[len(self._shape_start) : -len(self._shape_end)], None, True)
             except (binascii.Error, ValueError):
                 audio = b"RIFF"
-            if audio and audio[:4] != b"RIFF" and len(message) <= self._settings.message_max_bytes:
+            if audio and audio[:4] != b"RIFF" and len(message) <= self._message_max_bytes:
                 if not self._player.queue_audio(now, audio, self._shape_format):
                     self._overflow(now, audio, self._shape_format)
                 return 0
@@ -463,10 +468,10 @@ class StreamSession:
                 return
 
     def _feed_other(self, now: Instant, message: bytes) -> int:
-        if len(message) > self._settings.message_max_bytes:
+        if len(message) > self._message_max_bytes:
             self._refuse(now, "message too large", f"{len(message)} bytes")
             return CLOSE_TOO_BIG if len(message) > self._settings.message_hard_max_bytes else 0
-        command = messages.parse_command(message, self._format)
+        command = messages.parse_command(message, self._format, self._settings.formats)
         if isinstance(command, (messages.Ignored, messages.InvalidText)):
             return 0 if isinstance(command, messages.Ignored) else CLOSE_INVALID_TEXT
         if isinstance(command, messages.Unusable):
@@ -501,6 +506,9 @@ class StreamSession:
 
     def _learn_shape(self, message: bytes, payload: str, format: AudioFormat) -> None:
         """Remember the bytes round the payload, if it stands there once, unescaped, behind its key."""
+        if self._settings.formats is PlayFormats.STRICT_20MS:
+            # The length of every chunk is checked by the parser.
+            return
         text = payload.encode()
         at = message.find(text)
         if b"\\" in message or message.count(text) != 1:
