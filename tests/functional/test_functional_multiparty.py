@@ -92,7 +92,7 @@ async def test_an_agent_starts_holds_and_ends_it(customer, join):
     wait = customer.serve("/wait", response(f"<Play>{customer.serve('/wait.wav', wav_reply(3000, 2000))}</Play>"))
     hold = customer.serve("/hold", response(f"<Play>{customer.serve('/hold.wav', wav_reply(2600, 2000))}</Play>"))
     thanks = customer.serve("/exit", response(f"<Play>{customer.serve('/thanks.wav', wav_reply(1900, 800))}</Play>"))
-    first, second = pitches(2)
+    first, second, third = pitches(3)
     caller = await join(
         first,
         "Help",
@@ -103,8 +103,11 @@ async def test_an_agent_starts_holds_and_ends_it(customer, join):
         onExitActionUrl=thanks,
     )
     await until(lambda: caller.level_of(3000) > -32, "the wait music")
+    friend = await join(third, "Help", "customer", waitForAgent="true")
+    assert (await customer.sdk(lambda sdk: sdk.multi_party_calls.get(friendly_name="Help"))).status == "Initialized"
     agent = await join(second, "Help", "agent", endMpcOnExit="true", enterSound="beep:2")
-    await asyncio.gather(caller.hears(agent), agent.hears(caller))
+    await all_hear_each_other([caller, agent, friend])
+    await hung_up(friend.call)
     await until(lambda: caller.level_of(3000) < -50, "no wait music")
     ids = await participants_of(customer, "Help")
 

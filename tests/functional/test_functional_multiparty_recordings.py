@@ -118,14 +118,14 @@ async def test_a_recording_has_all_voices_but_not_those_of_its_pause(customer, j
 
 
 async def test_documents_record_everyone_and_single_participants(customer, join):
-    tone, other = pitches(2)
+    tone, other, coach = pitches(3)
     told = {"recordingCallbackUrl": customer.url("/wanted"), "recordFileFormat": "wav"}
     start = customer.serve("/start.wav", wav_reply(3000, 400))
-    caller = await join(
-        tone, "Wanted", "customer", record="true", recordMinMemberCount="2", startRecordingAudio=start, **told
-    )
+    wanted = {"record": "true", "recordMinMemberCount": "2", "recordCoachVoice": "false", "startRecordingAudio": start}
+    caller = await join(tone, "Wanted", "customer", **wanted, **told)
     agent = await join(other, "Wanted", "agent", recordParticipantTrack="true", **told)
-    await asyncio.gather(caller.hears(agent), agent.hears(caller))
+    supervisor = await join(coach, "Wanted", "supervisor")
+    await asyncio.gather(caller.hears(agent), agent.hears(caller, supervisor))
     await customer.until("/wanted", EventName="MPCRecordingInitiated")
     await customer.until("/wanted", EventName="ParticipantRecordingInitiated")
     # Everybody is told by a sound that it begins.
@@ -143,6 +143,7 @@ async def test_documents_record_everyone_and_single_participants(customer, join)
     await a_second_passes(customer, "Wanted", agent)
     await hung_up(caller.call)
     await hung_up(agent.call)
+    await hung_up(supervisor.call)
     (done,) = await customer.until("/both", EventName="ParticipantRecordingCompleted")
     assert (done.params["MemberID"], done.params["RecordingUUID"]) == (ids[caller.uuid], both["recording_id"])
     said, heard = (await fetch(done.params["RecordingURL"])).channels
@@ -157,6 +158,7 @@ async def test_documents_record_everyone_and_single_participants(customer, join)
     (whole,) = await customer.until("/wanted", EventName="MPCRecordingCompleted")
     (audio,) = (await fetch(whole.params["RecordingURL"])).channels
     assert sounds(audio, tone, other)
+    assert is_without(audio, coach)
 
 
 async def test_what_has_ended_is_found_with_its_participants(customer, join):

@@ -81,7 +81,41 @@ async def recording_by_the_api(customer, platform, new_phone):
     assert told.params["transcription"] == "1100 Hz for 1 s"
 
 
+async def multiparty_call(customer, platform, new_phone):
+    """Record everyone as the document wants it, and one participant by REST: each recording has its own text."""
+    everyone = (
+        '<MultiPartyCall role="Agent" stayAlone="true" enterSound="none" record="true" recordFileFormat="wav"'
+        f' transcript="true" transcriptionUrl="{customer.url("/text-of-all")}">Minutes</MultiPartyCall>'
+    )
+    number = await customer.number(customer.serve("/minutes", response(everyone)))
+    call = await answered(await new_phone(user="15550000003"), platform, number)
+    await customer.until_event(call.call_uuid, "media", event="recording started")
+    listed = await customer.sdk(lambda sdk: sdk.multi_party_calls.list_participants(friendly_name="Minutes"))
+    (member_id,) = [each.member_id for each in listed.objects]
+    started = await customer.sdk(
+        lambda sdk: sdk.multi_party_calls.start_participant_recording(
+            member_id,
+            friendly_name="Minutes",
+            file_format="mp3",
+            transcript=True,
+            transcription_url=customer.url("/text-of-one"),
+        )
+    )
+    await customer.until_event(call.call_uuid, "media", event="recording started", recording_id=started.recording_id)
+    call.play(tones.tone(900, 2_000))
+    await until_heard_ms(call, len(call.heard_samples()) / 8 + 2_400)
+    await hung_up(call)
+    (of_one,) = await customer.until("/text-of-one", recording_id=started.recording_id, timeout_s=30)
+    assert of_one.params["transcription"] == "900 Hz for 2 s"
+    (of_all,) = await customer.until("/text-of-all", timeout_s=30)
+    assert of_all.params["transcription"] == "900 Hz for 2 s"
+    assert of_all.params["recording_id"] != started.recording_id
+    assert of_all.params["error"] == ""
+
+
 async def test_what_was_recorded_is_told_as_text(customer, platform, new_phone):
     await asyncio.gather(
-        message_of_a_caller(customer, platform, new_phone), recording_by_the_api(customer, platform, new_phone)
+        message_of_a_caller(customer, platform, new_phone),
+        recording_by_the_api(customer, platform, new_phone),
+        multiparty_call(customer, platform, new_phone),
     )

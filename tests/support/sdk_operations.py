@@ -130,8 +130,8 @@ class Operation:
     """Arguments by their names in Python: every one that the method has."""
     positional: tuple[str, ...] = ()
     """Arguments that Node takes by position; the others go into an object in camel case."""
-    status: int | None = 202
-    """Of the answer; `None`: the same for both SDKs, a refusal too."""
+    status: int = 202
+    """Of the answer."""
     gives: Values | None = None
     """Fields of the answer, as the wire spells them."""
     why: str = ""
@@ -272,7 +272,9 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("calls.hangup", "calls.hangup", lambda world: {"call_uuid": world.queued()}, _CALL, 204),
     Operation("calls.cancel", "calls.cancel", lambda world: {"request_uuid": world.ringing()}, ("request_uuid",), 204),
     Operation("calls.record", "calls.record", _of_call(**_RECORD), _CALL, gives={"message": "call recording started"}),
-    Operation("calls.start_recording", "calls.record", _of_call(**_RECORD), _CALL),
+    Operation(
+        "calls.start_recording", "calls.record", _of_call(**_RECORD), _CALL, gives={"message": "call recording started"}
+    ),
     Operation("calls.record_stop", "calls.stopRecording", _of_call(), _CALL, 204),
     Operation(
         "calls.stop_recording", "calls.stopRecording", _of_call(callback_url=None, callback_method=None), _CALL, 204
@@ -280,13 +282,25 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "calls.play", "calls.playMusic", _of_call(**_PLAY), ("call_uuid", "urls"), gives={"message": "play started"}
     ),
-    Operation("calls.start_playing", "calls.playMusic", _of_call(**_PLAY), ("call_uuid", "urls")),
+    Operation(
+        "calls.start_playing",
+        "calls.playMusic",
+        _of_call(**_PLAY),
+        ("call_uuid", "urls"),
+        gives={"message": "play started"},
+    ),
     Operation("calls.play_stop", "calls.stopPlayingMusic", _of_call(), _CALL, 204),
     Operation("calls.stop_playing", "calls.stopPlayingMusic", _of_call(), _CALL, 204),
     Operation(
         "calls.speak", "calls.speakText", _of_call(**_SPEAK), ("call_uuid", "text"), gives={"message": "speak started"}
     ),
-    Operation("calls.start_speaking", "calls.speakText", _of_call(**_SPEAK), ("call_uuid", "text")),
+    Operation(
+        "calls.start_speaking",
+        "calls.speakText",
+        _of_call(**_SPEAK),
+        ("call_uuid", "text"),
+        gives={"message": "speak started"},
+    ),
     Operation("calls.speak_stop", "calls.stopSpeakingText", _of_call(), _CALL, 204),
     Operation("calls.stop_speaking", "calls.stopSpeakingText", _of_call(), _CALL, 204),
     Operation(
@@ -633,7 +647,13 @@ OPERATIONS: tuple[Operation, ...] = (
         _ROOM,
         gives={"message": "conference recording started"},
     ),
-    Operation("conferences.record", "conferences.startRecording", _of_room(file_format="mp3"), _ROOM),
+    Operation(
+        "conferences.record",
+        "conferences.startRecording",
+        _of_room(file_format="mp3"),
+        _ROOM,
+        gives={"message": "conference recording started"},
+    ),
     Operation("conferences.record_stop", "conferences.stopRecording", _of_room(), _ROOM, 204),
     # ── multiparty calls ───────────────────────────────────────────────────────────────────────────────────────────
     Operation(
@@ -658,7 +678,13 @@ OPERATIONS: tuple[Operation, ...] = (
         node_options={"offset": None},
     ),
     Operation("multi_party_calls.get", "multiPartyCalls.get", _by_name(), status=200, gives={"status": "Active"}),
-    Operation("multi_party_calls.start", "multiPartyCalls.start", _by_name(), node_options={"status": "active"}),
+    Operation(
+        "multi_party_calls.start",
+        "multiPartyCalls.start",
+        _by_name(),
+        gives={"message": f"MPC: {MPC} started"},
+        node_options={"status": "active"},
+    ),
     Operation("multi_party_calls.stop", "multiPartyCalls.stop", _by_name(), status=204),
     Operation(
         "multi_party_calls.list_participants",
@@ -679,6 +705,10 @@ OPERATIONS: tuple[Operation, ...] = (
         "multiPartyCalls.updateParticipant",
         _by_name(participant_id="48", coach_mode=False, mute=True, hold=True),
         ("participant_id",),
+        gives={
+            "mute": f"MPC: {MPC} mute/unmute member(s) succeded",
+            "hold": f"MPC: {MPC} hold/unhold member(s) succeded",
+        },
     ),
     Operation(
         "multi_party_calls.kick_participant",
@@ -761,12 +791,14 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         ("role",),
         201,
+        {"message": "add participant action initiated"},
         node_options={"from": "14151234567", "to": "14157654321", "callUuid": None, "from_": None, "to_": None},
     ),
     Operation(
         "multi_party_calls.start_recording",
         "multiPartyCalls.startRecording",
         _by_name(transcription_url=URL, transcript=True, **_PARTY_RECORD),
+        gives={"message": f"MPC: {MPC} record started"},
     ),
     Operation("multi_party_calls.stop_recording", "multiPartyCalls.stopRecording", _by_name(), status=204),
     Operation("multi_party_calls.pause_recording", "multiPartyCalls.pauseRecording", _by_name(), status=204),
@@ -776,6 +808,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "multiPartyCalls.startParticipantRecording",
         _by_name(participant_id="48", record_track_type="all", transcription_url=URL, transcript=True, **_PARTY_RECORD),
         ("participant_id",),
+        gives={"message": f"MPC: {MPC} record started"},
     ),
     *(
         Operation(

@@ -192,7 +192,7 @@ class MultipartyMachine:
         if is_first:
             self._tell(participant, Report.INITIALIZED)
         self._tell(participant, Report.JOINED)
-        if participant.spec.starts_on_enter and self.state is State.INITIALIZED:
+        if self._may_start():
             self.start(participant)
         elif self.state is State.ACTIVE:
             self._join(participant)
@@ -279,6 +279,12 @@ class MultipartyMachine:
             for report in reports:
                 self._tell(each, report)
         self._arrange_sounds()
+
+    def _may_start(self) -> bool:
+        """Return whether somebody is here who starts it, and an agent if one is waited for."""
+        specs = [each.spec for each in self._participants.values()]
+        is_awaited = any(spec.waits_for_agent for spec in specs) and all(spec.role is not Role.AGENT for spec in specs)
+        return self.state is State.INITIALIZED and not is_awaited and any(spec.starts_on_enter for spec in specs)
 
     def _join(self, participant: Participant) -> None:
         participant.is_in_room = True

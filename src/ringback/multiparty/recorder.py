@@ -74,9 +74,11 @@ class MultipartyRecorder:
         started = await self._record(multiparty, next(iter(multiparty.seats.values())), spec)
         return multiparty.name, started
 
-    async def _record(self, multiparty: Multiparty, seat: Seat, spec: RecordingSpec) -> StartedRecording:
+    async def _record(
+        self, multiparty: Multiparty, seat: Seat, spec: RecordingSpec, *, hears_coach: bool = True
+    ) -> StartedRecording:
         sound = multiparty.sound_of(_start_sound)
-        started = await multiparty.recording.start(seat.call, spec)
+        started = await multiparty.recording.start(seat.call, spec, hears_side=hears_coach)
         self._announce(multiparty, sound)
         return started
 
@@ -95,7 +97,9 @@ class MultipartyRecorder:
     async def record_as_wanted(self, seat: Seat) -> None:
         """Record as a participant's document wants it; what is in the way is told in its event log."""
         try:
-            self._note(seat, await self._record(seat.multiparty, seat, _wanted(seat)))
+            hears_coach = seat.participant.spec.records_coach
+            started = await self._record(seat.multiparty, seat, _wanted(seat), hears_coach=hears_coach)
+            self._note(seat, started)
         except RingbackError as error:
             self._stage.problem(seat.call, seat.multiparty.name, f"not recorded: {error}")
 

@@ -66,6 +66,8 @@ class MultipartySpec:
     is_muted: bool = False
     is_held: bool = False
     starts_on_enter: bool = True
+    waits_for_agent: bool = False
+    """Whether the multiparty call begins only when an agent has entered, whoever else would start it."""
     ends_on_exit: bool = False
     stays_alone: bool = False
     relays_digits: bool = False
@@ -82,6 +84,8 @@ class MultipartySpec:
     is_recorded: bool = False
     """Whether everyone is recorded, from `record_min` participants on."""
     record_min: int = 1
+    records_coach: bool = True
+    """Whether a supervisor who coaches is in the recording of everyone."""
     records_track: bool = False
     """Whether this participant is recorded alone."""
     record_format: str = "mp3"

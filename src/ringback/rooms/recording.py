@@ -76,8 +76,12 @@ class RoomRecording:
         params: Callable[[], dict[str, str]] = dict,
         *,
         is_paused: bool = False,
+        hears_side: bool = True,
     ) -> StartedRecording:
         """Record everyone until it is stopped or the room is over, in the name of one call.
+
+        Args:
+            hears_side: Whether what is said in the side room is recorded too.
 
         Raises:
             InvalidParameter: the room is recorded already.
@@ -86,7 +90,8 @@ class RoomRecording:
         if self.status is not Status.NONE:
             raise InvalidParameter("it is recorded already", hint="stop that first")
         idle = self._listener
-        listener = RoomListener(self._media, self._recordings, call, self._room.uuid, self._side_room_id, params)
+        side_room_id = self._side_room_id if hears_side else ""
+        listener = RoomListener(self._media, self._recordings, call, self._room.uuid, side_room_id, params)
         self._listener, self._recording_id, self._is_paused = listener, RecordingId(""), is_paused
         try:
             if idle is not None:

@@ -63,9 +63,15 @@ def test_illegal_values_are_refused(body: str) -> None:
         program_of(body)
 
 
+def test_switches_that_no_builder_has() -> None:
+    body = '<MultiPartyCall role="customer" waitForAgent="true" recordCoachVoice="false">Room</MultiPartyCall>'
+    assert not program_of(body).notes
+    assert spec_of(body) == MultipartySpec("Room", Role.CUSTOMER, waits_for_agent=True, records_coach=False)
+
+
 def test_bearable_and_unsupported_values_are_noted() -> None:
     program = program_of(
-        '<MultiPartyCall role="agent" maxParticipants="11" enterSound="gong" waitMusicUrl="beep:1" waitForAgent="true" '
+        '<MultiPartyCall role="agent" maxParticipants="11" enterSound="gong" waitMusicUrl="beep:1" '
         'waitTime="5" statusCallbackUrl="https://a/s" statusCallbackEvents="mpc-state-changes,nonsense,'
         'participant-speak-events">Room</MultiPartyCall>'
     )
@@ -74,7 +80,7 @@ def test_bearable_and_unsupported_values_are_noted() -> None:
     assert element.spec.event_groups == (EventGroup.STATE, EventGroup.SPEAK)
     assert element.spec.enter_sound.url == element.spec.wait_music.url == ""
     notes = " ".join(note.text for note in program.notes)
-    for part in ("maxParticipants", "enterSound", "waitMusicUrl", "waitForAgent", "waitTime", "nonsense"):
+    for part in ("maxParticipants", "enterSound", "waitMusicUrl", "waitTime", "nonsense"):
         assert part in notes, part
 
 

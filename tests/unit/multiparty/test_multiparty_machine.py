@@ -131,6 +131,42 @@ def test_the_first_who_starts_it_joins_everyone() -> None:
     assert run.enter("s", Role.SUPERVISOR, enter_sound=Sound()) == ["tell s ParticipantJoin", "join s"]
 
 
+def test_customers_wait_for_an_agent() -> None:
+    run = Run()
+    waiting = {"waits_for_agent": True, "wait_music": WAIT}
+    assert run.enter("c", Role.CUSTOMER, **waiting) == [
+        "tell c MPCInitialized",
+        "tell c ParticipantJoin",
+        "sound c https://a/wait",
+    ]
+    assert "tell s MPCStart" not in run.enter("s", Role.SUPERVISOR)
+    assert run.machine.state is State.INITIALIZED
+    said = run.enter("a", Role.AGENT, starts_on_enter=False)
+    assert said[:2] == ["tell a ParticipantJoin", "tell a MPCStart"]
+    assert {"join c", "join s", "join a"} <= set(said)
+    assert run.machine.state is State.ACTIVE
+
+
+def test_an_agent_waits_for_nobody() -> None:
+    run = Run()
+    assert "tell a MPCStart" in run.enter("a", Role.AGENT, waits_for_agent=True)
+    assert "tell b MPCStart" not in run.enter("b", Role.CUSTOMER, waits_for_agent=True)
+
+
+def test_an_agent_who_starts_nothing_leaves_it_to_those_who_do() -> None:
+    run = Run()
+    run.enter("c", Role.CUSTOMER, waits_for_agent=True, starts_on_enter=False)
+    assert "tell a MPCStart" not in run.enter("a", Role.AGENT, starts_on_enter=False)
+    assert "tell b MPCStart" in run.enter("b", Role.CUSTOMER)
+
+
+def test_the_api_starts_it_without_the_agent_who_is_waited_for() -> None:
+    run = Run()
+    run.enter("c", Role.CUSTOMER, waits_for_agent=True)
+    run.machine.start(run.people["c"])
+    assert run.take()[:2] == ["tell c MPCStart", "join c"]
+
+
 def test_the_api_starts_it_once() -> None:
     run = Run()
     run.enter("c", starts_on_enter=False)

@@ -31,7 +31,6 @@ from ringback.rooms.facts import BEEPS
 
 _NOT_SUPPORTED = ("waitTime", "aiAgentStreamServiceUrl")
 """Noted when they have a value; attributes that only go with them are not."""
-_NOT_SUPPORTED_FLAGS = ("waitForAgent",)
 _FORMATS = ("mp3", "wav")
 
 
@@ -59,6 +58,7 @@ class MultiPartyCall:
             "mute",
             "hold",
             "startMpcOnEnter",
+            "waitForAgent",
             "endMpcOnExit",
             "enterSound",
             "enterSoundMethod",
@@ -69,6 +69,7 @@ class MultiPartyCall:
             "relayDTMFInputs",
             "record",
             "recordMinMemberCount",
+            "recordCoachVoice",
             "recordParticipantTrack",
             "recordFileFormat",
             "recordingCallbackUrl",
@@ -85,7 +86,6 @@ class MultiPartyCall:
             "aiAgentStreamStatusCallbackUrl",
             "aiAgentStreamStatusCallbackMethod",
             *_NOT_SUPPORTED,
-            *_NOT_SUPPORTED_FLAGS,
         }
     )
 
@@ -116,6 +116,7 @@ class MultiPartyCall:
             is_muted=read.boolean("mute", default=False),
             is_held=read.boolean("hold", default=False),
             starts_on_enter=read.boolean("startMpcOnEnter", default=True),
+            waits_for_agent=read.boolean("waitForAgent", default=False),
             ends_on_exit=read.boolean("endMpcOnExit", default=False),
             stays_alone=read.boolean("stayAlone", default=False),
             relays_digits=read.boolean("relayDTMFInputs", default=False),
@@ -133,6 +134,7 @@ class MultiPartyCall:
             record_min=read.integer(
                 "recordMinMemberCount", RECORD_MIN.start, least=RECORD_MIN.start, most=RECORD_MIN.stop - 1
             ),
+            records_coach=read.boolean("recordCoachVoice", default=True),
             records_track=read.boolean("recordParticipantTrack", default=False),
             record_format=_format(read),
             recording_url=read.text("recordingCallbackUrl"),
@@ -228,7 +230,4 @@ def _groups(read: Reader) -> tuple[EventGroup, ...]:
 def _note_unsupported(read: Reader) -> None:
     for name in _NOT_SUPPORTED:
         if read.text(name):
-            read.note(f"{name} is not supported by this version and has no effect")
-    for name in _NOT_SUPPORTED_FLAGS:
-        if read.boolean(name, default=False):
             read.note(f"{name} is not supported by this version and has no effect")
