@@ -25,12 +25,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-import msgspec
-
 from ringback.ids import PlayId, SessionId, StreamId
 from ringback.machine import MS, Instant
-from ringback.media.checkpoint import Checkpoints
-from ringback.media.codecs.convert import unit_bytes
+from ringback.media.agent_audio import AgentAudio
+from ringback.media.agent_audio import AgentStopped as AgentStopped  # part of this module's interface
 from ringback.media.codecs.g711 import PCMU, Law, law_named
 from ringback.media.codecs.l16 import to_stream
 from ringback.media.control.commands import SetRemote
@@ -44,50 +42,38 @@ from ringback.media.control.events import (
     PlayStarted,
     SessionClosed,
     SessionStats,
-    StreamCheckpointPlayed,
-    StreamCleared,
-    StreamDegraded,
-    StreamFaulted,
-    StreamFirstAudio,
 )
 from ringback.media.control.values import (
     Address,
-    AudioFormat,
     MediaDirection,
     PlayEnd,
     PlayLane,
     RecordingEnd,
     SessionEnd,
 )
-from ringback.media.degraded import DegradedLevels
 from ringback.media.digit_merger import DigitMerger, DigitSource
 from ringback.media.digits import SentDigits
 from ringback.media.errors import NoCommonCodec as NoCommonCodec  # part of this module's interface
 from ringback.media.errors import RemoteRefused as RemoteRefused
 from ringback.media.figures import quality_of, stats_of, totals_of
 from ringback.media.hold import HoldSound
+from ringback.media.intake import Datagram as Datagram  # part of this module's interface
+from ringback.media.intake import Intake, SocketAddress
 from ringback.media.losses import Losses
 from ringback.media.mix import mixed
 from ringback.media.place import Place
 from ringback.media.playback import PcmSource as PcmSource  # part of this module's interface
 from ringback.media.playback import Playback, Playbacks
-from ringback.media.played import PlayedAudio
 from ringback.media.playout import SAMPLES_PER_MS, Playout
 from ringback.media.receive import Receiver
 from ringback.media.recorder import Recorder, RecorderOver
-from ringback.media.rtp.latch import Latch, is_forbidden_target
-from ringback.media.rtp.packet import HEADER_BYTES, is_rtcp, parse_rtp
+from ringback.media.rtp.latch import is_forbidden_target
 from ringback.media.rtp.sender import RtpSender
-from ringback.media.rtp.telephone_event import DIGITS, EventReceiver
+from ringback.media.rtp.telephone_event import DIGITS
 from ringback.media.settings import MediaSettings
 from ringback.media.stats import Quality
 from ringback.media.stream.session import StreamSession
 from ringback.media.stream.truth import AudioReport
-
-SocketAddress = tuple[str, int]
-"""Numeric host and port, as the socket gives them (cut IPv6 tuples to two)."""
-Datagram = tuple[bytes, SocketAddress]
-"""A datagram with its source (received) or its destination (to send)."""
 
 FRAME_MS = 20
 SAMPLE_RATE_HZ = 8000
@@ -97,18 +83,9 @@ _STALL_NS = 30 * MS
 """A tick that is later than this against the grid of slots comes after missed ones."""
 _STALL_GUARD_SLOTS = 3
 """Slots after a stall in which packets may still wait in the socket, so that nothing is made up for them."""
-_BACKLOG_MAX = 20
-"""Packets of 20 ms: 400 ms, behind which the receiver's grid is moved instead of filled."""
-_BACKLOG_KEPT = 2
 _HOUSEKEEPING_SLOTS = 25
 _SAME_DIGIT_MS = 200
 _EVENTS_MAX = 10_000
-
-
-class AgentStopped(msgspec.Struct, frozen=True):
-    """The agent sent `stop`: the owner of the socket ends the stream as `StreamEnd.AGENT_CLOSED`."""
-
-    stream_id: StreamId
 
 
 class MediaSession:
@@ -116,38 +93,24 @@ class MediaSession:
 
     __slots__ = (
         "_agent",
-        "_awaits_first_audio",
-        "_degraded",
         "_digit_merger",
-        "_digits_in",
         "_digits_out",
-        "_event_type",
         "_events",
-        "_has_received",
         "_has_ticked",
-        "_heard_at",
-        "_heard_packets",
         "_hold",
         "_inbound",
+        "_intake",
         "_is_busy",
         "_is_full_second",
-        "_is_idle_reported",
-        "_latch",
         "_law",
-        "_locked",
         "_losses",
-        "_malformed",
         "_marks",
-        "_may_receive",
         "_outbound",
-        "_played",
         "_playout",
         "_plays",
         "_receiver",
         "_recorders",
-        "_refused",
         "_room",
-        "_rtcp",
         "_sender",
         "_settings",
         "_slot_at",
@@ -155,10 +118,13 @@ class MediaSession:
         "_stall_guard",
         "_streams",
         "on_move",
+        "receive_packet",
         "session_id",
         "tap",
     )
 
+    receive_packet: Callable[[Instant, bytes, SocketAddress], None]
+    """Takes one datagram from the leg's socket; RTCP and rubbish never raise. The intake's own method: the hot path."""
     tap: Callable[[bytes], None] | None
     """Called with every received 20 ms frame in order: 320 bytes, 8000 Hz, signed 16-bit little-endian."""
     on_move: Callable[[int], int] | None
@@ -175,8 +141,6 @@ class MediaSession:
         self._law: Law = PCMU
         self._events: deque[AnySessionEvent | AgentStopped | RecorderOver] = deque()
         # Receiving.
-        self._latch = Latch()
-        self._locked: SocketAddress | None = None
         self._receiver = Receiver(
             now,
             PCMU,
@@ -184,31 +148,24 @@ class MediaSession:
             window_ms=settings.reorder_window_ms,
             window_max_ms=settings.reorder_window_max_ms,
         )
-        self._digits_in = EventReceiver()
-        self._event_type = -1
+        self._intake = Intake(
+            now, self._receiver, on_locked=self._source_locked, on_first=self._first_packet, on_digit=self._rtp_digit
+        )
+        self.receive_packet = self._intake.packet
         self._digit_merger = DigitMerger(_SAME_DIGIT_MS)
-        self._has_received = False
-        self._refused = 0
-        self._malformed = 0
-        self._rtcp = 0
-        self._may_receive = True
-        self._heard_packets = 0
-        self._heard_at = now
-        self._is_idle_reported = False
         # Streams.
         self._streams: dict[StreamId, StreamSession] = {}
         self._recorders: tuple[Recorder, ...] = ()
         self._inbound: tuple[StreamSession | Recorder, ...] = ()
         self._outbound: tuple[StreamSession | Recorder, ...] = ()
-        self._agent: StreamSession | None = None
-        self._awaits_first_audio = False
-        self._degraded = DegradedLevels()
         self._hold = HoldSound()
         self._losses = Losses()
         # Sending.
         self._playout = Playout(PCMU, settings.playout_max_ms, self._move_slots)
-        self._marks = Checkpoints()
-        self._played = PlayedAudio(0, 0, is_audible=False)
+        self._agent = AgentAudio(
+            session_id, self._playout, emit=self._emit, on_stop=self._events.append, send_digits=self.send_digits
+        )
+        self._marks = self._agent.marks
         self._plays = Playbacks(settings.plays_max, on_start=self._play_started, on_end=self._play_ended)
         self._digits_out = SentDigits(settings.digits_max)
         self._room: Place | None = None
@@ -248,102 +205,35 @@ class MediaSession:
                 recorder.set_law(law)
             if self._room is not None:
                 self._room.set_law(law)
-        self._receiver.set_types(law, types)
+        self._intake.agree(now, command, law, types)
         self._sender.configure(command.codec.payload_type, command.ptime_ms)
-        self._event_type = command.dtmf_payload_type
-        self._latch.signal(now, command.address, command.latch, command.signalling_host)
-        self._locked = self._latch.locked
-        self._sender.aim(self._latch.destination)
+        self._sender.aim(self._intake.destination)
         self._sender.allow(command.direction in (MediaDirection.SENDRECV, MediaDirection.SENDONLY))
         self._note_audible()
-        self._may_receive = command.direction in (MediaDirection.SENDRECV, MediaDirection.RECVONLY)
-        self._heard_at = now
 
     # -- receiving -----------------------------------------------------------------------------------------------
 
     def listens_to(self, source: SocketAddress) -> bool:
         """Return whether `source` is the one that is listened to, which a flood from elsewhere must not crowd out."""
-        return source == self._locked
-
-    def receive_packet(self, now: Instant, data: bytes, source: SocketAddress) -> None:
-        """Take one datagram from the leg's socket; RTCP and rubbish are counted, never raise."""
-        if source != self._locked or not self._may_receive or len(data) < HEADER_BYTES:
-            self._receive_guarded(now, data, source)
-        elif data[1] & 0x7F == self._event_type or 192 <= data[1] <= 223:
-            self._receive_special(now, data)
-        else:
-            self._receiver.packet(now, data)
+        return self._intake.listens_to(source)
 
     def receive(self, now: Instant, datagrams: Iterable[Datagram]) -> None:
         """Take datagrams in arrival order."""
-        for data, source in datagrams:
-            self.receive_packet(now, data, source)
+        self._intake.packets(now, datagrams)
 
     def receive_backlog(self, now: Instant, datagrams: Sequence[Datagram]) -> None:
-        """Take datagrams that waited while the process stood still, oldest first.
+        """Take datagrams that waited while the process stood still, oldest first; what is too old is not heard."""
+        self._intake.backlog(now, datagrams)
 
-        Of more audio than the receiver would make up for, only the newest is heard: the rest would be heard late. Keys
-        and RTCP are taken whatever their age.
-        """
-        audio = [
-            index
-            for index, (data, source) in enumerate(datagrams)
-            if source == self._locked and len(data) >= HEADER_BYTES and self._receiver.accepts(data[1] & 0x7F)
-        ]
-        stale = set(audio[:-_BACKLOG_KEPT]) if len(audio) > _BACKLOG_MAX else ()
-        for index, (data, source) in enumerate(datagrams):
-            if index in stale:
-                self._receiver.discard(data)
-            else:
-                self.receive_packet(now, data, source)
+    def _source_locked(self, source: SocketAddress) -> None:
+        self._sender.aim(source)
+        self._note_audible()
 
-    def _receive_guarded(self, now: Instant, data: bytes, source: SocketAddress) -> None:
-        """Take a datagram that is not the locked source's usual traffic."""
-        if is_rtcp(data):
-            self._rtcp += 1
-            return
-        packet = parse_rtp(data)
-        if packet is None:
-            self._malformed += 1
-            return
-        if source != self._locked:
-            payload_type = packet.payload_type
-            if payload_type != self._event_type and not self._receiver.accepts(payload_type):
-                self._refused += 1
-                return
-            if self._receiver.received != self._heard_packets:
-                self._latch.last_heard = now
-            if not self._latch.admit(now, source, packet.ssrc, packet.sequence):
-                self._refused += 1
-                return
-            self._locked = source
-            self._sender.aim(source)
-            self._note_audible()
-        if not self._has_received:
-            self._has_received = True
-            self._events.append(
-                MediaStarted(session_id=self.session_id, remote=Address(host=source[0], port=source[1]))
-            )
-        # On hold their packets keep the latch, but nothing is heard.
-        if self._may_receive:
-            self._receive_special(now, data)
+    def _first_packet(self, source: SocketAddress) -> None:
+        self._events.append(MediaStarted(session_id=self.session_id, remote=Address(host=source[0], port=source[1])))
 
-    def _receive_special(self, now: Instant, data: bytes) -> None:
-        if is_rtcp(data):
-            self._rtcp += 1
-            return
-        packet = parse_rtp(data)
-        if packet is None:
-            self._malformed += 1
-            return
-        if packet.payload_type != self._event_type:
-            self._receiver.odd_packet(now, packet)
-            return
-        digit = self._digits_in.take(now, packet.ssrc, packet.timestamp, packet.payload)
-        self._receiver.hold_fill = True
-        self._receiver.odd_packet(now, packet, is_audio=False)
-        if digit is not None:
-            self._note_digit(now, DigitSource.RTP, digit)
+    def _rtp_digit(self, now: Instant, digit: str) -> None:
+        self._note_digit(now, DigitSource.RTP, digit)
 
     def signalled_digit(self, now: Instant, digit: str, duration_ms: int = 0) -> bool:
         """Take a digit that came by SIP INFO; returns whether it is one. One that RTP brings too counts once."""
@@ -393,14 +283,14 @@ class MediaSession:
         frame = self._playout.take(now)
         if frame is None:
             frame = self._law.silence
-        elif self._awaits_first_audio:
-            self._note_first_audio(now)
+        elif self._agent.awaits_first:
+            self._agent.first_audio(now)
         self._sender.send_frame(frame, out)
         self._sender.advance()
         for stream in self._outbound:
             stream.push_outbound(frame)
         if self._marks.next_position <= self._playout.position:
-            self._acknowledge()
+            self._agent.acknowledge()
 
     def _jump(self, now: Instant) -> None:
         """Let the RTP clock run on over slots that were missed, so that the far side's buffer does not grow."""
@@ -428,7 +318,7 @@ class MediaSession:
                 # What is said meanwhile is not heard later.
                 self._room.hear_frame()
             self._playout.skip_slot()
-            frame, complete = self._digits_out.send_slot(self._law, self._sender, self._event_type, out)
+            frame, complete = self._digits_out.send_slot(self._law, self._sender, self._intake.event_type, out)
             if complete:
                 self._emit(DigitsSent(session_id=self.session_id, digits=complete))
         else:
@@ -437,8 +327,8 @@ class MediaSession:
             if self._plays.is_alone is not was_alone:
                 self._note_audible()
             agent = self._playout.take(now)
-            if agent is not None and self._awaits_first_audio:
-                self._note_first_audio(now)
+            if agent is not None and self._agent.awaits_first:
+                self._agent.first_audio(now)
             if self._hold.is_on:
                 pcm = self._hold.under(pcm, is_free=agent is None and self._room is None)
             frame = mixed(self._law, pcm, agent, self._room, is_alone=self._plays.is_alone)
@@ -447,7 +337,7 @@ class MediaSession:
         for stream in self._outbound:
             stream.push_outbound(frame)
         if self._marks.next_position <= self._playout.position:
-            self._acknowledge()
+            self._agent.acknowledge()
         self._note_busy()
 
     def _note_busy(self) -> None:
@@ -543,17 +433,12 @@ class MediaSession:
         if len(self._streams) >= self._settings.streams_max or stream.stream_id in self._streams:
             return False
         if stream.is_bidirectional:
-            if self._agent is not None:
+            if self._agent.stream is not None:
                 return False
-            self._agent = stream
-            self._playout.delay_policy = stream.settings.delay_policy
-            self._playout.max_samples = stream.settings.playout_max_ms * SAMPLES_PER_MS
-            self._played = PlayedAudio(self._playout.position, self._playout.trimmed_samples, is_audible=False)
+            self._agent.join(stream)
             self._note_audible()
-            self._awaits_first_audio = True
-            self._degraded.bound(self._playout.max_samples)
         self._streams[stream.stream_id] = stream
-        stream.join(self, self._law)
+        stream.join(self._agent, self._law)
         self._sort_streams()
         return True
 
@@ -562,12 +447,9 @@ class MediaSession:
         stream = self._streams.pop(stream_id, None)
         if stream is None:
             return
-        if stream is self._agent:
+        if stream is self._agent.stream:
             self._tell_losses(now)
-            self._drop_queue()
-            stream.played_ms = self._played.played // SAMPLES_PER_MS
-            self._agent = None
-            self._awaits_first_audio = False
+            self._agent.part()
         stream.report_rest(now)
         stream.join(None, self._law)
         self._sort_streams()
@@ -592,127 +474,14 @@ class MediaSession:
 
     def _note_audible(self) -> None:
         """Book what was due until now; from now on it is heard or not as the sender may send."""
-        self._settle()
-        self._played.is_audible = self._sender.is_audible and not self._plays.is_alone
+        self._agent.set_audible(self._sender.is_audible and not self._plays.is_alone)
         for recorder in self._recorders:
             recorder.is_audible = self._is_heard
 
     @property
     def _is_heard(self) -> bool:
         """Return whether what is made reaches someone; a session that has no far party at all is there to be heard."""
-        return self._sender.is_audible or self._latch.destination is None
-
-    def _settle(self) -> None:
-        self._played.settle(self._playout.position, self._playout.trimmed_samples)
-
-    def _drop_queue(self) -> tuple[int, int]:
-        """Drop the play queue and its marks; returns how many samples and marks that was."""
-        self._settle()
-        dropped, marks = self._playout.clear(), self._marks.clear()
-        self._played.clear(dropped, marks)
-        return dropped, marks
-
-    def _note_first_audio(self, now: Instant) -> None:
-        self._awaits_first_audio = False
-        agent = self._agent
-        if agent is not None:
-            opened_at = agent.opened_at
-            after_ms = (now - opened_at) // MS if opened_at is not None else 0
-            self._emit(StreamFirstAudio(session_id=self.session_id, stream_id=agent.stream_id, after_open_ms=after_ms))
-
-    def _acknowledge(self) -> None:
-        while self._marks.next_position <= self._playout.position:
-            self._checkpoint_played(self._marks.pop())
-
-    def _checkpoint_played(self, name: str) -> None:
-        agent = self._agent
-        if agent is not None:
-            self._played.played_checkpoints += 1
-            agent.push_played(name)
-            self._emit(StreamCheckpointPlayed(session_id=self.session_id, stream_id=agent.stream_id, name=name))
-
-    # -- what a stream asks (StreamPlayer) -----------------------------------------------------------------------
-
-    def queue_audio(self, now: Instant, audio: bytes, format: AudioFormat) -> bool:
-        """Queue agent audio; `False` when it does not fit."""
-        playout = self._playout
-        was_empty = playout.level == 0
-        if not playout.queue(now, audio, format):
-            self._played.refuse(len(audio) // unit_bytes(format))
-            return False
-        if was_empty and playout.level and self._played.begins_utterance(playout.silent_slots):
-            self._settle()
-            self._played.begin_utterance()
-        if playout.level >= self._degraded.next_level:
-            self._note_degraded()
-        return True
-
-    def checkpoint(self, now: Instant, name: str) -> bool:
-        """Mark the end of the play queue; one behind nothing is acknowledged at once."""
-        if self._playout.level == 0 and not len(self._marks):
-            self._checkpoint_played(name)
-            return True
-        return self._marks.add(self._playout.end_position, name)
-
-    def clear_audio(self, now: Instant) -> None:
-        """Drop the play queue and its marks, and acknowledge."""
-        dropped, marks = self._drop_queue()
-        self._degraded.reset()
-        if self._agent is not None:
-            self._agent.push_cleared()
-            self._emit(
-                StreamCleared(
-                    session_id=self.session_id,
-                    stream_id=self._agent.stream_id,
-                    dropped_ms=dropped // SAMPLES_PER_MS,
-                    dropped_checkpoints=marks,
-                )
-            )
-
-    def audio_report(self) -> AudioReport:
-        """Return what the far party has heard of the agent's audio, and what it has not."""
-        self._settle()
-        played = self._played
-        return AudioReport(
-            played_ms=played.played // SAMPLES_PER_MS,
-            utterance_ms=(played.played - played.utterance_start) // SAMPLES_PER_MS,
-            dropped_ms=played.dropped // SAMPLES_PER_MS,
-            queued_ms=self._playout.level_ms,
-            played_checkpoints=played.played_checkpoints,
-            dropped_checkpoints=played.dropped_checkpoints,
-            queued_checkpoints=len(self._marks),
-        )
-
-    def agent_digits(self, now: Instant, digits: str) -> bool:
-        """Send digits that an agent asked for; `w` and `W` are not part of that command."""
-        return all(digit in DIGITS for digit in digits) and self.send_digits(now, digits)
-
-    def agent_stop(self, now: Instant, stream_id: StreamId) -> None:
-        """Report that the agent wants its stream ended."""
-        self._events.append(AgentStopped(stream_id))
-
-    def stream_fault(
-        self, now: Instant, stream_id: StreamId, reason: str, count: int, detail: str, ms: int = 0
-    ) -> None:
-        """Report a fault of a stream, or something that was dropped."""
-        self._emit(
-            StreamFaulted(
-                session_id=self.session_id, stream_id=stream_id, reason=reason, count=count, detail=detail, ms=ms
-            )
-        )
-
-    def _note_degraded(self) -> None:
-        """Report the highest threshold of the play queue that was passed."""
-        percent = self._degraded.reached(self._playout.level)
-        if percent and self._agent is not None:
-            self._emit(
-                StreamDegraded(
-                    session_id=self.session_id,
-                    stream_id=self._agent.stream_id,
-                    percent=percent,
-                    queued_ms=self._playout.level_ms,
-                )
-            )
+        return self._sender.is_audible or self._intake.destination is None
 
     def _tell_losses(self, now: Instant) -> None:
         """Tell each stream what was dropped since the last time; about once a second."""
@@ -720,9 +489,13 @@ class MediaSession:
         for stream in self._streams.values():
             if stream.has_inbound:
                 stream.note_late_packets(losses.late_packets)
-            if stream is self._agent:
+            if stream is self._agent.stream:
                 stream.note_agent_losses(now, losses.cut_ms, losses.incomplete_samples)
             stream.report_dropped(now)
+
+    def audio_report(self) -> AudioReport:
+        """Return what the far party has heard of the agent's audio, and what it has not."""
+        return self._agent.audio_report()
 
     # -- events and figures --------------------------------------------------------------------------------------
 
@@ -742,25 +515,19 @@ class MediaSession:
             if self._slots_left > 0:
                 return
         self._slots_left = _HOUSEKEEPING_SLOTS
-        heard = self._receiver.received
-        if heard != self._heard_packets or not self._may_receive:
-            self._heard_packets = heard
-            self._heard_at = now
-            self._latch.last_heard = now
-            self._is_idle_reported = False
-        elif self._settings.media_idle_ms and not self._is_idle_reported and self._latch.destination is not None:
-            idle_ms = (now - self._heard_at) // MS
-            if idle_ms >= self._settings.media_idle_ms:
-                self._is_idle_reported = True
-                self._emit(MediaTimedOut(session_id=self.session_id, idle_ms=idle_ms))
-        self._degraded.eased(self._playout.level)
+        idle_ms = self._intake.idle_ms(now, self._settings.media_idle_ms)
+        if idle_ms:
+            self._emit(MediaTimedOut(session_id=self.session_id, idle_ms=idle_ms))
+        self._agent.ease()
         self._is_full_second = not self._is_full_second
         if self._is_full_second:
             self._tell_losses(now)
 
     def quality(self) -> Quality:
         """Return every figure of the leg so far."""
-        return quality_of(self._receiver, self._sender, self._playout, malformed=self._malformed, refused=self._refused)
+        return quality_of(
+            self._receiver, self._sender, self._playout, malformed=self._intake.malformed, refused=self._intake.refused
+        )
 
     def stats(self) -> SessionStats:
         """Return the quality figures so far."""
@@ -778,6 +545,6 @@ class MediaSession:
             self._receiver,
             self._sender,
             self._playout,
-            malformed=self._malformed,
-            refused=self._refused,
+            malformed=self._intake.malformed,
+            refused=self._intake.refused,
         )

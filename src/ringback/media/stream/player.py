@@ -11,7 +11,7 @@ from ringback.media.stream.truth import AudioReport
 
 
 class StreamPlayer(Protocol):
-    """The leg as a stream sees it; `MediaSession` implements it."""
+    """The leg as a stream sees it; `agent_audio.AgentAudio` implements it."""
 
     def queue_audio(self, now: Instant, audio: bytes, format: AudioFormat) -> bool:
         """Queue agent audio; returns `False` when the play queue is full and nothing was taken."""
