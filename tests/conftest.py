@@ -1,4 +1,4 @@
-"""Databases for this folder's tests."""
+"""Databases for tests of every folder."""
 
 from tests.support.databases import database, database_url, postgres_url
 
