@@ -449,7 +449,7 @@ class Node:
             return ("starting or stopping",)
         if not self.pool.is_ready:
             return ("no media worker runs",)
-        return ()
+        return (self.database.fault,) if self.database.fault else ()
 
     async def _refresh_gateways(self) -> None:
         while True:

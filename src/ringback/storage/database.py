@@ -17,21 +17,20 @@ from typing import Any, TypeVar, cast
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from ringback.errors import ConfigError, RingbackError
-from ringback.storage.group import Backend, Outcome
+from ringback import clock
+from ringback.errors import ConfigError
+from ringback.machine import Instant, after_ms
+from ringback.storage.group import Backend, Outcome, reason_of
 from ringback.storage.group import DatabaseSettings as DatabaseSettings
+from ringback.storage.group import StorageUnavailable as StorageUnavailable
 from ringback.storage.session import Base as Base
 from ringback.storage.session import Session as Session
 from ringback.storage.sqlite import SqliteBackend
 
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
-
-
-class StorageUnavailable(RingbackError):
-    """The database cannot be used now: closed, overloaded, or failing; nothing was written."""
-
-    default_code = "storage-unavailable"
+_WRITE_FAULT_MS = 10_000
+"""How long a failed commit counts as a fault: a node without calls writes nothing that would show that it is over."""
 
 
 @dataclass(slots=True)
@@ -69,6 +68,8 @@ class Database:
         self._queue: deque[_Pending] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        self._read_fault = ""
+        self._write_fault, self._write_fault_until = "", Instant(0)
         self._writer = asyncio.create_task(self._write_groups(), name="database-writer")
 
     @classmethod
@@ -105,6 +106,18 @@ class Database:
     def waiting_works(self) -> int:
         """Return how many works wait for the writer."""
         return len(self._queue)
+
+    @property
+    def fault(self) -> str:
+        """Return why the database cannot be used now; empty when nothing is known against it.
+
+        The last read says so, or a commit that failed in the last 10 s and none has succeeded since.
+        """
+        if self._read_fault:
+            return f"the database does not answer: {self._read_fault}"
+        if self._write_fault and clock.now() < self._write_fault_until:
+            return f"the database cannot write: {self._write_fault}"
+        return ""
 
     async def write(self, work: Callable[[Session], T]) -> T:
         """Run `work` in the writer and return its result once it is durably committed.
@@ -144,11 +157,17 @@ class Database:
         `work` may run on another thread, as in `write`.
 
         Raises:
-            StorageUnavailable: the database is closed.
+            StorageUnavailable: the database does not answer, or is closed.
         """
         if self._closing:
             raise StorageUnavailable("database is closed")
-        return await self._backend.read(work)
+        try:
+            result = await self._backend.read(work)
+        except StorageUnavailable as error:
+            self._read_fault = reason_of(error)
+            raise
+        self._read_fault = ""
+        return result
 
     async def close(self) -> None:
         """Commit what waits and release everything."""
@@ -181,6 +200,8 @@ class Database:
         except Exception as error:
             # Whatever failed, the group's transaction is rolled back and every caller learns it.
             self.counters.failed_groups += 1
+            self._write_fault = reason_of(error)
+            self._write_fault_until = after_ms(clock.now(), _WRITE_FAULT_MS)
             _logger.warning("database commit failed", extra={"works": len(group), "error": repr(error)})
             for pending in group:
                 if not pending.done.done():
@@ -188,6 +209,8 @@ class Database:
                     failure.__cause__ = error
                     pending.done.set_exception(failure)
             return
+        if works:
+            self._write_fault = ""
         self.counters.groups += 1 if works else 0
         self.counters.works += len(works)
         each = iter(outcomes)

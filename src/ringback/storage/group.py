@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from sqlalchemy.exc import DBAPIError
+
 from ringback.errors import RingbackError
 from ringback.storage.session import Session
 
@@ -41,16 +43,36 @@ class Backend(Protocol):
         """Run the works, each in a savepoint, and commit; raise when the commit did not happen."""
 
     async def read(self, work: Callable[[Session], T]) -> T:
-        """Run `work` in a read-only transaction."""
+        """Run `work` in a read-only transaction; raise `StorageUnavailable` when the database does not answer."""
 
     async def close(self) -> None:
         """Release connections, threads and locks."""
+
+
+class StorageUnavailable(RingbackError):
+    """The database cannot be used now: closed, overloaded, or failing; nothing was written."""
+
+    default_code = "storage-unavailable"
 
 
 class TransactionLost(RingbackError):
     """The database ended the group's transaction by itself: a full disk, an I/O error, a lost connection."""
 
     default_code = "transaction-lost"
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what the database's own driver said first, on one line."""
+    chain = [error]
+    # The first error is the innermost: a savepoint that a full disk has ended cannot be left either.
+    while (earlier := chain[-1].__cause__ or chain[-1].__context__) is not None and earlier not in chain:
+        chain.append(earlier)
+    of_database = [each.orig for each in chain if isinstance(each, DBAPIError) and each.orig is not None]
+    of_system = [each for each in chain if isinstance(each, OSError) and each.strerror]
+    if of_system and not of_database:
+        return str(of_system[-1].strerror)
+    said = of_database[-1] if of_database else error
+    return " ".join(str(said).split()) or type(said).__name__
 
 
 def run_alone(session: Session, works: list[Callable[[Session], Any]]) -> Outcome | None:

@@ -7,14 +7,20 @@ from typing import Any, TypeVar
 
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from ringback.errors import ConfigError
 from ringback.storage import schema
-from ringback.storage.group import DatabaseSettings, Outcome, run_alone, run_works
+from ringback.storage.group import DatabaseSettings, Outcome, StorageUnavailable, reason_of, run_alone, run_works
 from ringback.storage.session import Session
 
 T = TypeVar("T")
+_AWAY = ("08", "53", "57", "58")
+"""Classes of SQLSTATE: no connection, no resources, an operator's intervention or a time limit, a fault of the system.
+
+Source: PostgreSQL 15, appendix A.
+"""
 
 
 class PostgresBackend:
@@ -52,7 +58,7 @@ class PostgresBackend:
         except (OSError, TimeoutError, DBAPIError) as error:
             await backend.close()
             where = url.set(password=None, query={}).render_as_string()
-            raise ConfigError(f"database {where} cannot be used: {_reason(error)}") from error
+            raise ConfigError(f"database {where} cannot be used: {reason_of(error)}") from error
         except BaseException:
             await backend.close()
             raise
@@ -65,8 +71,13 @@ class PostgresBackend:
 
     async def read(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a read-only snapshot."""
-        async with AsyncSession(self._read_engine) as session:
-            return await session.run_sync(work)
+        try:
+            async with AsyncSession(self._read_engine) as session:
+                return await session.run_sync(work)
+        except (OSError, TimeoutError, PoolTimeout, DBAPIError) as error:
+            if not _is_away(error):
+                raise
+            raise StorageUnavailable("the database does not answer") from error
 
     async def close(self) -> None:
         """Close every connection."""
@@ -86,5 +97,10 @@ def _migrate(connection: Connection) -> None:
     schema.upgrade(connection, schema.current_revision(connection))
 
 
-def _reason(error: BaseException) -> str:
-    return str(error.orig) if isinstance(error, DBAPIError) and error.orig is not None else str(error) or repr(error)
+def _is_away(error: Exception) -> bool:
+    """Return whether the server, not the statement, is at fault."""
+    if not isinstance(error, DBAPIError):
+        return True
+    if error.connection_invalidated:
+        return True
+    return str(getattr(error.orig, "sqlstate", None) or "08")[:2] in _AWAY

@@ -16,16 +16,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from ringback.errors import ConfigError
 from ringback.storage import schema
-from ringback.storage.group import DatabaseSettings, Outcome, run_alone, run_works
+from ringback.storage.group import DatabaseSettings, Outcome, StorageUnavailable, run_alone, run_works
 from ringback.storage.session import Session
 
 T = TypeVar("T")
 MEMORY = ":memory:"
+_AWAY = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+)
+"""Faults of the file or the disk, not of the statement."""
 
 
 class FileLock:
@@ -137,8 +146,13 @@ class SqliteBackend:
             return run_works(session, works, lambda: bool(driver.in_transaction))
 
     def _read(self, work: Callable[[Session], T]) -> T:
-        with Session(self._read_engine) as session:
-            return work(session)
+        try:
+            with Session(self._read_engine) as session:
+                return work(session)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _AWAY:
+                raise
+            raise StorageUnavailable("the database does not answer") from error
 
     def _shut_down(self) -> None:
         self._readers.shutdown(wait=True)

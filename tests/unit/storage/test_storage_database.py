@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from tests.support.databases import opened
 
+from ringback import clock
 from ringback.errors import ConfigError, InvalidParameter
+from ringback.machine import after_ms
 from ringback.storage.database import Database, DatabaseSettings, Session, StorageUnavailable
 from ringback.storage.models import EventRow
 from ringback.storage.statements import insert_row
@@ -252,6 +255,51 @@ async def test_transaction_ended_by_sqlite_fails_the_whole_group(tmp_path: Path)
         assert await database.read(call_uuids) == []
         await database.write(lambda session: add(session, "later"))
         assert await database.read(call_uuids) == ["later"]
+
+
+async def test_a_full_disk_is_told_until_a_write_succeeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def limit(session: Session, pages: int) -> None:
+        session.execute(text(f"PRAGMA max_page_count={pages}"))
+
+    def add_much(session: Session) -> None:
+        session.add(EventRow(call_uuid="big", wall_ms=1, at_ms=0, kind="call", fields="x" * 1_000_000))
+        session.flush()
+
+    full = "the database cannot write: database or disk is full"
+    async with opened(f"sqlite+aiosqlite:///{tmp_path}/r.db") as database:
+        await database.write(lambda session: limit(session, 1))
+        assert database.fault == ""
+        for works in (1, 3):
+            results = await asyncio.gather(*(database.write(add_much) for _ in range(works)), return_exceptions=True)
+            assert all(isinstance(result, StorageUnavailable) for result in results), results
+            assert database.fault == full
+        assert await database.read(call_uuids) == []
+        assert database.fault == full, "a read proves nothing about writing"
+        await database.write(lambda session: limit(session, 1_000_000))
+        await database.write(add_much)
+        assert (database.fault, await database.read(call_uuids)) == ("", ["big"])
+        await database.write(lambda session: limit(session, 1))
+        with pytest.raises(StorageUnavailable):
+            await database.write(add_much)
+        then = after_ms(clock.now(), 10_000)
+        monkeypatch.setattr("ringback.storage.database.clock.now", lambda: then)
+        assert database.fault == "", "10 s later another write may try"
+
+
+async def test_a_file_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
+    def fail(_session: Session) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise OperationalError("SELECT", {}, error)
+
+    async with opened(f"sqlite+aiosqlite:///{tmp_path}/r.db") as database:
+        with pytest.raises(StorageUnavailable, match="does not answer"):
+            await database.read(fail)
+        assert database.fault == "the database does not answer: disk I/O error"
+        with pytest.raises(OperationalError, match="no such table"):
+            await database.read(lambda session: session.execute(text("SELECT 1 FROM missing")))
+        await database.read(call_uuids)
+        assert database.fault == ""
 
 
 async def test_second_process_is_refused_by_name(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ class WorkerLink(asyncio.Protocol):
                 raise
             except Exception as error:
                 # The worker keeps the events; the next round commits them.
-                _log.error("commit before acknowledgement failed", worker_id=self.worker_id, reason=repr(error))
+                _log.warning("events of a worker not stored yet", worker_id=self.worker_id, reason=repr(error))
                 self._has_news.set()
                 await asyncio.sleep(1)
                 continue
