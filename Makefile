@@ -13,6 +13,10 @@ say = @printf '\n── %s\n' "$(1)"
 # Runs pytest on a folder of tests if there is one.
 tests = @if [ -d $(1) ]; then printf '\n── %s\n' "$(1)"; $(PYTEST) $(1) $(2) $(ARGS); fi
 
+# What `make postgres` runs: the tests that take a database of each kind, and those of PostgreSQL alone.
+POSTGRES_TESTS := tests/postgres $(addprefix tests/unit/,storage accounts numbers endpoints \
+	webhooks/test_webhooks_outbox.py calls/test_calls_records.py signalling/test_signalling_registrar.py)
+
 # The same for tests in real time: few that fail run again alone (scripts/second_chance.py).
 realtime = @printf '\n── %s\n' "tests/$(1)"; $(BIN)/python scripts/second_chance.py $(1) tests/$(1) $(2) $(ARGS)
 
@@ -56,7 +60,7 @@ system: ## Install the SIP peers of the interop tests (root on Debian; otherwise
 test: setup-dev system ## Everything a change must pass, with all it needs installed first
 	@$(MAKE) --no-print-directory ci
 
-ci: lint types gates unit sim process contract interop functional ## What `make test` runs after its set-up
+ci: lint types gates unit sim process contract postgres interop functional ## What `make test` runs after its set-up
 	$(call say,all green)
 	@$(BIN)/python scripts/second_chance.py --told
 
@@ -90,6 +94,10 @@ process: setup-dev ## Single processes with real sockets: phones, workers, the a
 contract: setup-dev ## Official SDKs as clients and agents
 	$(call realtime,contract,-n 2 --dist loadfile)
 
+postgres: setup-dev ## Stores, outbox, the SDK's operations and the whole server on a real PostgreSQL
+	$(call say,on PostgreSQL)
+	@RINGBACK_TEST_POSTGRES=$${RINGBACK_TEST_POSTGRES:-1} $(PYTEST) -m postgres $(POSTGRES_TESTS) $(ARGS)
+
 interop: setup-dev ## SIPp and baresip as peers
 	$(call realtime,interop)
 
@@ -109,5 +117,5 @@ clean: ## Remove what make and tests have made, the development data too
 	rm -rf $(VENV) tests/contract/node/node_modules .ringback .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help dev setup setup-dev constraints system test ci lint format types gates unit sim process contract interop \
-	functional bench bench-audio soak clean
+.PHONY: help dev setup setup-dev constraints system test ci lint format types gates unit sim process contract postgres \
+	interop functional bench bench-audio soak clean

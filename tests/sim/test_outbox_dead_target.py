@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 from tests.support.http_server import fixed
-from tests.support.outbox_office import Office, office_in
+from tests.support.outbox_office import Office, office_on
 
 from ringback import clock
 from ringback.machine import Instant
+from ringback.storage.database import Database
 from ringback.webhooks.outbox import OutboxSettings
 
 _SPEED = 1_500
@@ -31,8 +31,8 @@ async def put_facts(office: Office, fact: str) -> None:
 
 
 @pytest.mark.usefixtures("fast_clock")
-async def test_an_hour_of_a_dead_target_loses_and_reorders_nothing(tmp_path: Path) -> None:
-    async with office_in(tmp_path) as office:
+async def test_an_hour_of_a_dead_target_loses_and_reorders_nothing(database: Database) -> None:
+    async with office_on(database) as office:
         office.server.reply("/hangup", status=503)
         began = clock.wall_ms()
         # The default rules of delivery; only the look-out for new rows is quicker, because real time is.

@@ -108,7 +108,7 @@ _opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({
 class ApiServer:
     """A running server; its loop turns in a thread of its own, because the official SDK blocks."""
 
-    def __init__(self, settings: ApiSettings, gate: GateSettings | None = None) -> None:
+    def __init__(self, settings: ApiSettings, gate: GateSettings | None = None, database_url: str = "") -> None:
         self.calls = FakeCalls()
         self.in_call = FakeInCall(self.calls)
         self.streams = FakeStreams(self.calls)
@@ -122,6 +122,7 @@ class ApiServer:
         self.gate: Gate
         self._settings = settings
         self._gate_settings = gate
+        self._database_url = database_url
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -146,8 +147,9 @@ class ApiServer:
             await self._serve(Path(folder))
 
     async def _serve(self, folder: Path) -> None:
-        (folder / "ringback.db").write_bytes(migrated_file())
-        self.database = await Database.open(f"sqlite+aiosqlite:///{folder}/ringback.db")
+        if not self._database_url:
+            (folder / "ringback.db").write_bytes(migrated_file())
+        self.database = await Database.open(self._database_url or f"sqlite+aiosqlite:///{folder}/ringback.db")
         self.events = EventLog(self.database, EventLogSettings(batch_ms=5))
         self.events.start()
         for auth_id in (AUTH_ID, OTHER_ID):
@@ -232,10 +234,12 @@ class ApiServer:
 
 
 @contextlib.contextmanager
-def running(settings: ApiSettings | None = None, gate: GateSettings | None = None) -> Iterator[ApiServer]:
-    """Yield a running server."""
+def running(
+    settings: ApiSettings | None = None, gate: GateSettings | None = None, database_url: str = ""
+) -> Iterator[ApiServer]:
+    """Yield a running server; its database is a fresh SQLite file unless `database_url` names another."""
     settings = settings or ApiSettings(requests_per_window=0, auth_failures_per_minute=0, version="1.2.3")
-    server = ApiServer(settings, gate)
+    server = ApiServer(settings, gate, database_url)
     hosts = {name: getattr(plivo_client, name) for name in (*SDK_HOSTS, "CALLINSIGHTS_BASE_URL")}
     try:
         yield server

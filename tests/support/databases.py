@@ -1,12 +1,11 @@
 """Databases for tests: SQLite always, PostgreSQL with `RINGBACK_TEST_POSTGRES` (`make postgres`).
 
 `RINGBACK_TEST_POSTGRES=1` runs a throw-away server on a free port for the time of the test run, from the programs of
-the package postgresql; a URL such as `postgresql+asyncpg://user@host/name` uses that database, whose tables are dropped.
+the package postgresql; a URL such as `postgresql+asyncpg://user@host/name` uses that database and drops its tables.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import glob
 import os
@@ -61,7 +60,9 @@ class PostgresServer:
         self._run("pg_ctl", "-D", self.data, "-w", "-s", "-l", f"{self.folder}/log", "start")
 
     def stop(self) -> None:
-        """End it as a crash of the machine would."""
+        """End it at once, as a crash of the machine would; one that is stopped stays so."""
+        if not Path(self.data, "postmaster.pid").exists():
+            return
         self._run("pg_ctl", "-D", self.data, "-w", "-s", "-m", "immediate", "stop")
 
     def _run(self, program: str, *arguments: str) -> None:

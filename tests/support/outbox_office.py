@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ringback.egress.http import HttpClient
 from ringback.egress.policy import Mode, Policy
@@ -69,13 +68,11 @@ class Office:
 
 
 @asynccontextmanager
-async def office_in(folder: Path) -> AsyncIterator[Office]:
-    """Run an office whose database is in `folder`."""
-    database = await Database.open(f"sqlite+aiosqlite:///{folder}/test.db")
+async def office_on(database: Database) -> AsyncIterator[Office]:
+    """Run an office on an open database."""
     resolver = Resolver(Policy(Mode.DEV))
     http = HttpClient(resolver)
     async with http_server() as server:
         yield Office(database, http, server)
         await http.close()
     resolver.close()
-    await database.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -40,9 +39,7 @@ def row(number: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def database() -> AsyncIterator[Database]:
-    found = await Database.open("sqlite+aiosqlite:///:memory:")
-
+async def database(database: Database) -> Database:
     def fill(session: Any) -> None:
         ensure_account(session, MA, "token")
         ensure_account(session, "MA000000000000000001", "other")
@@ -51,9 +48,8 @@ async def database() -> AsyncIterator[Database]:
         session.add(CallRow(**{**row(0), "call_uuid": "foreign", "account_id": "MA000000000000000001"}))
         session.add(CallRow(**{**row(0), "call_uuid": "live", "ended_wall_ms": None}))
 
-    await found.write(fill)
-    yield found
-    await found.close()
+    await database.write(fill)
+    return database
 
 
 FILTERS: dict[str, tuple[Any, Any]] = {

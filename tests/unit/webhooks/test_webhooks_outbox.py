@@ -6,16 +6,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from plivo.utils import validate_v3_signature
 from tests.support.http_server import SeenRequest, Writer, close, fixed, hang, http_server
-from tests.support.outbox_office import QUICK, Office, office_in
+from tests.support.outbox_office import QUICK, Office, office_on
 
 from ringback import clock
 from ringback.accounts.store import ensure_account
-from ringback.storage.database import Session
+from ringback.storage.database import Database, Session
 from ringback.webhooks import store
 from ringback.webhooks.outbox import OutboxSender
 from ringback.webhooks.retry import DeliveryRules
@@ -23,8 +22,8 @@ from ringback.webhooks.store import enqueue
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    async with office_in(tmp_path) as office:
+async def office(database: Database) -> AsyncIterator[Office]:
+    async with office_on(database) as office:
         yield office
 
 
