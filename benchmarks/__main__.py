@@ -31,6 +31,7 @@ from benchmarks.scenarios import (
     conference,
     machine,
     noise,
+    overload,
     rate,
     ready,
     recovery,
@@ -50,6 +51,7 @@ SCENARIOS: dict[str, Callable[[Options], Awaitable[Outcome]]] = {
     "ready": ready.run,
     "speech": speech.run,
     "noise": noise.run,
+    "overload": overload.run,
     "agents": agents.run,
 }
 

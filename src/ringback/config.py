@@ -311,6 +311,37 @@ class Limits(Section):
     """Digits with which called numbers must begin. Empty: any."""
 
 
+class Load(Section):
+    """When media workers that are late get no new calls (docs/overload.md); established calls are never touched."""
+
+    admission: Literal["on", "off"] = "on"
+    """`off`: only `limits.calls` bounds the calls, and with too many of them the delay of all grows to seconds."""
+    calls_min: Annotated[int, Field(ge=1, le=1_000)] = 32
+    """Calls (media sessions) of each worker that it always takes, whatever its figures say."""
+    late_ms: Annotated[int, Field(ge=5, le=100)] = 10
+    """A slot of 5 ms that runs so much later than it was due is late."""
+    late_percent: Annotated[int, Field(ge=1, le=100)] = 25
+    """Share of late slots that makes a second a late one."""
+    calm_percent: Annotated[int, Field(ge=0, le=99)] = 10
+    """Share of late slots up to which a second is calm again."""
+    pace_after_s: Annotated[int, Field(ge=1, le=60)] = 2
+    """Late for so long, a worker gets `paced_cps` new calls a second."""
+    full_after_s: Annotated[int, Field(ge=1, le=60)] = 4
+    """Late for so long, it gets none."""
+    open_after_s: Annotated[int, Field(ge=1, le=600)] = 5
+    """Better for so long, it gets a few again, and calm for so long again, any number."""
+    paced_cps: Annotated[int, Field(ge=1, le=100)] = 5
+
+    @model_validator(mode="after")
+    def _steps_are_in_order(self) -> Load:
+        if self.calm_percent >= self.late_percent:
+            raise ValueError(f"expected calm_percent < late_percent, found {self.calm_percent} and {self.late_percent}")
+        if self.pace_after_s > self.full_after_s:
+            found = f"{self.pace_after_s} and {self.full_after_s}"
+            raise ValueError(f"expected pace_after_s <= full_after_s, found {found}")
+        return self
+
+
 class Billing(Section):
     """What calls and audio streams cost; nothing is charged, the amounts stand in the API's answers and callbacks."""
 
@@ -433,6 +464,7 @@ class Config(Section):
     egress: Egress = Egress()
     database: DatabaseSection = DatabaseSection()
     limits: Limits = Limits()
+    load: Load = Load()
     billing: Billing = Billing()
     observability: Observability = Observability()
     trunk: tuple[TrunkSection, ...] = ()

@@ -40,6 +40,7 @@ class FakeMediaPort:
         commands: Every command in the order it came, refused ones included.
         sessions: What is open now.
         failures: What `open_session` and `send` raise for a command type, until removed.
+        spare: How many more new calls the workers' load allows.
         closes_itself: Whether `CloseSession` is followed by `SessionClosed`.
     """
 
@@ -47,6 +48,7 @@ class FakeMediaPort:
         self.commands: list[SessionCommand] = []
         self.sessions: dict[SessionId, FakeSession] = {}
         self.failures: dict[type[object], Exception] = {}
+        self.spare = 1_000
         self.closes_itself = True
         self._worker_id = WorkerId(worker_id)
         self._next_port = first_port
@@ -80,6 +82,10 @@ class FakeMediaPort:
             self.emit(RemoteSet(session_id=command.session_id, caused_by=command.command_id))
         elif isinstance(command, CloseSession) and self.closes_itself:
             self.close(command.session_id, command.reason)
+
+    def spare_sessions(self) -> int:
+        """Return `spare`."""
+        return self.spare
 
     def worker_of(self, session_id: SessionId) -> WorkerId | None:
         """Return the one worker, for open sessions."""

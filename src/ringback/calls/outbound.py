@@ -87,6 +87,10 @@ class OutboundCalls:
         self._legs = legs
         self._settings = settings
         self._beginning = 0
+        self._at_once = 0
+        """Calls on their way to a leg without having waited."""
+        self._waits_for_load = False
+        """Whether the queue was last found to stand before overloaded workers."""
 
     @property
     def is_full(self) -> bool:
@@ -95,7 +99,13 @@ class OutboundCalls:
         return self._keeper.live_count + coming >= self._settings.maximum_calls
 
     def _has_room(self, trunk: str) -> bool:
-        return not self.is_full and self._legs.has_room(trunk, self.queue.starting[trunk])
+        self._waits_for_load = self._legs.is_overloaded(self._at_once + self.queue.starting.total())
+        return not (self._waits_for_load or self.is_full or not self._legs.has_room(trunk, self.queue.starting[trunk]))
+
+    def _must_wait_for_load(self) -> bool:
+        """Return whether a new call waits until the media workers have capacity, behind those that do already."""
+        is_behind = self._waits_for_load and len(self.queue) > 0
+        return is_behind or self._legs.is_overloaded(self._at_once + self.queue.starting.total())
 
     async def make(self, account: Account, requests: Sequence[MakeCall]) -> MadeCall:
         """Store the intent of outbound calls, dial what may be dialled at once, and return their ids in order.
@@ -235,9 +245,20 @@ class OutboundCalls:
     async def _make_one(self, account: Account, request: MakeCall) -> MadeCall:
         call_uuid = _id_of(request)
         dial = await self.routes.route(request, call_uuid)
-        if not self.queue.start_at_once(account.auth_id, dial.trunk_name):
-            await self._enqueue(account, [(request, dial)])
+        is_overload = self._must_wait_for_load()
+        if is_overload or not self.queue.start_at_once(account.auth_id, dial.trunk_name):
+            facts = {"waits_for": "capacity of the media workers"} if is_overload else {}
+            await self._enqueue(account, [(request, dial)], **facts)
             return MadeCall((call_uuid,), "call queued")
+        self._at_once += 1
+        try:
+            return await self._make_at_once(account, request, call_uuid, dial)
+        finally:
+            self._at_once -= 1
+
+    async def _make_at_once(
+        self, account: Account, request: MakeCall, call_uuid: CallUuid, dial: DialRequest
+    ) -> MadeCall:
         terms = self._terms(account, request, dial.trunk_name, clock.wall_ms())
         row = call_row(call_uuid, terms, State.DIALLING)
         await self._database.write(lambda session: store.insert_call(session, row))
@@ -258,7 +279,7 @@ class OutboundCalls:
         await self._enqueue(account, routed)
         return MadeCall(tuple(CallUuid(dial.call_uuid) for _, dial in routed), "calls fired")
 
-    async def _enqueue(self, account: Account, routed: Sequence[tuple[MakeCall, DialRequest]]) -> None:
+    async def _enqueue(self, account: Account, routed: Sequence[tuple[MakeCall, DialRequest]], **facts: object) -> None:
         now_wall_ms = clock.wall_ms()
         calls, rows = [], []
         for request, dial in routed:
@@ -268,7 +289,7 @@ class OutboundCalls:
             calls.append(QueuedCall(place, account, request, now_wall_ms))
             waiting = store.WaitingCall(call_uuid, account.auth_id, dial.trunk_name, request, now_wall_ms)
             rows.append((call_row(call_uuid, terms, State.QUEUED), waiting))
-            self._note(call_uuid, terms, State.QUEUED)
+            self._note(call_uuid, terms, State.QUEUED, **facts)
         await self._database.write(lambda session: store.insert_queued(session, rows))
         self.queue.join(calls)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import resource
 import socket
 from collections.abc import Iterator
@@ -15,12 +16,13 @@ from ringback.cli.failure import ExitCode
 from ringback.cli.find_server import find_server
 from ringback.cli.output import write_json, write_result
 from ringback.cli.ports import is_free, owner_of
-from ringback.cli.readiness import is_ready
+from ringback.cli.readiness import is_ready, read_text
 from ringback.cli.settings import load_settings
 from ringback.recognition import installed as recognition
 from ringback.speech.installed import HINT, installed_engines
 
 _FILES_WANTED = 4_096
+_LOAD_STATE = re.compile(r'^ringback_media_worker_load_state\{state="(\w+)",worker="([^"]+)"\} 1\.0$', re.MULTILINE)
 _RECEIVE_BUFFER_WANTED_BYTES = 1_048_576
 
 
@@ -57,6 +59,7 @@ def _findings() -> Iterator[Finding]:
     server = find_server()
     if is_ready(f"{server.url}/readyz"):
         yield Finding("good", "server", f"ready at {server.url}, SIP {server.sip_host}:{server.sip_port}")
+        yield load_of(read_text(f"{server.url}/metrics"))
     else:
         yield Finding("note", "server", f"none is ready at {server.url}", "ringback dev")
         yield from _ports(config.http.host, config.http.port, config.sip.host, config.sip.port)
@@ -70,6 +73,18 @@ def _findings() -> Iterator[Finding]:
     yield _voices(config.speech.voices_dir is not None)
     yield _ears(config.recognition.engine)
     yield Finding("good", "cores", f"{os.cpu_count()}, so {config.media.workers or os.cpu_count()} media workers")
+
+
+def load_of(metrics: str) -> Finding:
+    """Return whether the media workers of a running server take new calls, by what it tells on `/metrics`."""
+    states = {worker: state for state, worker in _LOAD_STATE.findall(metrics)}
+    if not states:
+        return Finding("note", "load", "the server does not say how much its workers have to do", "read its log")
+    pressed = [f"{worker} is {state}" for worker, state in sorted(states.items()) if state in ("paced", "full")]
+    if not pressed:
+        return Finding("good", "load", f"{len(states)} media workers take new calls")
+    fix = "fewer calls, more cores or another node: docs/overload.md"
+    return Finding("note", "load", f"media workers are late: {', '.join(pressed)}", fix)
 
 
 def _ports(http_host: str, http_port: int, sip_host: str, sip_port: int) -> Iterator[Finding]:

@@ -41,3 +41,12 @@ def is_ready(url: str) -> bool:
             return bool(reply.status == 200)
     except (OSError, urllib.error.URLError, ValueError):
         return False
+
+
+def read_text(url: str) -> str:
+    """Return what `url` answers, empty when it does not answer 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=_REQUEST_LIMIT_S) as reply:
+            return bytes(reply.read()).decode() if reply.status == 200 else ""
+    except (OSError, urllib.error.URLError, ValueError):
+        return ""

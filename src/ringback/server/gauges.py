@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from ringback.calls.service import CallService
 from ringback.conferences.service import ConferenceService
 from ringback.dials.service import DialService
 from ringback.errors import RingbackError
+from ringback.media.pool.load import LoadState
 from ringback.media.pool.pool import MediaPool
 from ringback.multiparty.service import MultipartyService
 from ringback.recognition.recognizer import Recognizer
@@ -50,6 +52,7 @@ class LiveMetrics:
     def __init__(self, metrics: Metrics, rooms: GaugedRooms) -> None:
         self._metrics = metrics
         self._rooms = rooms
+        self._refusals_counted: Counter[str] = Counter()
 
     async def render(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
@@ -81,6 +84,9 @@ class LiveMetrics:
         metrics.sip_table_entries.labels(table="connections").set(rooms.sip.connection_count)
         metrics.event_log_queue.set(rooms.event_log.waiting_events)
         metrics.event_log_dropped.set(rooms.event_log.counters.dropped)
+        for reason, count in rooms.legs.refusals.items():
+            metrics.legs_refused_total.labels(reason=reason).inc(count - self._refusals_counted[reason])
+            self._refusals_counted[reason] = count
         metrics.admission_limit_calls.set(rooms.calls.settings.maximum_calls)
         for worker in rooms.pool.workers():
             stats = worker.stats
@@ -91,4 +97,11 @@ class LiveMetrics:
                 metrics.media_tick_lateness_seconds.labels(worker=worker.worker_id).set(stats.tick_late_p99_us / 1e6)
                 metrics.media_worker_rss_bytes.labels(worker=worker.worker_id).set(stats.rss_bytes)
                 metrics.media_worker_cpu_seconds.labels(worker=worker.worker_id).set(stats.cpu_ns / 1e9)
+                metrics.media_stream_backlog_messages.labels(worker=worker.worker_id).set(stats.stream_backlog)
+            metrics.media_tick_late_ratio.labels(worker=worker.worker_id).set(worker.late_share)
+            metrics.media_worker_busy_ratio.labels(worker=worker.worker_id).set(worker.busy_share)
+            metrics.media_worker_spare_calls.labels(worker=worker.worker_id).set(worker.spare)
+            for state in LoadState:
+                is_now = worker.load is state
+                metrics.media_worker_load_state.labels(worker=worker.worker_id, state=state.value).set(is_now)
             metrics.media_worker_restarts.labels(worker=worker.worker_id).set(worker.restarts)

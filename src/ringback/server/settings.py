@@ -13,7 +13,7 @@ from ringback.egress.own_addresses import own_addresses
 from ringback.egress.policy import AllowRule, Mode, Policy, parse_allow
 from ringback.errors import ConfigError, EgressError
 from ringback.ids import AccountId, AppId
-from ringback.media.control.settings import PoolSettings, WorkerSettings
+from ringback.media.control.settings import LoadRules, PoolSettings, WorkerSettings
 from ringback.media.control.values import DelayPolicy, PlayFormats
 from ringback.recordings.files import FileSettings
 from ringback.recordings.service import RecordingSettings
@@ -107,6 +107,17 @@ def pool_settings(config: Config) -> PoolSettings:
             noise_engine=config.noise.engine,
             noise_streams_max=config.noise.max_streams_per_worker,
             recording_free_min_bytes=config.recording.free_min_mb * 1024**2,
+            late_slot_ms=config.load.late_ms,
+        ),
+        load=LoadRules(
+            is_on=config.load.admission == "on",
+            sessions_min=config.load.calls_min,
+            late_percent=config.load.late_percent,
+            calm_percent=config.load.calm_percent,
+            pace_after_ms=config.load.pace_after_s * 1000,
+            full_after_ms=config.load.full_after_s * 1000,
+            open_after_ms=config.load.open_after_s * 1000,
+            paced_per_s=config.load.paced_cps,
         ),
     )
 

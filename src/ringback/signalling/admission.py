@@ -26,6 +26,8 @@ class Verdict(Enum):
     """503: `maximum_legs` live."""
     TRUNK_FULL = "trunk-full"
     """503: the trunk's `max_calls` live."""
+    OVERLOADED = "overloaded"
+    """503: the media workers have as much to do as they can do in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Load:
     legs: int
     legs_of_trunk: Mapping[str, int]
     is_draining: bool = False
+    is_overloaded: bool = False
 
 
 def admit_inbound(
@@ -83,4 +86,6 @@ def _room_for(settings: SignallingSettings, trunk: Trunk | None, load: Load) -> 
         return Verdict.FULL
     if trunk is not None and trunk.max_calls and load.legs_of_trunk.get(trunk.name, 0) >= trunk.max_calls:
         return Verdict.TRUNK_FULL
+    if load.is_overloaded:
+        return Verdict.OVERLOADED
     return Verdict.ADMIT

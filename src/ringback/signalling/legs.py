@@ -11,7 +11,7 @@ from ringback import clock, ids
 from ringback.endpoints.endpoint import Login
 from ringback.errors import RingbackError
 from ringback.ids import LegId, SessionId
-from ringback.machine import Instant
+from ringback.machine import SECOND, Instant
 from ringback.media.control.port import MediaPort
 from ringback.numbers.trunks import Gateway, NatMode, Trunk
 from ringback.sdp.errors import MalformedSdp, NoCommonCodec
@@ -35,7 +35,15 @@ from ringback.signalling.sip_port import SipPort
 from ringback.signalling.sip_timeline import SipTimeline, without_keys
 from ringback.sip.address import name_addr
 from ringback.sip.digest import Credentials
-from ringback.sip.endpoint import CancelReceived, InviteEnded, InviteEvent, InviteId, InviteReceived, OutboundInvite
+from ringback.sip.endpoint import (
+    CancelReceived,
+    HeaderLines,
+    InviteEnded,
+    InviteEvent,
+    InviteId,
+    InviteReceived,
+    OutboundInvite,
+)
 from ringback.sip.flow import Transport
 from ringback.sip.message import application_header
 from ringback.sip.trace import SipTrace
@@ -104,6 +112,10 @@ class Legs:
         self._sip_timeline = SipTimeline(timeline, settings.maximum_waiting_traces)
         self._legs_of_trunk: Counter[str] = Counter()
         self._is_draining = False
+        self._unplaced: set[SessionId] = set()
+        """Sessions that legs will open: the workers' figures know nothing of them yet."""
+        self._refusals_told = (0, 0)
+        """The second, and how many refused calls got an event log in it."""
         self._learned: dict[str, frozenset[str]] = {}
         self._placed_early: list[InviteEvent] | None = None
 
@@ -202,6 +214,14 @@ class Legs:
             trace = without_keys(trace)
         self._sip_timeline.take(trace)
 
+    def is_overloaded(self, coming: int = 0) -> bool:
+        """Return whether the media workers have no capacity for a new call besides the `coming` ones.
+
+        Legs of calls that have begun are not asked for: they go before new calls.
+        """
+        self._unplaced = {each for each in self._unplaced if self._media.worker_of(each) is None}
+        return self._media.spare_sessions() <= len(self._unplaced) + coming
+
     def has_room(self, trunk_name: str, coming: int = 0) -> bool:
         """Return whether a leg more than the `coming` ones may be dialled by a trunk; no name is for no trunk."""
         of_trunk = self._legs_of_trunk.get(trunk_name, 0) + coming
@@ -267,9 +287,14 @@ class Legs:
         invite_id, source_host = event.invite_id, event.flow.remote[0]
         is_own = event.flow.transport is Transport.UDP and event.flow.remote == self._settings.own_address
         trunks = self.trunks if login is None else ()
+        load = self._load(is_overloaded=not is_own and self.is_overloaded())
         admission = admit_inbound(
-            self._settings, trunks, source_host, self._load(), self._learned, is_own=is_own or login is not None
+            self._settings, trunks, source_host, load, self._learned, is_own=is_own or login is not None
         )
+        if admission.verdict is Verdict.OVERLOADED:
+            # Before anybody is asked for credentials: a refusal must be cheap now.
+            self._refuse_for_load(event)
+            return
         if self.door is not None and not is_judged and not is_own:
             is_stranger, is_trunk = admission.verdict in _STRANGER, admission.trunk is not None
             if self.door.takes(event, is_stranger=is_stranger, is_trunk=is_trunk):
@@ -339,6 +364,32 @@ class Legs:
         else:
             self._sip.reject(invite_id, 403)
 
+    def _refuse_for_load(self, event: InviteReceived) -> None:
+        self.refusals[Verdict.OVERLOADED.value] += 1
+        low, high = self._settings.retry_after_s, self._settings.retry_after_overload_max_s
+        headers: HeaderLines = (("Retry-After", str(low + int(ids.chance() * (high - low + 1)))),)
+        second, told = self._services.now() // SECOND, 0
+        if self._refusals_told[0] == second:
+            told = self._refusals_told[1]
+        if told < self._settings.refusals_told_per_s:
+            self._refusals_told = (second, told + 1)
+            call_uuid = ids.new_uuid()
+            self._sip_timeline.name(event.invite_id, call_uuid, event.request.call_id)
+            self._timeline.record(
+                call_uuid,
+                "leg",
+                {
+                    "event": "refused",
+                    "direction": "inbound",
+                    "kind": Verdict.OVERLOADED.value,
+                    "status": 503,
+                    "detail": f"the media workers have no capacity beyond {self.live_count} live legs",
+                    "fix": "more cores, or another node behind the trunk: docs/overload.md",
+                },
+            )
+            headers = (*headers, ("X-CallUUID", call_uuid))
+        self._sip.reject(event.invite_id, 503, "", headers)
+
     def _make(
         self,
         part: InboundPart | OutboundPart,
@@ -369,6 +420,7 @@ class Legs:
             call_uuid=call_uuid,
         )
         self._live[leg.leg_id] = leg
+        self._unplaced.add(session_id)
         if leg.trunk_name:
             self._legs_of_trunk[leg.trunk_name] += 1
         return leg
@@ -390,6 +442,7 @@ class Legs:
 
     def _forget(self, leg: SipLeg) -> None:
         self._live.pop(leg.leg_id, None)
+        self._unplaced.discard(leg.session_id)
         self._by_invite.pop(leg.invite_id, None)
         if leg.trunk_name:
             self._legs_of_trunk[leg.trunk_name] -= 1
@@ -399,8 +452,8 @@ class Legs:
     def _trunk(self, name: str) -> Trunk | None:
         return next((trunk for trunk in self.trunks if trunk.name == name), None)
 
-    def _load(self) -> Load:
-        return Load(self.live_count, self._legs_of_trunk, self._is_draining)
+    def _load(self, *, is_overloaded: bool = False) -> Load:
+        return Load(self.live_count, self._legs_of_trunk, self._is_draining, is_overloaded)
 
     def _complete(self, uri: str) -> str:
         """Return a URI as it is, and a bare user part at our domain."""

@@ -49,6 +49,10 @@ class SignallingSettings:
     maximum_legs: int = 1_000
     """Legs in any state; one more INVITE gets 503 with Retry-After, one more dialling attempt fails."""
     retry_after_s: int = 5
+    retry_after_overload_max_s: int = 15
+    """Upper end of the drawn Retry-After for callers refused over load, so that they do not return together."""
+    refusals_told_per_s: int = 20
+    """Calls refused over load that get an event log of their own in a second; more are only counted."""
     setup_limit_ms: int = 500
     """Longest wait for a media session; then the caller gets 503."""
     release_limit_ms: int = 2_000

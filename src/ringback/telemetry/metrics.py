@@ -42,6 +42,7 @@ class Metrics:
         self.call_queue_seconds = histogram("call_queue_seconds", "Time that calls waited for their turn.", _SHORT)
         self.calls_total = counter("calls_total", "Ended calls.", "hangup_cause")
         self.calls_refused_total = counter("calls_refused_total", "Calls refused before they began.")
+        self.legs_refused_total = counter("legs_refused_total", "Incoming and outgoing legs refused.", "reason")
         self.answer_url_seconds = histogram("answer_url_seconds", "Fetches of call documents.", _SHORT, "outcome")
         self.webhook_deliveries_total = counter("webhook_deliveries_total", "Callback attempts.", "event", "outcome")
         self.webhook_outbox_depth = gauge("webhook_outbox_depth", "Callbacks that wait to be delivered.")
@@ -86,6 +87,21 @@ class Metrics:
         self.media_sessions_active = gauge("media_sessions_active", "Open media sessions.", "worker")
         self.media_ports_open = gauge("media_ports_open", "Bound RTP ports.", "worker")
         self.media_tick_lateness_seconds = gauge("media_tick_lateness_seconds", "Pacer lateness, p99.", "worker")
+        self.media_tick_late_ratio = gauge(
+            "media_tick_late_ratio", "Slots that ran late, or not at all, of the last second.", "worker"
+        )
+        self.media_worker_busy_ratio = gauge(
+            "media_worker_busy_ratio", "Of the last second, in which the loop ran or waited for a core.", "worker"
+        )
+        self.media_worker_load_state = gauge(
+            "media_worker_load_state", "1 for the worker's state: open, strained, paced or full.", "worker", "state"
+        )
+        self.media_worker_spare_calls = gauge(
+            "media_worker_spare_calls", "New calls that the worker takes within a second.", "worker"
+        )
+        self.media_stream_backlog_messages = gauge(
+            "media_stream_backlog_messages", "Messages whose agents do not read them.", "worker"
+        )
         self.media_worker_cpu_seconds = gauge("media_worker_cpu_seconds", "CPU time since the start.", "worker")
         self.media_worker_rss_bytes = gauge("media_worker_rss_bytes", "Resident memory.", "worker")
         self.media_worker_restarts = gauge("media_worker_restarts", "Workers of this slot that died.", "worker")

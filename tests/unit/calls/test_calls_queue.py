@@ -49,7 +49,11 @@ class Legs:
         self.dialled: list[DialRequest] = []
         self.legs: list[FakeLeg] = []
         self.is_full = False
+        self.overloaded = False
         self.on_dial: Callable[[], None] = lambda: None
+
+    def is_overloaded(self, _coming: int = 0) -> bool:
+        return self.overloaded
 
     def has_room(self, _trunk_name: str, _coming: int = 0) -> bool:
         return not self.is_full
@@ -238,6 +242,39 @@ async def test_a_full_node_keeps_calls_waiting_until_one_ends(database: Database
             await node.calls.make_call(ACCOUNT, wanted())
         assert await node.calls.hangup_call(ACCOUNT, made.request_uuids[0])
         await node.until_dialled(3)
+
+
+async def test_calls_wait_while_the_workers_have_no_capacity_and_start_in_order(database: Database):
+    async with node_on(database) as node:
+        node.legs.overloaded = True
+        made = [await node.calls.make_call(ACCOUNT, wanted(f"a{index}")) for index in range(2)]
+        assert [each.message for each in made] == ["call queued", "call queued"]
+        (waits,) = [fields for uuid, _, fields in node.timeline.facts if uuid == made[0].request_uuids[0]]
+        assert waits["waits_for"] == "capacity of the media workers"
+        assert node.legs.dialled == []
+        node.legs.overloaded = False
+        assert await node.until_dialled(2) == ["sip:a0@127.0.0.1", "sip:a1@127.0.0.1"]
+
+
+async def test_a_call_that_comes_when_capacity_returns_stands_behind_those_that_waited(database: Database):
+    async with node_on(database, starts=False) as node:
+        node.legs.overloaded = True
+        await node.calls.make_call(ACCOUNT, wanted("a"))
+        # What the queue does at each look.
+        assert not node.calls.outbound._has_room("")
+        node.legs.overloaded = False
+        assert (await node.calls.make_call(OTHER, wanted("b"))).message == "call queued"
+        assert node.calls.outbound._has_room("")
+        assert (await node.calls.make_call(OTHER, wanted("c"))).message == "call queued", "its lane is not empty"
+
+
+async def test_the_queue_of_calls_that_wait_for_capacity_is_bounded(database: Database):
+    async with node_on(database, queue_max=2) as node:
+        node.legs.overloaded = True
+        await node.calls.make_calls(ACCOUNT, many(2))
+        with pytest.raises(LimitReached, match="2 calls wait for their turn, at most 2"):
+            await node.calls.make_call(ACCOUNT, wanted())
+        assert node.legs.dialled == []
 
 
 async def test_the_queue_holds_so_many_calls_and_not_one_more(database: Database):

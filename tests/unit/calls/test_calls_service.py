@@ -46,7 +46,11 @@ class Legs:
         self.dialled: list[DialRequest] = []
         self.legs: list[FakeLeg] = []
         self.is_full = False
+        self.overloaded = False
         self.live_count = 0
+
+    def is_overloaded(self, _coming: int = 0) -> bool:
+        return self.overloaded
 
     def has_room(self, trunk_name: str, coming: int = 0) -> bool:
         return not self.is_full

@@ -256,3 +256,12 @@ def test_config_cannot_change_after_loading():
 
 def test_schema_can_be_written():
     assert "trunk" in json.dumps(Config.model_json_schema())
+
+
+@pytest.mark.parametrize(
+    ("section", "word"),
+    [({"calm_percent": 25}, "calm_percent < late_percent"), ({"pace_after_s": 5}, "pace_after_s <= full_after_s")],
+)
+def test_the_steps_of_overload_come_in_order(section, word):
+    (fault,) = faults_of(flags={"load": section}, environment={})
+    assert word in fault

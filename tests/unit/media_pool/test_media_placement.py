@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ringback.ids import WorkerId
+from ringback.media.pool.load import LoadState
 from ringback.media.pool.placement import Affinities, Candidate, choose_worker
 
 A, B, C = WorkerId("media-0"), WorkerId("media-1"), WorkerId("media-2")
@@ -47,3 +48,14 @@ def test_the_empty_affinity_binds_nothing() -> None:
     assert affinities.holder_of("") is None
     affinities.release("")
     assert len(affinities) == 0
+
+
+def test_a_worker_that_is_less_late_goes_before_one_with_fewer_sessions() -> None:
+    candidates = [Candidate(A, 1, True, LoadState.PACED), Candidate(B, 9, True), Candidate(C, 0, True, LoadState.FULL)]
+    assert choose_worker(candidates) == B
+
+
+def test_a_full_worker_takes_what_must_go_somewhere() -> None:
+    full = [Candidate(A, 9, True, LoadState.FULL), Candidate(B, 8, True, LoadState.FULL)]
+    assert choose_worker(full) == B
+    assert choose_worker([*full, Candidate(C, 0, True)], bound_to=A) == A

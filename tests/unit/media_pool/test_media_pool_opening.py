@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from ringback.ids import CommandId, Epoch, SessionId, WorkerId
+from ringback.machine import SECOND
 from ringback.media.control.commands import CloseSession, OpenSession
-from ringback.media.control.events import SessionOpened
+from ringback.media.control.events import SessionOpened, WorkerStats
 from ringback.media.control.settings import PoolSettings
 from ringback.media.control.values import Address
 from ringback.media.pool.link import CommandTimedOut
+from ringback.media.pool.load import UNBOUNDED, LoadState
 from ringback.media.pool.pool import MediaPool
 from ringback.media.pool.supervisor import SlotState
 
@@ -121,3 +123,44 @@ async def test_caller_that_goes_away_with_the_answer_closes_the_session() -> Non
         await opening
     assert pool.session_count == 0
     assert [type(command) for command in link.posted] == [CloseSession]
+
+
+def late_figures(number: int, *, late: bool, sessions: int = 200) -> WorkerStats:
+    """Return the figures of the second `number`; every slot of it was late, or none."""
+    return WorkerStats(
+        sessions=sessions,
+        streams=sessions,
+        cpu_ns=0,
+        tick_late_p99_us=0,
+        rss_bytes=0,
+        wall_ms=0,
+        at_ns=number * SECOND,
+        slots=200 * number,
+        late_slots=200 * number if late else 0,
+    )
+
+
+async def test_late_workers_have_nothing_to_spare_and_are_passed_over() -> None:
+    pool, first = pool_with(Link(), Link())
+    second = pool._supervisor.slots[1]
+    both = pool.spare_sessions()
+    for number in range(8):
+        pool.handle_stats(first, late_figures(number, late=True))
+    assert [view.load for view in pool.workers()] == [LoadState.FULL, LoadState.OPEN]
+    assert 0 < pool.spare_sessions() < both
+    opening = [asyncio.create_task(pool.open_session(opening_of(number), lambda _event: None)) for number in range(3)]
+    await asyncio.sleep(0)
+    assert [view.sessions for view in pool.workers()] == [0, 3]
+    for task in opening:
+        task.cancel()
+    await asyncio.gather(*opening, return_exceptions=True)
+    # A worker that died takes its record with it.
+    pool.handle_gone(first)
+    assert pool.workers()[0].load is LoadState.OPEN
+    assert second.state is SlotState.RUNNING
+
+
+async def test_workers_that_do_not_run_are_no_load() -> None:
+    pool, slot = pool_with(Link())
+    slot.state = SlotState.DEAD
+    assert pool.spare_sessions() == UNBOUNDED

@@ -62,21 +62,30 @@ def test_resuming_does_not_count_the_pause() -> None:
     assert grid.skipped == 0
 
 
-def test_the_histogram_reports_the_99th_percentile_once() -> None:
+def test_the_histogram_reports_its_percentiles_once() -> None:
     histogram = LatenessHistogram()
-    assert histogram.take_p99_us() == 0
+    assert histogram.take() == (0, 0)
     for _ in range(99):
         histogram.note(100_000)
     histogram.note(40 * MS)
-    assert histogram.take_p99_us() == 250
+    assert histogram.take() == (250, 250)
     for _ in range(98):
         histogram.note(100_000)
     histogram.note(40 * MS)
     histogram.note(40 * MS)
-    assert histogram.take_p99_us() == 50_000
+    assert histogram.take() == (250, 50_000)
     histogram.note(10_000 * MS)
-    assert histogram.take_p99_us() == 1_000_000
-    assert histogram.take_p99_us() == 0
+    assert histogram.take() == (1_000_000, 1_000_000)
+    assert histogram.take() == (0, 0)
+
+
+def test_the_histogram_counts_late_slots_for_ever() -> None:
+    histogram = LatenessHistogram(10)
+    histogram.note(10 * MS)
+    histogram.note(10 * MS + 1)
+    histogram.take()
+    histogram.note(11 * MS)
+    assert histogram.late == 2
 
 
 class FakeLoop:
@@ -167,6 +176,8 @@ def test_a_stall_costs_slots_and_never_bursts(loop: FakeLoop) -> None:
     made_up = len(leg.ticks) - before
     assert made_up == 3, "two made up, one more at its time"
     assert pacer.skipped_slots > 80
+    assert pacer.late_slots >= pacer.skipped_slots
+    assert pacer.due_slots > pacer.late_slots
 
 
 def test_without_legs_nothing_runs(loop: FakeLoop) -> None:

@@ -54,3 +54,11 @@ def test_draining_comes_first() -> None:
     load = Load(9, {}, is_draining=True)
     assert verdict("127.0.0.1", load=load) is Verdict.DRAINING
     assert admit_outbound(SETTINGS, None, load) is Verdict.DRAINING
+
+
+def test_overload_refuses_whoever_may_call_and_strangers_learn_nothing() -> None:
+    load = Load(0, {}, is_overloaded=True)
+    assert verdict("127.0.0.1", load=load) is Verdict.OVERLOADED
+    assert verdict("203.0.113.5", load=load) is Verdict.OVERLOADED
+    assert verdict("198.51.100.1", load=load) is Verdict.DROP
+    assert verdict("127.0.0.1", load=Load(5, {}, is_overloaded=True)) is Verdict.FULL

@@ -10,6 +10,7 @@ from tests.support.fake_sip import ANSWER, OFFER, invite_request, received, resp
 from tests.support.legs_on_fakes import LegsOnFakes
 
 from ringback.errors import InvalidParameter
+from ringback.machine import SECOND, Instant
 from ringback.media.control.commands import OpenSession, SetRemote
 from ringback.media.control.values import LatchPolicy
 from ringback.numbers.trunks import Gateway, NatMode, Trunk
@@ -282,3 +283,59 @@ async def test_room_counts_the_legs_that_are_coming() -> None:
     assert not node.legs.has_room("", 3)
     node.legs.drain()
     assert not node.legs.has_room("")
+
+
+async def test_workers_without_capacity_get_no_new_calls_and_keep_what_they_have() -> None:
+    world = LegsOnFakes(SignallingSettings(retry_after_s=5, retry_after_overload_max_s=15))
+    leg = await world.answered_in()
+    world.media.spare = 0
+    world.legs.handle_sip_event(received(invite_id="in-2"))
+    assert (world.sip.last.verb, world.sip.last.status) == ("reject", 503)
+    assert 5 <= int(world.sip.last.header("retry-after")) <= 15
+    (told,) = world.facts.of("leg", "refused")
+    assert (told["kind"], told["status"]) == ("overloaded", 503)
+    assert world.sip.last.header("x-calluuid") in {call_uuid for call_uuid, _, _ in world.facts.rows}
+    assert world.legs.refusals == {"overloaded": 1}
+    assert (len(world.incoming), world.legs.live_count) == (1, 1)
+    assert leg.is_answered
+    # The second leg of a call that has begun goes before new calls.
+    second = await world.dialled()
+    world.media.spare = 2
+    third = world.call_in(received(invite_id="in-3"))
+    await asyncio.gather(leg.hangup(), second.hangup(), third.hangup())
+    await world.assert_nothing_left()
+
+
+async def test_calls_that_have_no_session_yet_count_as_taken() -> None:
+    world = LegsOnFakes()
+    world.media.spare = 2
+    legs = [world.call_in(received(invite_id=f"in-{number}")) for number in range(2)]
+    world.legs.handle_sip_event(received(invite_id="in-2"))
+    assert world.sip.last.status == 503
+    assert world.legs.is_overloaded()
+    # What a worker holds is in its own count.
+    await legs[0].answer()
+    assert not world.legs.is_overloaded()
+    assert world.legs.is_overloaded(coming=1)
+    await asyncio.gather(*(leg.hangup() for leg in legs))
+    await world.assert_nothing_left()
+
+
+async def test_a_flood_of_refused_calls_fills_no_event_log() -> None:
+    world = LegsOnFakes(SignallingSettings(refusals_told_per_s=3))
+    world.media.spare = 0
+    for number in range(5):
+        world.legs.handle_sip_event(received(invite_id=f"in-{number}"))
+    assert world.legs.refusals == {"overloaded": 5}
+    assert len(world.facts.of("leg", "refused")) == 3
+    world.clock.now = Instant(world.clock.now + SECOND)
+    world.legs.handle_sip_event(received(invite_id="in-9"))
+    assert len(world.facts.of("leg", "refused")) == 4
+
+
+async def test_our_own_call_to_our_own_number_has_begun_already() -> None:
+    world = LegsOnFakes(SignallingSettings(own_address=("127.0.0.1", 5070)))
+    world.media.spare = 0
+    leg = world.call_in()
+    await leg.hangup()
+    await world.assert_nothing_left()

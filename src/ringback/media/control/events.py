@@ -365,7 +365,10 @@ class SessionStats(SessionEvent, frozen=True, array_like=True, tag=True, kw_only
 
 
 class WorkerStats(Event, frozen=True, array_like=True, tag=True, kw_only=True):
-    """Latest figures of a worker, one per second."""
+    """Latest figures of a worker, one per second.
+
+    Percentiles are of the time since the figures before; counts and times are totals since the worker began.
+    """
 
     sessions: int
     streams: int
@@ -376,6 +379,19 @@ class WorkerStats(Event, frozen=True, array_like=True, tag=True, kw_only=True):
     sent_packets: int = 0
     received_packets: int = 0
     ledger: int = 0
+    at_ns: int = 0
+    """When they were taken, on the machine's monotonic clock."""
+    tick_late_p50_us: int = 0
+    slots: int = 0
+    """Slots that were due, those that were left out included."""
+    late_slots: int = 0
+    """Slots that ran later than `WorkerSettings.late_slot_ms`, or were left out after a stall."""
+    loop_cpu_ns: int = 0
+    """CPU time of the loop's thread alone, without decoders and engines."""
+    loop_wait_ns: int = 0
+    """How long that thread was ready to run and had no core; 0 where the system does not tell."""
+    stream_backlog: int = 0
+    """Messages that wait because their agents do not read."""
 
 
 class EventsLost(Event, frozen=True, array_like=True, tag=True, kw_only=True):

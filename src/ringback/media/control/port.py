@@ -65,6 +65,12 @@ class MediaPort(Protocol):
     async def send(self, command: SessionCommand) -> None:
         """Deliver a command to the session's worker and return when it is accepted; outcomes reach the listener."""
 
+    def spare_sessions(self) -> int:
+        """Return how many more new calls the workers' load allows now; 0 when all that run are full.
+
+        `open_session` does not ask: what belongs to a call that has begun is placed whatever the load.
+        """
+
     def worker_of(self, session_id: SessionId) -> WorkerId | None:
         """Return the worker that holds the session, or `None`."""
 

@@ -52,6 +52,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     remembered_commands_max: int = 4_096
     """Answers kept so that a repeated command is answered again and not carried out twice."""
     stats_interval_ms: int = 1_000
+    late_slot_ms: int = 10
+    """A slot that runs so much later than it was due counts as late."""
     stream_send_max_bytes: int = 4 * 1024
     """Bytes waiting on an agent's WebSocket above which further messages wait in the stream's own queue, which is
     bounded in time."""
@@ -84,6 +86,25 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Decoded audio kept in memory for files that are played again."""
 
 
+class LoadRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a worker has too much to do for new calls; the rule is `media.pool.load`."""
+
+    is_on: bool = True
+    sessions_min: int = 32
+    """A worker with fewer sessions takes more whatever its figures say: other programs may keep the machine busy."""
+    late_percent: int = 25
+    """Share of late slots from which on a second counts as late; one in which the loop never rested does too."""
+    calm_percent: int = 10
+    """Share of late slots up to which a second counts as calm."""
+    pace_after_ms: int = 2_000
+    """So long must a worker have been late before it takes `paced_per_s` new calls only."""
+    full_after_ms: int = 4_000
+    """And so long before it takes none."""
+    open_after_ms: int = 5_000
+    """So long must it have been better before it takes a few again, and calm before it takes any number."""
+    paced_per_s: int = 5
+
+
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many workers run, where their sockets are, and how long things may take."""
 
@@ -109,3 +130,4 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     environment: tuple[tuple[str, str], ...] = ()
     """Environment of the workers; nothing else is inherited, so no secret of the server reaches them."""
     worker: WorkerSettings = WorkerSettings()
+    load: LoadRules = LoadRules()

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ringback.ids import WorkerId
+from ringback.media.pool.load import LoadState
+
+_RANK = {state: rank for rank, state in enumerate(LoadState)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,18 +18,21 @@ class Candidate:
     worker_id: WorkerId
     sessions: int
     is_accepting: bool
+    load: LoadState = LoadState.OPEN
 
 
 def choose_worker(candidates: Iterable[Candidate], *, bound_to: WorkerId | None = None) -> WorkerId | None:
     """Return the worker for a new session, or `None` when none may take it.
 
     A session that must stay with others (`bound_to`) goes to their worker or nowhere: two sessions that hear each
-    other share a process. Otherwise the accepting worker with the fewest sessions wins, the first of equals.
+    other share a process. Otherwise the accepting worker that is least late wins, of several the one with the fewest
+    sessions, of equals the first. A full one is taken when there is no other: whether a new call may begin at all is
+    asked before, and the second leg of a call that began goes on.
     """
     accepting = [candidate for candidate in candidates if candidate.is_accepting]
     if bound_to is not None:
         return bound_to if any(candidate.worker_id == bound_to for candidate in accepting) else None
-    best = min(accepting, key=lambda candidate: candidate.sessions, default=None)
+    best = min(accepting, key=lambda candidate: (_RANK[candidate.load], candidate.sessions), default=None)
     return best.worker_id if best is not None else None
 
 

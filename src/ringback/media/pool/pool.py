@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from ringback.media.control.port import CommandRejected, SessionListener, Worker
 from ringback.media.control.settings import PoolSettings
 from ringback.media.control.values import RejectCode
 from ringback.media.pool.link import CommandTimedOut
+from ringback.media.pool.load import UNBOUNDED, LoadState, WorkerLoad
 from ringback.media.pool.placement import Affinities, Candidate, choose_worker
 from ringback.media.pool.supervisor import SlotState, Supervisor, WorkerSlot
 from ringback.telemetry.logs import get_logger
@@ -42,6 +44,13 @@ class WorkerView:
     sessions: int
     restarts: int
     stats: WorkerStats | None
+    load: LoadState = LoadState.OPEN
+    late_share: float = 0.0
+    """Of its slots in the last second."""
+    busy_share: float = 0.0
+    """Of the last second, in which its loop ran or waited for a core."""
+    spare: int = 0
+    """New calls that it takes before its next figures."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +78,9 @@ class MediaPool:
         self._supervisor = Supervisor(settings, epoch, self, commit)
         self._sessions: dict[SessionId, _Session] = {}
         self._affinities = Affinities()
+        self._counts: Counter[WorkerId] = Counter()
+        """Sessions by worker."""
+        self._loads: dict[WorkerId, WorkerLoad] = {}
 
     async def start(self) -> None:
         """Return once every worker runs; see `Supervisor.start` for what it raises."""
@@ -95,19 +107,30 @@ class MediaPool:
 
     def workers(self) -> tuple[WorkerView, ...]:
         """Return the state of every slot."""
-        counts = self._count_sessions()
         return tuple(
             WorkerView(
                 worker_id=slot.worker_id,
                 state=slot.state,
                 is_accepting=_is_accepting(slot),
                 pid=slot.process.pid if slot.process is not None else 0,
-                sessions=counts.get(slot.worker_id, 0),
+                sessions=self._counts[slot.worker_id],
                 restarts=slot.restarts,
                 stats=slot.stats,
+                load=self._load(slot).state,
+                late_share=self._load(slot).late_share,
+                busy_share=self._load(slot).busy_share,
+                spare=self._load(slot).spare(self._counts[slot.worker_id]) if _is_accepting(slot) else 0,
             )
             for slot in self._supervisor.slots
         )
+
+    def spare_sessions(self) -> int:
+        """Return how many new calls the workers take now; see `MediaPort`."""
+        accepting = [slot for slot in self._supervisor.slots if _is_accepting(slot)]
+        if not accepting:
+            # Workers that are gone are no load: who tries to open a session is told so.
+            return UNBOUNDED
+        return sum(self._load(slot).spare(self._counts[slot.worker_id]) for slot in accepting)
 
     def new_command_id(self) -> CommandId:
         """Return a fresh command id."""
@@ -150,6 +173,22 @@ class MediaPool:
             raise WorkerLost(f"worker {session.slot.worker_id} is not connected")
         await session.slot.link.send(command)
 
+    def handle_stats(self, slot: WorkerSlot, stats: WorkerStats) -> None:
+        """Judge a worker's figures; called by the supervisor."""
+        load = self._load(slot)
+        if not load.take(stats):
+            return
+        report = _log.warning if load.state is LoadState.FULL else _log.info
+        report(
+            "worker load",
+            worker_id=slot.worker_id,
+            state=load.state.value,
+            sessions=stats.sessions,
+            late_percent=round(100 * load.late_share),
+            busy_percent=round(100 * load.busy_share),
+            bound=load.bound,
+        )
+
     def handle_event(self, slot: WorkerSlot, event: AnyEvent) -> None:
         """Hand a session's event to its listener; called by the supervisor."""
         if not isinstance(event, SessionEvent):
@@ -165,6 +204,7 @@ class MediaPool:
 
     def handle_gone(self, slot: WorkerSlot) -> None:
         """End every session of the slot with `WorkerGone`; called by the supervisor."""
+        self._loads.pop(slot.worker_id, None)
         self.handle_lost(slot, self.known_sessions(slot))
 
     def handle_lost(self, slot: WorkerSlot, session_ids: Iterable[SessionId]) -> None:
@@ -186,12 +226,12 @@ class MediaPool:
         return tuple(session_id for session_id, session in self._sessions.items() if session.slot is slot)
 
     def _choose(self, affinity: str, refused: set[WorkerId]) -> WorkerSlot:
-        counts = self._count_sessions()
         candidates = [
             Candidate(
                 slot.worker_id,
-                counts.get(slot.worker_id, 0),
+                self._counts[slot.worker_id],
                 _is_accepting(slot) and slot.worker_id not in refused,
+                self._load(slot).state,
             )
             for slot in self._supervisor.slots
         ]
@@ -212,6 +252,8 @@ class MediaPool:
         assert slot.link is not None
         opened: asyncio.Future[SessionOpened] = asyncio.get_running_loop().create_future()
         self._sessions[command.session_id] = _Session(slot, listener, affinity, opened)
+        self._counts[slot.worker_id] += 1
+        self._load(slot).opened()
         self._affinities.bind(affinity, slot.worker_id)
         is_open = False
         try:
@@ -240,13 +282,14 @@ class MediaPool:
 
     def _forget(self, session_id: SessionId) -> None:
         session = self._sessions.pop(session_id)
+        self._counts[session.slot.worker_id] -= 1
         self._affinities.release(session.affinity)
 
-    def _count_sessions(self) -> dict[WorkerId, int]:
-        counts: dict[WorkerId, int] = {}
-        for session in self._sessions.values():
-            counts[session.slot.worker_id] = counts.get(session.slot.worker_id, 0) + 1
-        return counts
+    def _load(self, slot: WorkerSlot) -> WorkerLoad:
+        load = self._loads.get(slot.worker_id)
+        if load is None:
+            load = self._loads[slot.worker_id] = WorkerLoad(self._settings.load)
+        return load
 
     def _tell(self, session: _Session, event: AnySessionEvent | WorkerGone) -> None:
         try:

@@ -70,6 +70,9 @@ class SlotOwner(Protocol):
     def handle_event(self, slot: WorkerSlot, event: AnyEvent) -> None:
         """Take one event of the slot's worker."""
 
+    def handle_stats(self, slot: WorkerSlot, stats: WorkerStats) -> None:
+        """Take the newest figures of the slot's worker."""
+
     def handle_gone(self, slot: WorkerSlot) -> None:
         """The slot's worker is lost with all its sessions."""
 
@@ -366,6 +369,7 @@ class Supervisor:
     def _take_event(self, slot: WorkerSlot, event: AnyEvent) -> None:
         if isinstance(event, WorkerStats):
             slot.stats = event
+            self._owner.handle_stats(slot, event)
         else:
             self._owner.handle_event(slot, event)
 

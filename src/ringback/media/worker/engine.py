@@ -94,7 +94,9 @@ class Engine:
         self._ports = PortRange(*rtp_ports, settings.port_rest_ms, settings.port_rest_min_ms)
         self._poller = RtpPoller()
         self._hold = LoopHold()
-        self._pacer = Pacer(self._loop, self._hold.hold, self._poller.collect, self._look_after)
+        self._pacer = Pacer(
+            self._loop, self._hold.hold, self._poller.collect, self._look_after, late_ms=settings.late_slot_ms
+        )
         self._files = PlayFiles(settings, self._loop)
         self._disk = RecordingDisk(settings, self._loop)
         self._relays = RelayHub(relay_folder, worker_id, self._pacer.add, self._pacer.remove)
@@ -138,19 +140,28 @@ class Engine:
         return [leg.snapshot(now) for leg in self._legs.values()]
 
     def stats(self) -> WorkerStats:
-        """Return the worker's figures; lateness since the call before."""
-        streams = sum(len(leg.streams) for leg in self._legs.values())
+        """Return the worker's figures; percentiles since the call before."""
+        streams = [client for leg in self._legs.values() for client in leg.streams]
+        late_p50_us, late_p99_us = self._pacer.lateness.take()
+        loop_cpu_ns, loop_wait_ns = _read_loop_times_ns()
         return WorkerStats(
             wall_ms=clock.wall_ms(),
             sessions=len(self._legs),
-            streams=streams,
+            streams=len(streams),
             cpu_ns=clock.process_cpu_ns(),
-            tick_late_p99_us=self._pacer.lateness.take_p99_us(),
+            tick_late_p99_us=late_p99_us,
             rss_bytes=_read_rss_bytes(),
             open_ports=self._ports.taken,
             sent_packets=self._sent_before + sum(leg.sent_packets for leg in self._legs.values()),
             received_packets=self._received_before + sum(leg.received_packets for leg in self._legs.values()),
             ledger=len(self.ledger),
+            at_ns=clock.now(),
+            tick_late_p50_us=late_p50_us,
+            slots=self._pacer.due_slots,
+            late_slots=self._pacer.late_slots,
+            loop_cpu_ns=loop_cpu_ns,
+            loop_wait_ns=loop_wait_ns,
+            stream_backlog=sum(len(client.outbox) for client in streams),
         )
 
     def close_all(self, reason: SessionEnd, *, close_code: int = CLOSE_NORMAL) -> None:
@@ -320,3 +331,13 @@ def _read_rss_bytes() -> int:
             return int(file.read().split()[1]) * _PAGE_BYTES
     except (OSError, ValueError, IndexError):
         return 0
+
+
+def _read_loop_times_ns() -> tuple[int, int]:
+    """Return how long the main thread, whose the loop is, has run, and how long it has waited for a core."""
+    try:
+        with open("/proc/self/schedstat", "rb") as file:
+            ran, waited, _ = file.read().split()
+            return int(ran), int(waited)
+    except (OSError, ValueError):
+        return clock.process_cpu_ns(), 0

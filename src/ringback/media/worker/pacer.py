@@ -74,16 +74,20 @@ class SlotClock:
 
 
 class LatenessHistogram:
-    """Counts how late slots ran, since the last `take_p99_us`."""
+    """Counts how late slots ran, since the last `take`; `late` counts those beyond a limit, for ever."""
 
-    __slots__ = ("_counts", "_total")
+    __slots__ = ("_counts", "_limit_ns", "_total", "late")
 
-    def __init__(self) -> None:
+    def __init__(self, limit_ms: int = 10) -> None:
+        self.late = 0
+        self._limit_ns = limit_ms * MS
         self._counts = [0] * (len(_HISTOGRAM_BOUNDS_US) + 1)
         self._total = 0
 
     def note(self, late_ns: int) -> None:
         """Count one slot."""
+        if late_ns > self._limit_ns:
+            self.late += 1
         late_us = late_ns // 1_000
         index = 0
         for bound in _HISTOGRAM_BOUNDS_US:
@@ -93,20 +97,25 @@ class LatenessHistogram:
         self._counts[index] += 1
         self._total += 1
 
-    def take_p99_us(self) -> int:
-        """Return the upper bound of the bucket that holds the 99th percentile, and start again; 0 without slots."""
-        wanted = self._total - self._total // 100
+    def take(self) -> tuple[int, int]:
+        """Return the median and the 99th percentile in microseconds, and start again; 0 without slots.
+
+        Each is the upper bound of the bucket that holds it.
+        """
+        result = self._percentile_us(50), self._percentile_us(99)
+        self._counts = [0] * (len(_HISTOGRAM_BOUNDS_US) + 1)
+        self._total = 0
+        return result
+
+    def _percentile_us(self, percent: int) -> int:
+        wanted = self._total - self._total * (100 - percent) // 100
         seen = 0
-        result = 0
         if self._total:
             for bound, count in zip((*_HISTOGRAM_BOUNDS_US, 1_000_000), self._counts, strict=True):
                 seen += count
                 if seen >= wanted:
-                    result = bound
-                    break
-        self._counts = [0] * (len(_HISTOGRAM_BOUNDS_US) + 1)
-        self._total = 0
-        return result
+                    return bound
+        return 0
 
 
 class Pacer:
@@ -125,6 +134,8 @@ class Pacer:
         hold: Callable[[int], None],
         on_wake: Callable[[bool], None],
         on_slot: Callable[[Instant], None],
+        *,
+        late_ms: int = 10,
     ) -> None:
         self._loop = loop
         self._hold = hold
@@ -137,7 +148,8 @@ class Pacer:
         self._runs = False
         self._rounds = 0
         self._stirred = 0
-        self.lateness = LatenessHistogram()
+        self._ran = 0
+        self.lateness = LatenessHistogram(late_ms)
 
     def __len__(self) -> int:
         return sum(map(len, self._phases)) + len(self._moving)
@@ -146,6 +158,16 @@ class Pacer:
     def skipped_slots(self) -> int:
         """Slots left out after stalls."""
         return self._grid.skipped
+
+    @property
+    def due_slots(self) -> int:
+        """Slots that were due since the start, those left out included."""
+        return self._ran + self._grid.skipped
+
+    @property
+    def late_slots(self) -> int:
+        """Slots of these that ran late or were left out."""
+        return self.lateness.late + self._grid.skipped
 
     def add(self, leg: Paced) -> None:
         """Pace a leg in the phase that has the fewest."""
@@ -225,6 +247,7 @@ class Pacer:
         if not slots:
             return
         self._on_wake(grid.skipped != skipped)
+        self._ran += len(slots)
         for slot in slots:
             # Legs see the grid, not the clock: their frames stay exactly 20 ms apart whatever the wake's lateness.
             at = grid.instant_of(slot)
