@@ -105,7 +105,7 @@ def _with_ports(loaded: Loaded, folder: Path) -> tuple[Config, list[str]]:
 
 def _with_built_ins(config: Config, agent: EchoAgent, answer_url: str) -> Config:
     """Return the settings with the built-in numbers and the application of `--answer-url`; the user's own win."""
-    from ringback.config import AppSection, NumberSection
+    from ringback.config_tables import AppSection, NumberSection
 
     apps, numbers, default_app = list(config.app), list(config.number), config.default_app
     own = {number.number.lstrip("+") for number in numbers}
