@@ -1,7 +1,7 @@
 """Runs real-time tests, and those that failed again, alone, when they are few; says loudly which ones are unsteady.
 
 `second_chance.py NAME PYTEST-ARGUMENTS…` ends with 0 when every test passed, at once or in the second run. More than
-three failures, one that fails again, and an error around a test are failures: a second chance is for a machine that was
+three failures, one that fails again, and an error after a test are failures: a second chance is for a machine that was
 busy, not for what a test leaves behind (a leak, a process, a line at ERROR in a log). It hides nothing: what needed it
 is written to `build/unsteady/NAME`, and `second_chance.py --told` prints all of it, as `make ci` does last.
 """
@@ -27,7 +27,7 @@ TESTS_FAILED = 1
 
 @dataclass(frozen=True)
 class Ran:
-    """One run of pytest: its exit code, the ids of the tests that failed, and how many errors stood around them."""
+    """One run of pytest: its exit code, the ids of the tests that failed, and how many errors stood behind tests."""
 
     code: int
     failed: tuple[str, ...]
@@ -70,11 +70,14 @@ def failed_in(cache: Path) -> tuple[str, ...]:
 
 
 def errors_in(report: Path) -> int:
-    """Return how many fixtures failed before or after a test, as pytest's report tells it."""
+    """Return how many fixtures failed after a test, as pytest's report tells it.
+
+    One that fails before its test is a test that failed: it calls and waits as tests do.
+    """
     if not report.exists():
         return 0
-    suites = ElementTree.parse(report).getroot().iter("testsuite")
-    return sum(int(suite.get("errors", "0")) for suite in suites)
+    errors = ElementTree.parse(report).getroot().iter("error")
+    return sum(not error.get("message", "").startswith("failed on setup") for error in errors)
 
 
 def told(folder: Path) -> list[str]:

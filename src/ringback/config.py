@@ -274,6 +274,13 @@ class Webhooks(Section):
     """Whether `From` and `To` are written with `+`, as some of Plivo's pages show them; captures have none."""
 
 
+class Xml(Section):
+    """What answer documents mean where Plivo's pages leave a choice."""
+
+    first_wait: Literal["answers", "rings"] = "answers"
+    """Whether a `<Wait>` before everything else answers the call, or lets it ring meanwhile, as older pages say."""
+
+
 class Egress(Section):
     """Which addresses customers' URLs may name."""
 
@@ -375,6 +382,7 @@ class Config(Section):
     recognition: Recognition = Recognition()
     recording: Recording = Recording()
     webhooks: Webhooks = Webhooks()
+    xml: Xml = Xml()
     egress: Egress = Egress()
     database: DatabaseSection = DatabaseSection()
     limits: Limits = Limits()

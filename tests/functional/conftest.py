@@ -1,11 +1,14 @@
-"""One platform for the session, its customer, phones; after each test every gauge must be idle."""
+"""One platform for the session, its customer, phones; after each test every gauge must be idle.
+
+A test that fails stops in the middle: its calls are cleared away here, and what cannot be is not a second failure.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +23,7 @@ from ringback.telemetry.metrics import IDLE_GAUGES
 from ringback.testing.platform import Platform, PlatformFailed
 
 NewPhone = Callable[..., Awaitable[Phone]]
+FAILED = pytest.StashKey[bool]()
 LONGEST_FIRST = ("failures_processes", "command_line", "speech", "dial", "streams", "machine_detection")
 """Modules that take long: whoever runs modules beside each other must not find them last."""
 
@@ -34,6 +38,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note on a test whether it failed, for the fixtures that clear up behind it."""
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
 @pytest.fixture(scope="session")
 def running() -> Iterator[Platform]:
     """The session's platform; tests take `platform`, which looks after them."""
@@ -42,12 +55,16 @@ def running() -> Iterator[Platform]:
 
 
 @pytest.fixture
-def platform(running: Platform) -> Iterator[Platform]:
+def platform(running: Platform, request: pytest.FixtureRequest) -> Iterator[Platform]:
     """The session's platform, or the one of a module that has its own `running`; the test must leave nothing on it."""
     # What an earlier, failed test has left is not this one's fault.
     known = busy_gauges(running)
     yield running
-    assert_nothing_new_left(running, known)
+    if FAILED in request.node.stash:
+        running.is_spoiled = True
+        clear_away(running, known)
+    else:
+        assert_nothing_new_left(running, known)
 
 
 def busy_gauges(platform: Platform) -> dict[str, float]:
@@ -60,8 +77,25 @@ def assert_nothing_new_left(platform: Platform, known: Container[str]) -> None:
     try:
         wait_idle(platform, known, 20)
     except TimeoutError as error:
-        platform.sdk().request("DELETE", ("Call",), is_voice_request=True)
+        hang_up_all(platform)
         raise PlatformFailed(f"not idle: {error}\n{platform.log_tail()}") from None
+
+
+def clear_away(platform: Platform, known: Container[str]) -> None:
+    """Hang up what a failed test has left, and wait for its end as long as that may take."""
+    if busy_gauges(platform).keys() - set(known):
+        hang_up_all(platform)
+        with contextlib.suppress(TimeoutError):
+            wait_idle(platform, known, 20)
+
+
+def hang_up_all(platform: Platform) -> None:
+    """End every call."""
+    sdk = platform.sdk()
+    try:
+        sdk.request("DELETE", ("Call",), is_voice_request=True)
+    finally:
+        sdk.session.close()
 
 
 def wait_idle(platform: Platform, known: Container[str], seconds: int) -> None:
@@ -78,11 +112,13 @@ def wait_idle(platform: Platform, known: Container[str], seconds: int) -> None:
 
 
 @pytest_asyncio.fixture
-async def customer(platform: Platform) -> AsyncIterator[Customer]:
+async def customer(platform: Platform, request: pytest.FixtureRequest) -> AsyncIterator[Customer]:
     """A customer's application with SDK, in the test's loop."""
     known = busy_gauges(platform)
     async with customer_of(platform) as customer:
         yield customer
+        if FAILED in request.node.stash:
+            await asyncio.to_thread(clear_away, platform, known)
         # A customer who leaves too early would turn callbacks on their way into retries.
         with contextlib.suppress(TimeoutError):
             await asyncio.to_thread(wait_idle, platform, known, 20)
@@ -103,7 +139,7 @@ async def silent_agent() -> AsyncIterator[StreamAgent]:
 
 
 @pytest_asyncio.fixture
-async def new_phone() -> AsyncIterator[NewPhone]:
+async def new_phone(request: pytest.FixtureRequest) -> AsyncIterator[NewPhone]:
     """Makes started phones with `PhoneSettings`."""
     phones: list[Phone] = []
 
@@ -115,6 +151,8 @@ async def new_phone() -> AsyncIterator[NewPhone]:
 
     yield make
     for phone in phones:
+        if FAILED in request.node.stash:
+            await phone.hang_up_all()
         await phone.close()
 
 

@@ -341,7 +341,9 @@ class _Flow:
 
     async def _run_document(self, program: Program) -> _Wanted | None:
         """Run one document and return the next one; `None` when it was interrupted."""
-        interpreter = Interpreter(program, is_answered=self._call.is_answered)
+        interpreter = Interpreter(
+            program, is_answered=self._call.is_answered, does_wait_ring=self._services.settings.does_wait_ring
+        )
         interpreter.start(clock.now())
         while True:
             while not self._interruption.is_set() and (command := interpreter.poll_output()) is not None:

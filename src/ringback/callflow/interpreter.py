@@ -29,6 +29,7 @@ from ringback.callflow.elements.base import (
     started,
 )
 from ringback.callflow.elements.registry import Program
+from ringback.callflow.elements.wait import Wait
 from ringback.callflow.events import DigitsRefused, DigitsSent, Event, Interruption, Timer, TimerFired
 from ringback.calls.hangup import Code, HangupSource
 from ringback.errors import Bug
@@ -46,8 +47,15 @@ class Interpreter:
     `ReplaceDocument`, unless the run was interrupted.
     """
 
-    def __init__(self, program: Program, *, is_answered: bool) -> None:
+    def __init__(self, program: Program, *, is_answered: bool, does_wait_ring: bool = False) -> None:
+        """Make one that has not begun.
+
+        Args:
+            is_answered: Whether the call is already.
+            does_wait_ring: Whether a `<Wait>` does not answer it.
+        """
         self._program = program
+        self._does_wait_ring = does_wait_ring
         self._is_answered = is_answered
         self._timers: Timers[Timer] = Timers()
         # A list: few wait at once, and an empty deque takes 760 bytes of every call.
@@ -116,7 +124,8 @@ class Interpreter:
     def _steps(self) -> Steps[None]:
         yield from self._program.notes
         for bound in self._program.steps:
-            if bound.element.is_answering and not self._is_answered:
+            is_ringing_on = self._does_wait_ring and isinstance(bound.element, Wait)
+            if bound.element.is_answering and not self._is_answered and not is_ringing_on:
                 self._is_answered = True
                 yield Answer()
             yield started(bound)

@@ -381,7 +381,7 @@ class FirstRequest:
 
 @dataclass(frozen=True, slots=True)
 class FlowSettings:
-    """Bounds of one call's flow (reference: reliability.md section 4)."""
+    """Bounds and choices of one call's flow (reference: reliability.md section 4)."""
 
     replacements_per_minute: int = 20
     """Redirects and transfers in any 60 s; one more ends the call with 2060."""
@@ -390,6 +390,8 @@ class FlowSettings:
     """Wire spec 4.8: more than 70 transfers is a loop (2060)."""
     fetches_per_minute: int = 50
     """Documents asked for in any 60 s; one more ends the call with the code of an unreachable URL."""
+    does_wait_ring: bool = False
+    """Whether a `<Wait>` before everything else lets the call ring instead of answering it."""
     events_max: int = 1_000
     """Events that may wait for a call's document; further digits are dropped."""
     has_late_transfers: bool = False

@@ -168,7 +168,7 @@ class PhoneAudio:
     def tick(self, now: Instant, *, is_late: bool = False) -> None:
         """Send this slot's packets; called by the pacer. Before a late slot, what waits in the socket is taken."""
         if is_late:
-            self._receive()
+            self._receive(everything=True)
         self._hears_at = now
         self._session.tick(now, self._out)
         if self._socket is not None:
@@ -179,8 +179,8 @@ class PhoneAudio:
         self._out.clear()
         self._deliver()
 
-    def _receive(self) -> None:
-        """Take a packet from the socket, and all if they have waited."""
+    def _receive(self, *, everything: bool = False) -> None:
+        """Take a packet from the socket; all that are there if they have waited, or if that is wanted."""
         while self._socket is not None:
             try:
                 data, source, arrived = receive(self._socket)
@@ -190,7 +190,7 @@ class PhoneAudio:
             self._hears_at = arrived
             self._session.receive_packet(arrived, data, source)
             self._deliver()
-            if clock.now() - arrived < _WAITED_NS:
+            if not everything and clock.now() - arrived < _WAITED_NS:
                 break
 
     def take_sent(self) -> Take | None:
@@ -206,8 +206,9 @@ class PhoneAudio:
         return Take(np.frombuffer(bytes(self._heard), dtype="<i2").astype(np.int16), self._heard_start)
 
     def close(self) -> None:
-        """Free the socket and stop ticking; repeatable."""
+        """Free the socket and stop ticking, once what has arrived is heard; repeatable."""
         self._pacer.leave(self)
+        self._receive(everything=True)
         if self._socket is not None and self._loop is not None:
             self._loop.remove_reader(self._socket)
             self._socket.close()

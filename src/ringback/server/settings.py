@@ -205,8 +205,11 @@ def stream_settings(config: Config) -> StreamSettings:
 
 
 def flow_settings(config: Config) -> FlowSettings:
-    """Return the bounds of documents, and when a transfer takes one over."""
-    return FlowSettings(has_late_transfers=config.stream.transfer == "after-stream")
+    """Return the bounds of documents, and what they mean where there is a choice."""
+    return FlowSettings(
+        does_wait_ring=config.xml.first_wait == "rings",
+        has_late_transfers=config.stream.transfer == "after-stream",
+    )
 
 
 def recording_files(config: Config) -> FileSettings:

@@ -364,7 +364,7 @@ class LegLimits:
     """Durations of a leg's timers."""
 
     ring_ms: int = 120_000
-    setup_ms: int = 500
+    setup_ms: int = 2_000
     release_ms: int = 2_000
 
 

@@ -53,8 +53,9 @@ class SignallingSettings:
     """Upper end of the drawn Retry-After for callers refused over load, so that they do not return together."""
     refusals_told_per_s: int = 20
     """Calls refused over load that get an event log of their own in a second; more are only counted."""
-    setup_limit_ms: int = 500
-    """Longest wait for a media session; then the caller gets 503."""
+    setup_limit_ms: int = 2_000
+    """Longest wait for a media session; then the caller gets 503. As long as the pool waits for a worker's answer: one
+    that got no processor for a second has lost no call, and 100 has stopped the caller's retransmissions."""
     release_limit_ms: int = 2_000
     """Longest wait for a media session to close before the leg is reported as ended."""
     media_idle_ms: int = 60_000

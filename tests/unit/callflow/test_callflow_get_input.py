@@ -219,6 +219,14 @@ def test_interim_results_are_counted_and_sent() -> None:
         "StableSpeech": "", "UnstableSpeech": "I would", "Stability": "0.5000", "SequenceNumber": "1",
     }  # fmt: skip
     assert second.params["SequenceNumber"] == "2"
+    (third,) = run.give(SpeechGuessed("I would like", 0.6))
+    (fourth,) = run.give(SpeechGuessed("It would look", 0.6))
+    guesses = [each.params for each in (second, third, fourth) if isinstance(each, SendCallback)]
+    assert [(each["StableSpeech"], each["UnstableSpeech"]) for each in guesses] == [
+        ("I would", "like"),
+        ("I would like", ""),
+        ("", "It would look"),
+    ]
 
 
 def test_profanity_filter_masks_what_is_passed_on() -> None:

@@ -81,6 +81,15 @@ def test_first_element_answers_once(body: str) -> None:
     assert drain(started(body, is_answered=True))[0] != Answer()
 
 
+def test_a_wait_that_is_first_lets_the_call_ring_where_that_is_set() -> None:
+    interpreter = Interpreter(program("<Wait/><Wait/><Play>x</Play>"), is_answered=False, does_wait_ring=True)
+    interpreter.start(T0)
+    interpreter.handle_timeout(Instant(T0 + SECOND))
+    assert Answer() not in drain(interpreter)
+    interpreter.handle_timeout(Instant(T0 + 2 * SECOND))
+    assert drain(interpreter).count(Answer()) == 1
+
+
 def test_answer_is_asked_for_once() -> None:
     interpreter = started("<Wait/><Wait/>", is_answered=False)
     interpreter.handle_timeout(Instant(T0 + SECOND))

@@ -13,6 +13,7 @@ from ringback.machine import MS, Instant
 from ringback.media.control.commands import CloseSession, OpenSession, Play, ReportDigit, SetRemote
 from ringback.media.control.events import DigitReceived, MediaTimedOut, SessionClosed
 from ringback.media.control.port import CommandRejected, WorkerLost
+from ringback.media.control.settings import PoolSettings
 from ringback.media.control.values import Address, MediaDirection, RejectCode, SessionEnd
 from ringback.sdp.errors import NoCommonCodec
 from ringback.sdp.parser import parse_sdp
@@ -257,6 +258,11 @@ async def test_cancel_while_media_is_being_opened_frees_the_port(held: type[Open
     assert len(world.media.of_type(CloseSession)) == 1
     assert world.end_of(leg).kind is LegEndKind.CANCELLED_BY_CALLER
     await world.assert_nothing_left()
+
+
+def test_leg_waits_for_its_media_as_long_as_the_pool_waits_for_a_worker() -> None:
+    """One that gets no processor for a second costs no call."""
+    assert SignallingSettings().setup_limit_ms == PoolSettings(runtime_dir="/run").command_timeout_ms
 
 
 async def test_media_that_is_late_is_503_and_its_port_is_freed_when_it_comes() -> None:

@@ -2,12 +2,14 @@
 
 Spec: wire spec 6.8. Decided here: the first key or word stops the prompts; a key ends the listening, so that noise
 never keeps a caller from pressing; speech that is none of the expected is listened past until `executionTimeout`;
-`auto` is 2 s between keys and 1 s of silence after speech; `retries` counts attempts.
+`auto` is 2 s between keys and 1 s of silence after speech; `retries` counts attempts; words at the beginning of a guess
+that the guess before had as well are stable, the others unstable.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import ClassVar
 
 from ringback.callflow.commands import (
@@ -203,6 +205,8 @@ class _Attempt:
         self._is_speaking = False
         self._is_late = False
         self._guesses = 0
+        self._guessed: tuple[str, ...] = ()
+        """The words of the last guess."""
 
     def run(self) -> Steps[Input | None]:
         """Return the input, or `None` without any."""
@@ -312,9 +316,14 @@ class _Attempt:
     def _pass_on(self, text: str, stability: float) -> Steps[None]:
         element = self._element
         self._guesses += 1
+        words = tuple(text.split())
+        agreed = [
+            word for word, _ in takewhile(lambda pair: pair[0] == pair[1], zip(words, self._guessed, strict=False))
+        ]
+        self._guessed = words
         params = {
-            "StableSpeech": "",
-            "UnstableSpeech": text,
+            "StableSpeech": " ".join(agreed),
+            "UnstableSpeech": " ".join(words[len(agreed) :]),
             "Stability": f"{stability:.4f}",
             "SequenceNumber": str(self._guesses),
         }
