@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.support.conference import Participant
-from tests.support.dials import RING_HZ, assert_joined, tone_ms, until_tone
-from tests.support.live_calls import answered, connection_of, hung_up, until_heard_ms
+from tests.support.dials import RING_HZ, assert_joined, hears, tone_ms, until_tone
+from tests.support.live_calls import answered, connection_of, hung_up, say_until, until_heard_ms
 from tests.support.sounds import wav_reply
 from tests.support.spoken import spoken_ms, words
 from tests.support.waiting import until
@@ -222,8 +222,7 @@ async def stream(reader):
     call = await reader.answered(path, text)
     connection = await connection_of(reader.agent, call)
     assert connection.messages[0]["extra_headers"] == "tenant=7,ringback.hold=tone"
-    call.play(tones.tone(CALLER_HZ, 800))
-    await until_tone(call, CALLER_HZ)
+    await say_until(call, tones.tone(CALLER_HZ, 800), lambda: hears(call, CALLER_HZ), "the caller's own echo")
     connection.close()
     await until_tone(call, ASKED_HZ)
     await call.until_ended(20)

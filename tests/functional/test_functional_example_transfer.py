@@ -4,9 +4,9 @@ The caller meets the agent, a busy human, the agent again, and at last a human.
 """
 
 import pytest
-from tests.support.dials import assert_joined, until_tone
+from tests.support.dials import assert_joined, hears
 from tests.support.example_app import example_app, lines_of
-from tests.support.live_calls import hung_up
+from tests.support.live_calls import hung_up, say_until
 
 from ringback.phones import tones
 
@@ -34,8 +34,7 @@ async def example(platform, human):
 async def assert_with_agent(call, pitch_hz):
     """Check that the caller hears itself: the agent echoes."""
     before = len(call.heard_samples())
-    call.play(tones.tone(pitch_hz, 600))
-    await until_tone(call, pitch_hz, 280, before)
+    await say_until(call, tones.tone(pitch_hz, 600), lambda: hears(call, pitch_hz, 280, before), "the echo")
 
 
 async def test_caller_asks_for_a_human_comes_back_and_tries_again(customer, platform, phone, human, example):

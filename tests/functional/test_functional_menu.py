@@ -1,9 +1,8 @@
 """The built-in menu at 15550002000, by the keys of a phone."""
 
 import pytest
-from tests.support.live_calls import hung_up
-from tests.support.sounds import heard_tones
-from tests.support.waiting import until
+from tests.support.dials import hears
+from tests.support.live_calls import hung_up, say_until
 
 from ringback.phones import tones
 
@@ -26,8 +25,7 @@ async def test_menu_takes_a_code_without_writing_it_down_and_leads_to_the_echo(c
     assert digits == ["3", "*", "*", "*", "*"]
     call.send_digits("2")
     await customer.until_event(call.call_uuid, "stream")
-    call.play(tones.tone(1300, 600))
-    await until(lambda: any(abs(pitch - 1300) <= 20 for pitch, _ in heard_tones(call.heard_samples())), "the echo", 20)
+    await say_until(call, tones.tone(1300, 600), lambda: hears(call, 1300, 200), "the echo")
     await hung_up(call)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from tests.support.agent_audio import assert_gapless, heard_by, say, sounding
 from tests.support.customer import response, stream
-from tests.support.live_calls import answered, connection_of, hung_up, until_heard_ms
+from tests.support.live_calls import answered, connection_of, hung_up, say_until, until_heard_ms
 from tests.support.waiting import until
 
 from ringback.phones import tones
@@ -26,14 +26,14 @@ async def pitch_from(call, already, expected_hz):
     return len(heard)
 
 
-async def agent_pitch_from(connection, already, expected_hz):
-    """The same at the agent."""
+async def agent_pitch_from(call, connection, already, expected_hz):
+    """Let the phone play a tone and check that the agent hears it, and nothing else, after sample `already`."""
     rate_hz = connection.format[1]
 
     def loud():
         return len(sounding(heard_by(connection)[already:])) > rate_hz * 0.2
 
-    await until(loud, f"a tone of {expected_hz} Hz at the agent")
+    await say_until(call, tones.tone(expected_hz, 500), loud, f"a tone of {expected_hz} Hz at the agent")
     heard = heard_by(connection)
     assert tones.pitch_hz(sounding(heard[already:]), rate_hz) == pytest.approx(expected_hz, abs=4)
 
@@ -50,9 +50,8 @@ async def test_hold_silences_the_caller_and_resume_brings_audio_back(customer, s
     before, chunks = len(call.heard_samples()), len(connection.messages)
     say(connection, tones.tone(1000, 400))
     # On hold the agent still hears the caller's side: frames go on, 50 a second.
-    call.play(tones.tone(600, 500))
+    await agent_pitch_from(call, connection, 0, 600)
     await until(lambda: len(connection.messages) > chunks + 40, "0.8 s of stream on hold")
-    await agent_pitch_from(connection, 0, 600)
     assert not len(sounding(call.heard_samples()[before:])), "the caller on hold heard the agent"
 
     call.resume()
@@ -60,8 +59,7 @@ async def test_hold_silences_the_caller_and_resume_brings_audio_back(customer, s
     say(connection, tones.tone(1300, 400))
     await pitch_from(call, max(at, len(call.heard_samples())), 1300)
     already = len(heard_by(connection))
-    call.play(tones.tone(700, 400))
-    await agent_pitch_from(connection, already, 700)
+    await agent_pitch_from(call, connection, already, 700)
     assert_gapless(connection)
     await hung_up(call)
 
@@ -82,8 +80,7 @@ async def test_codec_changes_and_the_stream_keeps_its_format(
     say(connection, tones.tone(1900, 400))
     await pitch_from(call, at, 1900)
     already = len(heard_by(connection))
-    call.play(tones.tone(500, 400))
-    await agent_pitch_from(connection, already, 500)
+    await agent_pitch_from(call, connection, already, 500)
     level = tones.level_dbov(sounding(heard_by(connection)[already:]))
     assert level == pytest.approx(-15, abs=1)
     assert_gapless(connection)
@@ -95,8 +92,7 @@ async def test_renegotiation_that_changes_nothing_is_answered_alike(customer, si
     connection = await connection_of(silent_agent, call)
     for _ in range(3):
         call.renegotiate()
-    call.play(tones.tone(900, 400))
-    await agent_pitch_from(connection, 0, 900)
+    await agent_pitch_from(call, connection, 0, 900)
     await until_heard_ms(call, 500)
     assert_gapless(connection)
     await hung_up(call)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from plivo import plivoxml as xml
 from tests.support.conference import Participant
-from tests.support.dials import assert_joined, tone_ms, until_tone
-from tests.support.live_calls import answered, connection_of, hung_up, until_heard_ms
+from tests.support.dials import assert_joined, hears, tone_ms, until_tone
+from tests.support.live_calls import answered, connection_of, hung_up, say_until, until_heard_ms
 from tests.support.recorded import fetch
 from tests.support.sdk_documents import CLASSES, Builder
 from tests.support.sounds import wav_reply
@@ -211,8 +211,7 @@ async def stream(stage):
     )
     call = await stage.call("stream", element)
     await connection_of(stage.agent, call)
-    call.play(tones.tone(SAID_HZ, 800))
-    await until_tone(call, SAID_HZ)
+    await say_until(call, tones.tone(SAID_HZ, 800), lambda: hears(call, SAID_HZ), "the caller's own echo")
     await hung_up(call)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from tests.support.agent_audio import assert_gapless, encode, frames, heard_by, say, sounding
 from tests.support.customer import Customer, response, stream
-from tests.support.live_calls import answered, connection_of, hung_up
+from tests.support.live_calls import answered, connection_of, hung_up, say_until
 from tests.support.raw_api import RawApi
 from tests.support.sounds import wav_reply
 from tests.support.stream_agent import AgentConnection, StreamAgent, stream_agent
@@ -92,13 +93,12 @@ async def test_tracks_carry_what_the_caller_says_and_what_the_caller_hears(
         ["inbound"],
     ]
     await until(lambda: len(frames(both, "outbound")) > 5, "silence on the outbound track")
-    call.play(tones.tone(CALLER_HZ, TONE_MS))
     say(agent, tones.tone(AGENT_HZ, TONE_MS, agent.format[1]))
-    await until(lambda: hears(both, "inbound", CALLER_HZ), "the caller on both")
     await until(lambda: hears(both, "outbound", AGENT_HZ), "the agent on both")
     await until(lambda: hears(outbound, "outbound", AGENT_HZ), "the agent on outbound")
-    await until(lambda: hears(inbound, "inbound", CALLER_HZ), "the caller on inbound")
-    await until(lambda: hears(agent, "inbound", CALLER_HZ), "the caller at the agent")
+    for one, what in ((both, "both"), (inbound, "inbound"), (agent, "the agent's")):
+        heard = partial(hears, one, "inbound", CALLER_HZ)
+        await say_until(call, tones.tone(CALLER_HZ, TONE_MS), heard, f"the caller on {what}")
     call.send_digits("7")
     await until(lambda: events(both, "dtmf") and events(inbound, "dtmf"), "the key")
     assert not frames(outbound, "inbound")
@@ -148,9 +148,9 @@ async def test_streams_of_one_call_are_bounded(
     assert (await rest("DELETE", path + stream_id_of(started[0]) + "/")).status == 204
     await until(lambda: started[0].is_gone, "the first stream to close")
     await listening(rest, listeners, call, "fifth")
-    call.play(tones.tone(CALLER_HZ, TONE_MS))
     for connection in listeners.connections[1:]:
-        await until(lambda one=connection: hears(one, "inbound", CALLER_HZ), "the caller")  # type: ignore[misc]
+        heard = partial(hears, connection, "inbound", CALLER_HZ)
+        await say_until(call, tones.tone(CALLER_HZ, TONE_MS), heard, "the caller")
     assert not call.is_over
     await hung_up(call)
 

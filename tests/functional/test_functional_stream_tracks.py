@@ -14,7 +14,7 @@ from tests.support.agent_audio import assert_gapless, heard_by, sounding
 from tests.support.conference import conference
 from tests.support.customer import Customer, response, stream
 from tests.support.dials import assert_joined, dial, tone_ms, until_tone
-from tests.support.live_calls import answered, connection_of, hung_up, until_heard_ms
+from tests.support.live_calls import answered, connection_of, hung_up, say_until, until_heard_ms
 from tests.support.raw_api import RawApi
 from tests.support.sounds import wav_reply
 from tests.support.stream_agent import AgentConnection, StreamAgent, stream_agent
@@ -63,6 +63,15 @@ async def until_carries(connection: AgentConnection, track: str, pitch_hz: float
     await until(lambda: tone_ms(heard_by(connection, track), pitch_hz) >= ENOUGH_MS, what, 20)
 
 
+async def say_until_carried(call: PhoneCall, connection: AgentConnection, track: str, pitch_hz: float) -> None:
+    """Let a phone play a pitch until a track has carried enough of it."""
+
+    def carried() -> bool:
+        return tone_ms(heard_by(connection, track), pitch_hz) >= ENOUGH_MS
+
+    await say_until(call, tones.tone(pitch_hz, LONG_MS), carried, f"{pitch_hz} Hz on the {track} track")
+
+
 async def assert_heard_alike(connection: AgentConnection, call: PhoneCall) -> None:
     """Check that the outbound track is what the phone has heard, and that both tracks are whole."""
     carried = sounding(heard_by(connection, "outbound"))
@@ -100,8 +109,7 @@ async def test_prompts_of_the_document_are_on_the_outbound_track(
     call.send_digits("4")
     await customer.until("/keys", Digits="4")
     await until(lambda: tone_ms(heard_by(connection, "outbound"), BEEP_HZ) >= 200, "the beep")
-    call.play(tones.tone(CALLER_HZ, LONG_MS))
-    await until_carries(connection, "inbound", CALLER_HZ)
+    await say_until_carried(call, connection, "inbound", CALLER_HZ)
     call.send_digits("#")
     await customer.until("/recorded")
     keys = [message["dtmf"]["digit"] for message in connection.messages if message["event"] == "dtmf"]
@@ -167,10 +175,8 @@ async def test_the_leg_that_was_dialled_has_streams_of_its_own(
     )
     assert reply.status == 202, reply
     connection = await connection_of(listeners, callee)
-    call.play(tones.tone(CALLER_HZ, LONG_MS))
-    callee.play(tones.tone(FRIEND_HZ, LONG_MS))
-    await until_carries(connection, "inbound", FRIEND_HZ)
-    await until_carries(connection, "outbound", CALLER_HZ)
+    await say_until_carried(callee, connection, "inbound", FRIEND_HZ)
+    await say_until_carried(call, connection, "outbound", CALLER_HZ)
     await until_tone(call, FRIEND_HZ)
     for track in ("inbound", "outbound"):
         assert_gapless(connection, track)

@@ -7,8 +7,8 @@ import socket
 import pytest
 from tests.support.agent_audio import assert_gapless, encode, heard_by, payloads, say, sounding
 from tests.support.customer import response, stream
-from tests.support.judging import assert_came_through
-from tests.support.live_calls import answered, connection_of, hung_up, until_heard_ms
+from tests.support.judging import assert_sung_through, share_found
+from tests.support.live_calls import answered, connection_of, hung_up, say_until, until_heard_ms
 from tests.support.raw_api import RawApi
 from tests.support.waiting import until
 
@@ -87,9 +87,7 @@ async def test_one_way_stream_by_the_sdk_from_start_to_record(customer, silent_a
         },
         "extra_headers": "tenant=7,lang=en",
     }
-    call.play(tones.melody(5, 1000))
-    await until(lambda: len(connection.messages) > 80, "1.5 s of stream")
-    assert_came_through(tones.melody(5, 1000, 16000), heard_by(connection), phone.pacer, 16000)
+    await assert_sung_through(call, 5, 1_000, lambda: heard_by(connection), rate_hz=16_000, is_echoed=False)
     media = connection.messages[1]
     assert set(media) == {"event", "sequenceNumber", "streamId", "media", "extra_headers"}
     assert set(media["media"]) == {"track", "timestamp", "chunk", "payload"}
@@ -295,11 +293,12 @@ async def test_cut_stream_is_connected_again_with_the_same_id(customer, silent_a
     second = await connection_of(silent_agent, call, 2)
     assert second.messages[0]["start"] == first.messages[0]["start"]
     assert second.messages[0]["sequenceNumber"] == 1
-    call.play(tones.tone(900, 500))
     say(second, tones.tone(1400, 500))
-    await until(lambda: len(sounding(heard_by(second))) > 8 * 300, "the caller at the agent")
+    await say_until(
+        call, tones.tone(900, 500), lambda: len(sounding(heard_by(second))) > 8 * 300, "the caller at the agent"
+    )
     assert tones.pitch_hz(sounding(heard_by(second))) == pytest.approx(900, abs=3)
-    await until_heard_ms(call, len(call.heard_samples()) / 8 + 600)
+    await until(lambda: len(sounding(call.heard_samples())) > 8 * 300, "the agent at the caller")
     assert tones.pitch_hz(sounding(call.heard_samples())) == pytest.approx(1400, abs=3)
     assert_gapless(second)
     await hung_up(call)
@@ -354,7 +353,7 @@ async def test_checkpoints_are_acknowledged_when_their_audio_has_left(talk):
     assert [m["name"] for m in connection.messages if m["event"] == "playedStream"] == ["empty", "one", "two", "two"]
     # The caller has heard what was acknowledged.
     await until_heard_ms(call, len(call.heard_samples()) / 8 + 100)
-    assert len(sounding(call.heard_samples())) / 8 == pytest.approx(800, abs=80)
+    assert len(sounding(call.heard_samples())) / 8 == pytest.approx(800, abs=80 + call.stood_still_ms)
 
 
 async def test_clear_audio_silences_the_caller_and_drops_checkpoints(talk):
@@ -381,7 +380,7 @@ async def test_clear_audio_silences_the_caller_and_drops_checkpoints(talk):
     await event_of(connection, "clearedAudio", 2)
 
 
-async def test_burst_of_small_chunks_plays_without_a_gap(talk, phone):
+async def test_burst_of_small_chunks_plays_without_a_gap(talk):
     call, connection = talk
     sent = tones.melody(11, 1500)
     for at in range(0, len(sent), 160):
@@ -389,8 +388,9 @@ async def test_burst_of_small_chunks_plays_without_a_gap(talk, phone):
     connection.send({"event": "checkpoint", "name": "done"})
     await event_of(connection, "playedStream")
     await until_heard_ms(call, len(call.heard_samples()) / 8 + 150)
-    assert_came_through(sent, call.heard_samples(), phone.pacer)
-    if phone.pacer.worst_lateness_ms < 20:
+    # A media worker that stands still leaves a gap of its own, in one piece of the melody or in two.
+    assert share_found(sent, call.heard_samples()) >= (0.5 if call.stood_still_ms else 0.9)
+    if not call.stood_still_ms:
         assert tones.find(sent, call.heard_samples()).likeness > 0.9, "the pieces do not join"
 
 
@@ -416,7 +416,7 @@ async def test_agent_may_answer_in_another_format_than_the_stream(customer, sile
         await until_heard_ms(call, len(call.heard_samples()) / 8 + 120)
         heard = sounding(call.heard_samples()[before:])
         assert tones.pitch_hz(heard) == pytest.approx(pitch, abs=5), content_type
-        assert len(heard) / 8 == pytest.approx(300, abs=80), content_type
+        assert len(heard) / 8 == pytest.approx(300, abs=80 + call.stood_still_ms), content_type
         assert tones.level_dbov(heard) == pytest.approx(-15, abs=1.5), content_type
     assert "incorrectPayload" not in names(connection)
     await hung_up(call)
@@ -457,6 +457,6 @@ async def test_keys_amid_queued_speech_come_at_once_and_the_speech_is_heard_whol
     await until(lambda: [m for m in connection.messages if m["event"] == "playedStream"], "the end of the speech", 15)
     await until_heard_ms(call, len(call.heard_samples()) / 8 + 300)
     heard = sounding(call.heard_samples())
-    assert len(heard) / 8 == pytest.approx(3_000, rel=0.08)
+    assert len(heard) / 8 == pytest.approx(3_000, abs=240 + call.stood_still_ms)
     for at_ms, pitch_hz in ((300, 600), (1_400, 900), (2_500, 1_200)):
         assert tones.pitch_hz(heard[8 * at_ms : 8 * (at_ms + 200)]) == pytest.approx(pitch_hz, abs=6)

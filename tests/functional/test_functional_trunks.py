@@ -2,12 +2,14 @@
 
 import json
 import socket
+from functools import partial
 
 import pytest
 from tests.support.agent_audio import heard_by, say, sounding
 from tests.support.carrier import carrier
 from tests.support.customer import response, stream
-from tests.support.dials import dial, until_tone
+from tests.support.dials import dial, hears
+from tests.support.live_calls import say_until
 from tests.support.ports import free_port
 from tests.support.waiting import until
 
@@ -123,8 +125,8 @@ async def test_dialled_number_leaves_by_the_trunk_and_a_user_with_its_own_passwo
             )
             assert f'username="{username}"' in invites[-1].first("Proxy-Authorization")
             before = len(call.heard_samples())
-            call.play(tones.tone(1100, 600))
-            await until_tone(call, 1100, 280, before)
+            heard = partial(hears, call, 1100, 280, before)
+            await say_until(call, tones.tone(1100, 600), heard, "the caller's own echo")
             (party,) = await customer.sdk(
                 lambda sdk: [uuid for uuid in sdk.live_calls.list_ids().calls if uuid != call.call_uuid]
             )

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from ringback.phones.call import CallEnd, PhoneCall
 from ringback.phones.phone import Phone
+from ringback.phones.tones import Samples
 from ringback.testing.platform import Platform
 from tests.support.stream_agent import AgentConnection, StreamAgent
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
+
+_ON_ITS_WAY_S = 1.5
+"""How long what a phone has said may take to arrive before it says it again."""
 
 
 async def answered(phone: Phone, platform: Platform, number: str, transport: str = "udp", **options: Any) -> PhoneCall:
@@ -31,6 +37,29 @@ async def connection_of(agent: StreamAgent, call: PhoneCall, count: int = 1) -> 
 async def until_heard_ms(call: PhoneCall, at_least_ms: float) -> None:
     """Return when the phone has received that much audio, sound or silence."""
     await until(lambda: len(call.heard_samples()) / 8 >= at_least_ms, f"{at_least_ms} ms of audio at the phone", 20)
+
+
+async def say_until(
+    call: PhoneCall, samples: Samples, look: Callable[[], object], what: str, timeout_s: float = PATIENCE_S
+) -> None:
+    """Let the phone say `samples` until `look` is true, again if need be.
+
+    A media worker that got no processor for a while drops what arrived meanwhile: it would be heard late.
+
+    Raises:
+        AssertionError: it does not become true.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    while True:
+        call.play(samples)
+        try:
+            await until(look, what, len(samples) / 8_000 + _ON_ITS_WAY_S)
+        except AssertionError:
+            if loop.time() > deadline:
+                raise
+        else:
+            return
 
 
 async def hung_up(call: PhoneCall) -> CallEnd:

@@ -16,7 +16,8 @@ MP3_HZ = 1000
 """Pitch of `tests/functional/sounds/tone-1000hz.mp3`, 0.6 s: `ffmpeg -f lavfi -i sine=frequency=1000:duration=0.6`."""
 
 
-_GAP_MAX_MS = 160
+_GAP_MAX_MS = 800
+"""Less than a `<Wait>`: a media worker that gets no processor cuts a tone in two, and goes on with it."""
 
 
 def wav(samples: Samples, rate_hz: int = 8000, channels: int = 1) -> bytes:
@@ -44,8 +45,8 @@ def mp3_reply() -> AppReply:
 def heard_tones(samples: Samples, above_dbov: float = -40.0) -> list[tuple[int, int]]:
     """Return pitch (to 10 Hz, 0 for silence) and length (ms, to 20) of each tone and pause in 8 kHz samples.
 
-    Sounds of less than 60 ms are edges between two tones and left out; a tone with a gap of up to 160 ms is one: on
-    a busy machine a phone may hear no more of it.
+    Sounds of less than 60 ms are edges between two tones and left out. A tone with a gap of up to 800 ms is one, as
+    long as its parts together.
     """
     found: list[list[int]] = []
     for at, level in enumerate(tones.levels_dbov(samples)):
@@ -70,8 +71,8 @@ def _mended(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
             and whole[-1][1] <= _GAP_MAX_MS
             and abs(whole[-2][0] - pitch) <= 20
         ):
-            (_, gap_ms), (first, before_ms) = whole.pop(), whole.pop()
-            whole.append((first, before_ms + gap_ms + ms))
+            _, (first, before_ms) = whole.pop(), whole.pop()
+            whole.append((first, before_ms + ms))
         else:
             whole.append((pitch, ms))
     return whole

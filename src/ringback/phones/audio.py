@@ -31,6 +31,8 @@ _RECORD_MAX_BYTES = 2 * RATE_HZ * 3_600
 _PORT_TRIES = 200
 _WAITED_NS = 5 * MS
 """A packet that has waited longer in the socket came while this process stood still: more of them wait behind it."""
+_PAUSE_NS = 60 * MS
+"""Packets further apart have been sent late: a far side that has audio sends it without a pause."""
 
 
 class Pacer:
@@ -47,6 +49,8 @@ class Pacer:
         self.worst_lateness_ms = 0.0
         self.late_ticks = 0
         self.ticks = 0
+        self.missed_ms = 0
+        """For how long nothing was sent, all in all, because nobody ticked."""
 
     @property
     def is_ticking(self) -> bool:
@@ -82,7 +86,9 @@ class Pacer:
         for audio in tuple(self._phones):
             audio.tick(now, is_late=is_late)
         # After a stall the missed slots are skipped; RTP timestamps jump over them.
-        self._slot = max(self._slot + 1, int((clock.now() - self._origin) // (FRAME_MS * MS)) + 1)
+        due = max(self._slot + 1, int((clock.now() - self._origin) // (FRAME_MS * MS)) + 1)
+        self.missed_ms += (due - self._slot - 1) * FRAME_MS
+        self._slot = due
         self._arm()
 
 
@@ -125,6 +131,9 @@ class PhoneAudio:
         self._heard = bytearray()
         self._heard_start: Instant | None = None
         self._hears_at = clock.now()
+        self._missed_before_ms = pacer.missed_ms
+        self._heard_at: Instant | None = None
+        self._pauses_ns = 0
         self._source: SampleSource | None = None
         self._out: list[Datagram] = []
 
@@ -134,6 +143,14 @@ class PhoneAudio:
         assert self._socket is not None
         host, port = self._socket.getsockname()[:2]
         return str(host), int(port)
+
+    @property
+    def stood_still_ms(self) -> int:
+        """Return for how long this phone sent nothing though it should, and the far side too, added up.
+
+        Late processes show in it, and so does a call on hold. What a test expects to hear may lack as much.
+        """
+        return self._pacer.missed_ms - self._missed_before_ms + self._pauses_ns // MS
 
     async def open(self, host: str) -> None:
         """Bind an even port at `host` (RFC 3550 §11).
@@ -187,7 +204,9 @@ class PhoneAudio:
             except OSError:
                 # Nothing there (any more), or an ICMP error.
                 break
-            self._hears_at = arrived
+            if self._heard_at is not None and arrived - self._heard_at > _PAUSE_NS:
+                self._pauses_ns += arrived - self._heard_at - FRAME_MS * MS
+            self._hears_at = self._heard_at = arrived
             self._session.receive_packet(arrived, data, source)
             self._deliver()
             if not everything and clock.now() - arrived < _WAITED_NS:

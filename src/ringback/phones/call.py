@@ -224,6 +224,11 @@ class PhoneCall:
         take = self._audio.take_heard()
         return take.samples if take else silence(0)
 
+    @property
+    def stood_still_ms(self) -> int:
+        """Return for how long audio rested, in either direction, because a process got no processor; added up."""
+        return self._audio.stood_still_ms
+
     def ring(self, status: int = 180) -> None:
         """Say that this phone rings."""
         self._sip.progress(self.invite_id, status)
