@@ -16,6 +16,12 @@ PEERS = {"sipp": "sip-tester", "baresip": "baresip-core"}
 """Programs and the Debian packages that bring them."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the load first, and what takes half a minute last: one of those waits until the load is forgotten."""
+    order = {"test_interop_load.py": 0, "test_interop_sipp_waits.py": 2}
+    items.sort(key=lambda item: order.get(item.path.name, 1))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, or fail when CI=true, a test whose peer is not installed."""
     for marker in item.iter_markers("interop"):

@@ -150,7 +150,8 @@ async def reinvite_100_ms_after_the_ack_changes_port_and_codec(stage: Stage) -> 
             run = (await peer.finish()).check()
         after.assert_echo()
         assert set(after.payload_types) == {PCMA}
-        assert len(before.payload_types) < 75, "half of what a call of three seconds has"
+        # What was under way when the re-INVITE was answered may still come; the rest of three seconds goes elsewhere.
+        assert before.last_at < after.last_at - 0.5, "both ports were sent to"
     first, second = run.responses(200)
     assert formats(second) == ["8", "101"]
     assert audio(first).split()[1] == audio(second).split()[1]
@@ -202,8 +203,8 @@ async def late_ack_over_udp(stage: Stage) -> None:
         async with stage.caller("uac_late_ack", "-d", "3000", rtp_port=party.port) as peer:
             run = (await peer.finish()).check()
         party.assert_echo()
-    # After 0.5, 1.5 and 3.5 s, none once the ACK has come. It comes after 4 s: a late machine does not send the last.
-    assert len(run.responses(200, repeats=True)) in (3, 4)
+    # After 0, 0.5, 1.5 and 3.5 s, none once the ACK has come. It comes after 4 s: a late machine sends fewer.
+    assert len(run.responses(200, repeats=True)) in (2, 3, 4)
 
 
 @scene

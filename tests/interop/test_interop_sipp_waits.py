@@ -49,8 +49,9 @@ def received(deaf: socket.socket) -> list[bytes]:
 async def answer_that_is_never_acknowledged_is_hung_up(stage: Stage) -> None:
     async with stage.caller("uac_never_ack") as peer:
         run = (await peer.finish()).check()
-    # Every 4 s in the end: after 0, 0.5, 1.5, 3.5, 7.5 … 31.5 s, the last one just before 32 s are over.
-    assert len(run.responses(200, repeats=True)) in (10, 11)
+    # Every 4 s in the end: after 0, 0.5, 1.5, 3.5, 7.5 … 31.5 s, the last one just before 32 s are over. Each second of
+    # which the platform gets no processor moves those behind it; without the bound of 4 s there were 7, with 2 s 18.
+    assert len(run.responses(200, repeats=True)) in (8, 9, 10, 11)
 
 
 @pytest.mark.parametrize("name", list(scene))

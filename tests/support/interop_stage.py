@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
@@ -10,6 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from plivo.exceptions import ResourceNotFoundError
 
 from ringback.testing.answer_server import AppReply
 from ringback.testing.platform import Platform
@@ -78,6 +81,8 @@ class Stage:
     brief_number: str
     """Answers and hangs up after a second."""
     dialled: set[str] = field(default_factory=set)
+    has_failed: bool = False
+    """Whether a scene has failed: the calls that it left are hung up at the end."""
 
     @property
     def remote(self) -> tuple[str, int]:
@@ -153,6 +158,10 @@ async def _calls_are_over(stage: Stage) -> None:
         waiting = stage.platform.metrics()["ringback_webhook_outbox_depth"]
         return [*sorted(live), *([f"{waiting:g} callbacks"] if waiting else [])]
 
+    if stage.has_failed:
+        for call_uuid in calls.intersection(stage.customer.api.account("Call/", status="live")["calls"]):
+            with contextlib.suppress(ResourceNotFoundError):
+                await stage.hang_up(call_uuid)
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + _FAREWELL_S
     while busy := await asyncio.to_thread(left):

@@ -36,6 +36,8 @@ class RtpParty(asyncio.DatagramProtocol):
         self.payload_types: list[int] = []
         self.melody = tones.melody(seed, MELODY_MS) if sings else tones.silence(MELODY_MS)
         self.sources: set[tuple[str, int]] = set()
+        self.last_at = 0.0
+        """When the last packet came, by the loop's clock."""
         self._payload_type = payload_type
         self._received: list[tuple[int, bytes]] = []
         self._transport: asyncio.DatagramTransport | None = None
@@ -53,6 +55,7 @@ class RtpParty(asyncio.DatagramProtocol):
         first, second, _, _, _ = _HEADER.unpack_from(data)
         assert first >> 6 == 2, "not RTP"
         self.sources.add(addr)
+        self.last_at = asyncio.get_running_loop().time()
         self.payload_types.append(second & 127)
         self._received.append((second & 127, data[_HEADER.size :]))
         self._peer = addr
