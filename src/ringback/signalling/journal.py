@@ -1,37 +1,10 @@
-"""What a confirmed leg is on disk: its dialog as text, with which a restarted server hangs up at the far party.
-
-`LegRecord` is the rest, from which one could go on: nothing writes it yet, `SipLeg.record` makes it, so that whatever a
-leg learns stays expressible in it.
-"""
+"""What a confirmed leg is on disk: its dialog as text, with which a restarted server hangs up at the far party."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import msgspec
 
 from ringback.sip.dialog import Dialog
-
-
-@dataclass(frozen=True, slots=True)
-class LegRecord:
-    """One confirmed leg; every field is a text or a number."""
-
-    leg_id: str
-    session_id: str
-    call_uuid: str
-    invite_id: str
-    direction: str
-    caller: str
-    callee: str
-    source_host: str
-    trunk_name: str
-    sdp_id: str
-    sdp_version: int
-    local_sdp: str
-    remote_sdp: str
-    local_rtp_host: str
-    local_rtp_port: int
 
 
 def written(dialog: Dialog) -> str:

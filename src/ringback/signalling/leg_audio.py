@@ -75,11 +75,6 @@ class LegAudio:
         """Return what the worker was last told, or `None` before the first exchange."""
         return self._remote
 
-    @property
-    def sdp(self) -> SdpState:
-        """Return what both sides last said."""
-        return self._sdp
-
     async def open(
         self, listener: SessionListener, *, signalling_host: str, offer: SessionDescription | None = None
     ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
@@ -15,26 +14,17 @@ from ringback.machine import SECOND, Instant
 from ringback.media.control.commands import ReportDigit, SessionCommand
 from ringback.media.control.events import AnySessionEvent, DigitReceived, SessionClosed
 from ringback.media.control.port import MediaPort, WorkerGone, WorkerLost
-from ringback.media.control.values import Address
 from ringback.sdp.errors import MalformedSdp, NoCommonCodec
-from ringback.sdp.parser import parse_sdp
 from ringback.signalling.custom_headers import incoming_headers
 from ringback.signalling.digits import InfoDigit, read_info
 from ringback.signalling.errors import LegOver, MediaSetupFailed
 from ringback.signalling.events import (
-    LegAnswered,
-    LegConfirmed,
     LegEnd,
-    LegEnded,
     LegEndKind,
-    LegEvent,
-    LegMedia,
-    LegRenegotiated,
-    LegRinging,
 )
 from ringback.signalling.identity import clean_name
 from ringback.signalling.jobs import JobQueue
-from ringback.signalling.journal import LegRecord, written
+from ringback.signalling.journal import written
 from ringback.signalling.leg import (
     ANSWERED,
     UNANSWERED_INBOUND,
@@ -55,7 +45,9 @@ from ringback.signalling.leg_ends import (
     status_of_cause,
     warning_header,
 )
+from ringback.signalling.leg_exchange import LegExchange
 from ringback.signalling.leg_parts import InboundPart, LegDirection, OutboundPart, Parties
+from ringback.signalling.leg_reports import LegListener, LegReports
 from ringback.signalling.leg_targets import (
     FoundTargets,
     PhoneFinder,
@@ -92,9 +84,6 @@ from ringback.telemetry.logs import get_logger
 
 _log = get_logger(__name__)
 
-LegListener = Callable[[LegEvent], None]
-"""Called on the loop with every event of one leg, in order; must not block or raise."""
-
 
 @dataclass(frozen=True, slots=True)
 class LegServices:
@@ -120,7 +109,6 @@ class SipLeg:
     Attributes:
         leg_id, session_id: Minted by `Legs`; the media session exists from `answer` (inbound) or the start (outbound).
         direction: Inbound or outbound.
-        call_uuid: Names the call in the event log and in `X-CallUUID`; may be replaced before the first event.
         caller, callee: Digits without `+`, or a `sip:` URI.
         caller_name: Display name, empty when absent or withheld.
         is_anonymous: The caller withheld the number; `caller` is then `anonymous`.
@@ -146,7 +134,6 @@ class SipLeg:
     ) -> None:
         self.leg_id = leg_id
         self.session_id = session_id
-        self.call_uuid = call_uuid
         self.caller = parties.caller
         self.callee = parties.callee
         self.caller_name = parties.caller_name
@@ -160,6 +147,13 @@ class SipLeg:
         self.invite_id = part.invite_id if isinstance(part, InboundPart) else InviteId("")
         self.direction = LegDirection.INBOUND if isinstance(part, InboundPart) else LegDirection.OUTBOUND
         settings = services.settings
+        self._reports = LegReports(
+            services.timeline,
+            leg_id,
+            self.direction,
+            call_uuid=call_uuid,
+            waiting_max=settings.maximum_waiting_events,
+        )
         self._services = services
         self._part = part
         self._audio = audio
@@ -171,9 +165,8 @@ class SipLeg:
                 release_ms=settings.release_limit_ms,
             ),
         )
+        self._exchange = LegExchange(services.sip, audio, self._reports, feed=self._feed, fail=self._fail)
         self._jobs = JobQueue(self._job_failed)
-        self._listener: LegListener | None = None
-        self._unheard: deque[LegEvent] = deque(maxlen=settings.maximum_waiting_events)
         self._opened: asyncio.Event | None = None
         self.hides_digits = False
         self._settled = asyncio.Event()
@@ -182,8 +175,6 @@ class SipLeg:
         self._timer: asyncio.TimerHandle | None = None
         self._is_pumping = False
         self._found: FoundTargets | None = None
-        self._local_sdp = b""
-        self._has_early_media = False
         self._reason_header = ""
         self._refusal_headers: tuple[tuple[str, str], ...] = ()
 
@@ -191,15 +182,23 @@ class SipLeg:
         return f"SipLeg({self.leg_id}, {self.direction.value}, {self._machine.state.value})"
 
     @property
+    def call_uuid(self) -> str:
+        """Return the name of the call in the event log and in `X-CallUUID`."""
+        return self._reports.call_uuid
+
+    @call_uuid.setter
+    def call_uuid(self, call_uuid: str) -> None:
+        """Name the call anew, before the first event."""
+        self._reports.call_uuid = call_uuid
+
+    @property
     def listener(self) -> LegListener | None:
         """Receives every event of the leg; events that came before it was set are delivered when it is set."""
-        return self._listener
+        return self._reports.listener
 
     @listener.setter
     def listener(self, listener: LegListener | None) -> None:
-        self._listener = listener
-        while self._listener is not None and self._unheard:
-            self._tell(self._unheard.popleft())
+        self._reports.listener = listener
 
     @property
     def is_answered(self) -> bool:
@@ -243,7 +242,7 @@ class SipLeg:
             LegOver, MediaError: As for `answer`.
         """
         if isinstance(self._part, InboundPart) and self._part.offer is None:
-            self._note("no early media", detail="the INVITE brought no offer")
+            self._reports.note("no early media", detail="the INVITE brought no offer")
             return
         self._feed(Trigger.EARLY_MEDIA)
         if self._machine.state is State.OPENING:
@@ -336,29 +335,6 @@ class SipLeg:
         dialog = self._services.sip.dialog_of(self.invite_id)
         return written(dialog) if dialog is not None else ""
 
-    def record(self) -> LegRecord | None:
-        """Return the leg as plain values for a journal, or `None` unless it is confirmed."""
-        if self._machine.state is not State.CONFIRMED or not self._audio.is_open:
-            return None
-        sdp, local = self._audio.sdp, self._audio.local
-        return LegRecord(
-            leg_id=self.leg_id,
-            session_id=self.session_id,
-            call_uuid=self.call_uuid,
-            invite_id=self.invite_id,
-            direction=self.direction.value,
-            caller=self.caller,
-            callee=self.callee,
-            source_host=self.source_host,
-            trunk_name=self.trunk_name,
-            sdp_id=sdp.session_id,
-            sdp_version=sdp.version,
-            local_sdp=sdp.local.to_bytes().decode() if sdp.local is not None else "",
-            remote_sdp=sdp.remote.to_bytes().decode() if sdp.remote is not None else "",
-            local_rtp_host=local.host,
-            local_rtp_port=local.port,
-        )
-
     def start(self) -> None:
         """Begin dialling an outbound leg; `Legs.dial` calls it."""
         self._feed(Trigger.DIAL)
@@ -390,7 +366,7 @@ class SipLeg:
             case ReofferConfirmed():
                 if event.sdp is not None:
                     answer = event.sdp
-                    self._jobs.put(lambda: self._conclude_reoffer(answer))
+                    self._jobs.put(lambda: self._exchange.conclude(answer))
             case InfoReceived():
                 self._take_info(event)
             case InviteReceived() | ReofferAnswered() | ReofferRefused() | InfoAnswered() | InviteEnded():
@@ -454,24 +430,24 @@ class SipLeg:
                 self._jobs.put(self._open_media)
             case Effect.SEND_RINGING:
                 sip.progress(self.invite_id, 180, None, self._uuid_header())
-                self._note("ringing sent")
+                self._reports.note("ringing sent")
             case Effect.SEND_EARLY_MEDIA:
-                sip.progress(self.invite_id, 183, self._local_sdp, self._uuid_header())
-                self._note("early media sent")
+                sip.progress(self.invite_id, 183, self._exchange.local_sdp, self._uuid_header())
+                self._reports.note("early media sent")
             case Effect.SEND_ANSWER:
-                sip.answer(self.invite_id, self._local_sdp, self._uuid_header())
+                sip.answer(self.invite_id, self._exchange.local_sdp, self._uuid_header())
             case Effect.SEND_INVITE:
                 self._send_invite()
             case Effect.APPLY_PROGRESS:
                 self._take_progress(cause.event)
             case Effect.APPLY_ANSWER:
                 sdp = cause.event.sdp if isinstance(cause.event, Answered | Confirmed) else None
-                self._jobs.put(lambda: self._agree(sdp))
+                self._jobs.put(lambda: self._exchange.agree(sdp))
             case Effect.RENEGOTIATE:
                 event = cause.event
                 if isinstance(event, Reoffered):
                     reoffered = event
-                    self._jobs.put(lambda: self._renegotiate(reoffered))
+                    self._jobs.put(lambda: self._exchange.renegotiate(self.invite_id, reoffered))
             case Effect.REFUSE_REOFFER:
                 sip.refuse_reoffer(self.invite_id, 491)
             case Effect.REFUSE:
@@ -489,8 +465,7 @@ class SipLeg:
             case Effect.REPORT_ANSWERED:
                 self._report_answered()
             case Effect.REPORT_CONFIRMED:
-                self._note("confirmed")
-                self._report(LegConfirmed())
+                self._reports.confirmed()
             case Effect.REPORT_ENDED:
                 self._report_ended()
             case Effect.ARM_RING | Effect.STOP_RING | Effect.ARM_SETUP | Effect.STOP_SETUP | Effect.ARM_RELEASE:
@@ -510,13 +485,13 @@ class SipLeg:
             targets=found.targets,
             forks=found.forks,
             headers=(*part.invite.headers, *self._uuid_header()),
-            sdp=self._local_sdp,
+            sdp=self._exchange.local_sdp,
             credentials=part.invite.credentials,
             route=part.invite.route,
             contact_user=part.invite.contact_user,
             max_forwards=part.invite.max_forwards,
         )
-        self._note("dialling", targets=len(found.targets), phones=len(found.forks), to=invite.request_uri)
+        self._reports.note("dialling", targets=len(found.targets), phones=len(found.forks), to=invite.request_uri)
         try:
             self.invite_id = self._services.place(self, invite)
         except RingbackError as error:
@@ -536,75 +511,16 @@ class SipLeg:
 
     async def _open_media(self) -> None:
         offer = self._part.offer if isinstance(self._part, InboundPart) else None
-        try:
-            await self._audio.open(self._take_media, signalling_host=self.source_host, offer=offer)
-            if offer is None:
-                self._local_sdp = self._audio.offer()
-                self._feed(Trigger.OFFER_READY)
-            else:
-                self._local_sdp, _ = await self._audio.answer(offer)
-                self._feed(Trigger.MEDIA_READY)
-        except (MediaError, MalformedSdp) as error:
-            self._fail(error)
-
-    async def _agree(self, sdp: bytes | None) -> None:
-        try:
-            if sdp is not None:
-                await self._audio.apply(sdp)
-            elif not self._has_early_media:
-                raise NoCommonCodec("found no SDP where the answer to our offer belongs")
-            self._feed(Trigger.AGREED)
-        except (MediaError, MalformedSdp) as error:
-            self._fail(error)
+        await self._exchange.open(self._take_media, signalling_host=self.source_host, offer=offer)
 
     def _take_progress(self, event: InviteEvent | None) -> None:
         if not isinstance(event, Progressed):
             return
         if event.sdp is None:
-            self._report_ringing(event)
+            self._reports.ringing(event.status, has_early_media=self._exchange.has_early_media)
         else:
             progressed, sdp = event, event.sdp
-            self._jobs.put(lambda: self._apply_early_media(progressed, sdp))
-
-    async def _apply_early_media(self, event: Progressed, sdp: bytes) -> None:
-        try:
-            await self._audio.apply(sdp)
-            self._has_early_media = True
-        except (NoCommonCodec, MalformedSdp) as error:
-            # Early media is a courtesy: the 2xx decides whether the call can be had.
-            self._note("early media refused", detail=str(error))
-        except MediaError as error:
-            self._fail(error)
-            return
-        self._report_ringing(event)
-
-    async def _renegotiate(self, event: Reoffered) -> None:
-        sip = self._services.sip
-        try:
-            if event.sdp is None:
-                sip.accept_reoffer(self.invite_id, self._audio.offer())
-                return
-            answer, changed = await self._audio.answer(parse_sdp(event.sdp))
-        except MalformedSdp as error:
-            sip.refuse_reoffer(self.invite_id, 400, "Bad SDP")
-            self._note("re-INVITE refused", status=400, detail=str(error))
-        except NoCommonCodec as error:
-            sip.refuse_reoffer(self.invite_id, error.sip_status)
-            self._note("re-INVITE refused", status=error.sip_status, detail=str(error))
-        except (MediaError, LegOver) as error:
-            sip.refuse_reoffer(self.invite_id, 500)
-            self._note("re-INVITE refused", status=500, detail=str(error))
-        else:
-            sip.accept_reoffer(self.invite_id, answer)
-            if changed:
-                self._report_renegotiated()
-
-    async def _conclude_reoffer(self, sdp: bytes) -> None:
-        try:
-            if await self._audio.apply(sdp):
-                self._report_renegotiated()
-        except (MediaError, MalformedSdp) as error:
-            self._fail(error)
+            self._jobs.put(lambda: self._exchange.take_early_media(progressed, sdp))
 
     def _take_info(self, event: InfoReceived) -> None:
         found = read_info(event.content_type, event.body)
@@ -627,13 +543,13 @@ class SipLeg:
                 )
             )
         except (MediaError, LegOver) as error:
-            self._note("digit lost", digit="*" if self.hides_digits else found.digit, detail=str(error))
+            self._reports.note("digit lost", digit="*" if self.hides_digits else found.digit, detail=str(error))
 
     def _report_digit(self, found: InfoDigit) -> None:
         digit = DigitReceived(
             session_id=self.session_id, wall_ms=clock.wall_ms(), digit=found.digit, duration_ms=found.duration_ms
         )
-        self._report(LegMedia(digit))
+        self._reports.media(digit)
 
     def _take_media(self, event: AnySessionEvent | WorkerGone) -> None:
         if isinstance(event, WorkerGone):
@@ -643,7 +559,7 @@ class SipLeg:
             self._feed(Trigger.WORKER_LOST, LegEnd(LegEndKind.WORKER_LOST, self._failure_status(), detail=detail))
             self._feed(Trigger.MEDIA_CLOSED)
             return
-        self._report(LegMedia(event))
+        self._reports.media(event)
         if isinstance(event, SessionClosed):
             self._audio.forget()
             detail = f"the media session closed by itself: {event.reason.value}"
@@ -669,7 +585,7 @@ class SipLeg:
         try:
             await self._audio.close()
         except MediaError as error:
-            self._note("media not closed", detail=str(error))
+            self._reports.note("media not closed", detail=str(error))
             self._audio.forget()
             self._feed(Trigger.MEDIA_CLOSED)
 
@@ -696,65 +612,17 @@ class SipLeg:
         status = 500 if self._machine.state in UNANSWERED_INBOUND else 0
         self._feed(Trigger.HANG_UP, LegEnd(LegEndKind.MEDIA_FAILED, status, detail=f"internal error: {error!r}"))
 
-    def _report_ringing(self, event: Progressed) -> None:
-        self._note("ringing", status=event.status, early_media=self._has_early_media)
-        self._report(LegRinging(event.status, self._has_early_media))
-
     def _report_answered(self) -> None:
         remote = self._audio.remote
         assert remote is not None  # an exchange was just put into force
-        local = self._audio.local
-        codec = remote.codec.name
-        self._note("answered", codec=codec, local=_text(local), remote=_text(remote.address))
         self._settled.set()
-        self._report(LegAnswered(codec, local, remote.address))
-
-    def _report_renegotiated(self) -> None:
-        remote = self._audio.remote
-        if remote is not None:
-            direction = remote.direction
-            self._note("renegotiated", codec=remote.codec.name, remote=_text(remote.address), direction=direction.value)
-            self._report(LegRenegotiated(remote.codec.name, remote.address, direction))
+        self._reports.answered(self._audio.local, remote)
 
     def _report_ended(self) -> None:
-        end = self._machine.end or LegEnd(LegEndKind.MEDIA_FAILED)
-        self._note(
-            "ended",
-            kind=end.kind.value,
-            status=end.sip_status,
-            reason=end.sip_reason,
-            reason_header=end.reason_header,
-            detail=end.detail,
-        )
         self._services.on_ended(self)
-        self._report(LegEnded(end))
+        self._reports.ended(self._machine.end or LegEnd(LegEndKind.MEDIA_FAILED))
         self._settled.set()
         self._ended.set()
-
-    def _report(self, event: LegEvent) -> None:
-        if self._ended.is_set():
-            return
-        if self._listener is None or self._unheard:
-            self._unheard.append(event)
-        else:
-            self._tell(event)
-
-    def _tell(self, event: LegEvent) -> None:
-        listener = self._listener
-        if listener is None:
-            return
-        try:
-            listener(event)
-        except Exception as error:
-            # A broken owner must not keep ports and dialogs alive.
-            _log.error("leg listener failed", call_uuid=self.call_uuid, leg_id=self.leg_id, exc_info=error)
-
-    def _note(self, what: str, **fields: object) -> None:
-        self._services.timeline.record(
-            self.call_uuid,
-            "leg",
-            {"event": what, "leg_id": self.leg_id, "direction": self.direction.value, **fields},
-        )
 
     def _uuid_header(self) -> tuple[tuple[str, str], ...]:
         return (("X-CallUUID", self.call_uuid),) if self.call_uuid else ()
@@ -768,7 +636,3 @@ class SipLeg:
 def _media_error(error: RingbackError) -> RingbackError:
     """Return the error as `answer` promises it: a `MediaError`."""
     return error if isinstance(error, MediaError) else NoCommonCodec(error.message, code=error.code)
-
-
-def _text(address: Address) -> str:
-    return f"{address.host}:{address.port}"
