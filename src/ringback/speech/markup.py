@@ -119,7 +119,8 @@ class _SpeechReader:
         return tuple(self._passages)
 
     def _element(self, node: Markup, style: Style) -> None:
-        match node.tag:
+        # Some official SDKs name them after their classes: `Break`, `Prosody`.
+        match node.tag.lower():
             case "break":
                 self._pause(self._break_ms(node))
             case "p" | "s":

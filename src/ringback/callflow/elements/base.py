@@ -18,6 +18,7 @@ from ringback.errors import Bug
 
 T = TypeVar("T")
 _SHOWN_CHARS = 200
+_NOTHING = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +102,24 @@ class Reader:
     """The elements inside, for tags that `registry.NESTED` lists; other tags read `node.children` themselves."""
 
     def text(self, name: str, default: str = "") -> str:
-        """Return the trimmed text of an attribute."""
-        return self.node.attributes.get(name, default).strip()
+        """Return the trimmed text of an attribute; `none` counts as absent.
+
+        Official SDKs write `none` for what their user left empty: that of Ruby for `nil`, that of PHP also for an empty
+        text, `false` and 0. Sounds that may be `none` are read by `word`.
+        """
+        text = self.word(name)
+        return default if text is None or text.lower() == _NOTHING else text
+
+    def word(self, name: str) -> str | None:
+        """Return the trimmed text of an attribute as it was written, `None` when it is absent."""
+        text = self.node.attributes.get(name)
+        return text if text is None else text.strip()
 
     def boolean(self, name: str, *, default: bool) -> bool:
-        """Return a `true` or `false`, in any letter case."""
-        value = self.text(name).lower()
+        """Return a `true` or `false`, in any letter case; `none` is the `false` of the official PHP SDK."""
+        value = (self.word(name) or "").lower()
+        if value == _NOTHING:
+            return False
         if not value:
             return default
         if value not in ("true", "false"):
@@ -132,6 +145,12 @@ class Reader:
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 12):
             return None
         return int(text)
+
+    def loops(self, most: int) -> int:
+        """Return how often something plays, 0 for ever. The official PHP SDK writes 0 as `none`, or as `true`."""
+        if (self.word("loop") or "").lower() in (_NOTHING, "true"):
+            return 0
+        return self.integer("loop", 1, least=0, most=most)
 
     def method(self, name: str = "method") -> str:
         """Return an HTTP method in capitals, `POST` when absent; it may be one that we do not send."""

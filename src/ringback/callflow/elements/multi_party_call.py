@@ -190,10 +190,10 @@ def _format(read: Reader) -> str:
 
 def _sound(read: Reader, name: str, method_name: str, default: str = "") -> Sound:
     """Return a beep where one may stand, or a URL; what is neither is left out with a note."""
-    text = read.text(name) or default
+    text = read.word(name) or default
     method = _method(read, method_name, "GET")
     is_sound_effect = bool(default)
-    if not text or (is_sound_effect and text.lower() == "none"):
+    if not text or text.lower() == "none":
         return Sound(method=method)
     if is_sound_effect and text.lower() in BEEPS:
         return Sound(text.lower(), method)

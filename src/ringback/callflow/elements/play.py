@@ -37,7 +37,7 @@ class Play:
         """
         if not read.node.text:
             raise InvalidDocument("<Play> names no URL", read.node.line, hint="put the URL of a wav or mp3 inside")
-        return cls(read.node.text, read.integer("loop", 1, least=0, most=LOOPS_MAX), read.node.line)
+        return cls(read.node.text, read.loops(LOOPS_MAX), read.node.line)
 
     @property
     def is_answering(self) -> bool:

@@ -39,7 +39,7 @@ class Speak:
         speech = read_speech(read.node.content, read.text("voice"), read.text("language"))
         for note in speech.notes:
             read.note(note)
-        return cls(speech, read.integer("loop", 1, least=0, most=LOOPS_MAX), read.node.line)
+        return cls(speech, read.loops(LOOPS_MAX), read.node.line)
 
     @property
     def is_answering(self) -> bool:
