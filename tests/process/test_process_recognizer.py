@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 from tests.support.sounds import wav
+from tests.support.waiting import until
 
 from ringback.phones import tones
 from ringback.recognition.installed import transcription_fault
@@ -98,6 +100,41 @@ async def test_one_utterance_too_many_is_refused(tmp_path: Path) -> None:
     assert [each.text for each in found] == ["check balance", "check balance", ""]
     assert "too many" in found[2].detail
     await recognizer.close()
+
+
+def recognising() -> list[psutil.Process]:
+    """Return the recognising processes of this process."""
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "ringback.recognition.worker.main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 50])
+async def test_closing_while_a_process_starts_leaves_none(tmp_path: Path, turns: int) -> None:
+    recognizer = Recognizer(tmp_path / "files", tmp_path / "log", RecognizerSettings(engine="pocketsphinx"))
+    path = recognizer.new_path()
+    asked = [
+        asyncio.create_task(recognizer.recognize(path, "en-US", HINTS, is_partial=False)),
+        asyncio.create_task(recognizer.transcribe(path, 1_000)),
+    ]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await recognizer.close()
+    assert recognising() == []
+    assert [bool(found.detail) for found in await asyncio.gather(*asked)] == [True, True]
+    assert recognising() == []
+
+
+async def test_closing_while_a_process_gets_ready_leaves_none(tmp_path: Path) -> None:
+    recognizer = Recognizer(tmp_path / "files", tmp_path / "log", RecognizerSettings(engine="pocketsphinx"))
+    asked = asyncio.create_task(recognizer.recognize(recognizer.new_path(), "en-US", HINTS, is_partial=False))
+    await until(recognising, "the process")
+    await recognizer.close()
+    assert recognising() == []
+    assert (await asked).detail
 
 
 @pytest.mark.parametrize(

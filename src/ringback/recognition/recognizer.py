@@ -139,6 +139,9 @@ class Recognizer:
             self._warming.cancel()
             await asyncio.gather(self._warming, return_exceptions=True)
         await self._end()
+        # Whoever was just starting one, or waited to, sees that this one is closed before the turn comes here.
+        async with self._turn:
+            await self._end()
         self._tidy(keep_ms=0)
 
     async def _end(self) -> None:
@@ -176,6 +179,8 @@ class Recognizer:
         return Recognition(answer.text, answer.confidence, answer.detail)
 
     async def _started(self) -> asyncio.subprocess.Process:
+        if self._is_closed:
+            raise _Fault("the server shuts down")
         if self._process is not None and self._process.returncode is None:
             return self._process
         if self._ended_at is not None and clock.now() - self._ended_at < _RESTART_PAUSE_NS:
@@ -201,6 +206,10 @@ class Recognizer:
         except OSError as error:
             raise _Fault(f"the recogniser cannot be started: {error.strerror or error}") from error
         assert process.stdout is not None
+        if self._is_closed:
+            await self._give_up(process)
+            raise _Fault("the server shuts down")
+        self._process = process
         try:
             async with asyncio.timeout(self._settings.start_timeout_ms / 1000):
                 messages.decode_ready(await process.stdout.readline())
@@ -209,9 +218,9 @@ class Recognizer:
             _log.warning("recogniser not started", log=self._log_path.name)
             raise _Fault(f"the recogniser did not start, see {self._log_path.name}") from error
         except BaseException:
+            self._process = None
             _kill(process)
             raise
-        self._process = process
         return process
 
     async def _give_up(self, process: asyncio.subprocess.Process) -> None:
