@@ -45,7 +45,7 @@ def test_port_zero_takes_one_that_is_free_for_every_kind():
 
 def test_port_zero_avoids_ports_that_the_system_hands_out_meanwhile():
     chosen = {choose_port("127.0.0.1", 0, [UDP, TCP], explicit=True, flag="--sip") for _ in range(20)}
-    assert len(chosen) > 10
+    assert len(chosen) == 20, "each is kept for whoever chose it, also before it listens"
     assert all(29_999 < port < 32_768 for port in chosen)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -66,9 +67,29 @@ def choose_port(host: str, port: int, kinds: Iterable[socket.SocketKind], *, exp
 def _any_free_port(host: str, kinds: tuple[socket.SocketKind, ...]) -> int:
     for _ in range(_TRIES):
         port = _DRAWN_FROM + int(ids.chance() * (_DRAWN_TO - _DRAWN_FROM))
-        if is_free(host, port, kinds):
+        if is_free(host, port, kinds) and _claim(port):
             return port
     raise Failure("RB5003", "no free port found", host, "name one")
+
+
+_claims: list[socket.socket] = []
+
+
+def _claim(port: int) -> bool:
+    """Return whether no other server that is starting has chosen this port; until this process ends none will.
+
+    Its sign is a name in Linux' abstract space (unix(7)), of which nothing is left when the process is gone.
+    """
+    if sys.platform != "linux":
+        return True
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0ringback port {port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
 
 
 def owner_of(port: int) -> str:
