@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.media_pool import TestLeg, pool_settings, running_pool, until
+from tests.support.media_pool import TestLeg, pool_settings, running_pool
 from tests.support.rtp_caller import RtpCaller, rtp_caller
+from tests.support.waiting import until
 
 from ringback.ids import Epoch
 from ringback.media.control.commands import JoinRoom, LeaveRoom, ReportDigit, SetMember
@@ -87,14 +88,12 @@ class Party:
         await until(
             lambda: all(self.level_of(other.pitch_hz) > HEARD_DBOV for other in others),
             f"{self.pitch_hz} Hz to hear {[other.pitch_hz for other in others]}",
-            timeout_s=10,
         )
 
     async def hears_nothing_of(self, *others: Party) -> None:
         await until(
             lambda: all(self.level_of(other.pitch_hz) < SILENT_DBOV for other in others),
             f"{self.pitch_hz} Hz to hear nothing of {[other.pitch_hz for other in others]}",
-            timeout_s=10,
         )
 
 
@@ -215,7 +214,7 @@ async def test_a_worker_that_dies_is_silent_to_the_others_and_its_successor_is_h
         await b.leg.one(WorkerGone)
         await asyncio.gather(a.hears_nothing_of(b), c.hears_nothing_of(b))
         await a.hears(c)
-        await until(lambda: all(view.state is SlotState.RUNNING for view in pool.workers()), "the new worker", 10)
+        await until(lambda: all(view.state is SlotState.RUNNING for view in pool.workers()), "the new worker")
         (d,) = await parties(pool, stack, 1, affinity="")
         d.pitch_hz, d._audio = b.pitch_hz, b._audio
         assert pool.worker_of(d.leg.session_id) == lost

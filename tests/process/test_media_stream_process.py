@@ -7,13 +7,16 @@ import base64
 import itertools
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from tests.support.hostile_agents import raw_agent, upgrade
-from tests.support.media_pool import TestLeg, open_descriptors, pool_settings, running_pool, until
+from tests.support.media_pool import TestLeg, open_descriptors, pool_settings, running_pool
+from tests.support.ports import free_port
 from tests.support.rtp_caller import numbered_frame, rtp_caller
 from tests.support.stream_agent import AgentConnection, stream_agent, tcp_server
+from tests.support.waiting import until
 
 from ringback.media.control.events import (
     SessionClosed,
@@ -40,10 +43,14 @@ UNAUTHORISED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
 
 @pytest.fixture
 async def pool(tmp_path: Path) -> AsyncIterator[MediaPool]:
-    settings = pool_settings(
-        tmp_path / "run", workers=1, worker=WorkerSettings(stream_close_timeout_ms=300, stream_fragments_max=8)
-    )
-    async with running_pool(settings) as running:
+    async with pool_of_one(tmp_path, stream_close_timeout_ms=10_000, stream_fragments_max=8) as running:
+        yield running
+
+
+@asynccontextmanager
+async def pool_of_one(folder: Path, **worker: int) -> AsyncIterator[MediaPool]:
+    """Run a pool with one worker, which must have as many open descriptors afterwards as before."""
+    async with running_pool(pool_settings(folder / "run", workers=1, worker=WorkerSettings(**worker))) as running:
         pid = running.workers()[0].pid
         before = open_descriptors(pid)
         yield running
@@ -89,10 +96,8 @@ async def test_an_agent_that_does_not_upgrade(pool: MediaPool, answer: bytes, ex
 
 
 async def test_nobody_listens(pool: MediaPool) -> None:
-    async with tcp_server(None) as port:
-        pass
     leg = await open_leg(pool)
-    await leg.stream(port, connect_attempts=2)
+    await leg.stream(free_port(), connect_attempts=2)
     closed = await leg.one(StreamClosed)
     assert closed.reason is StreamEnd.CONNECT_FAILED
     assert closed.detail == "connection refused: check host and port, and that the agent runs"
@@ -117,12 +122,12 @@ async def test_all_attempts_together_are_bounded(tmp_path: Path) -> None:
     async with running_pool(settings) as pool, tcp_server(None) as port:
         leg = await open_leg(pool)
         started = asyncio.get_running_loop().time()
-        await leg.stream(port, connect_timeout_ms=800, connect_attempts=9, connect_gap_ms=200)
+        await leg.stream(port, connect_timeout_ms=800, connect_attempts=99, connect_gap_ms=200)
         closed = await leg.one(StreamClosed)
-        assert 1.7 < asyncio.get_running_loop().time() - started < 6, "nine attempts would take 9 s"
+        assert asyncio.get_running_loop().time() - started > 1.7
         assert closed.reason is StreamEnd.CONNECT_FAILED
-        # Two whole attempts fit; a third would begin when the time is up.
-        assert len(leg.all(StreamConnectFailed)) == 2
+        # Two whole attempts fit, a third would begin when the time is up; to a worker that stands still fewer do.
+        assert 1 <= len(leg.all(StreamConnectFailed)) <= 2
         await finish(leg)
 
 
@@ -140,8 +145,7 @@ async def test_a_stream_closed_while_it_dials(pool: MediaPool) -> None:
 
 
 async def test_the_next_attempt_takes_the_next_address(pool: MediaPool) -> None:
-    async with tcp_server(None) as dead_port:
-        pass
+    dead_port = free_port()
     async with stream_agent(subprotocol="audio.drachtio.org") as agent:
         leg = await open_leg(pool)
         await leg.stream(
@@ -163,7 +167,7 @@ async def test_the_next_attempt_takes_the_next_address(pool: MediaPool) -> None:
 async def test_the_stream_time_limit(pool: MediaPool) -> None:
     async with stream_agent() as agent:
         leg = await open_leg(pool)
-        await leg.stream(agent.port, timeout_ms=300)
+        await leg.stream(agent.port, timeout_ms=2_500)
         closed = await leg.one(StreamClosed)
         assert (closed.reason, closed.close_code) == (StreamEnd.TIMEOUT, 1000)
         await until(lambda: agent.connections[0].close_code == 1000)
@@ -171,8 +175,8 @@ async def test_the_stream_time_limit(pool: MediaPool) -> None:
         await finish(leg)
 
 
-async def test_an_agent_that_never_answers_the_close_is_cut(pool: MediaPool) -> None:
-    async with stream_agent() as agent:
+async def test_an_agent_that_never_answers_the_close_is_cut(tmp_path: Path) -> None:
+    async with pool_of_one(tmp_path, stream_close_timeout_ms=300) as pool, stream_agent() as agent:
         leg = await open_leg(pool)
         pid = pool.workers()[0].pid
         without_stream = open_descriptors(pid)
@@ -252,13 +256,13 @@ async def test_dialling_again_is_bounded_on_its_own(tmp_path: Path) -> None:
     settings = pool_settings(tmp_path / "run", workers=1)
     async with running_pool(settings) as pool, raw_agent(serve) as port:
         leg = await open_leg(pool)
-        await leg.stream(port, connect_timeout_ms=5_000, connect_gap_ms=50, reconnects=9, redial_max_ms=700)
+        await leg.stream(port, connect_timeout_ms=9_000, connect_gap_ms=50, reconnects=9, redial_max_ms=2_500)
         await leg.one(StreamDropped)
         closed = await leg.one(StreamClosed)
         assert closed.reason is StreamEnd.CONNECTION_LOST
         waited = re.match(r"connection dropped, then no WebSocket within (\d+) ms:", closed.detail)
         assert waited, closed.detail
-        assert 0 < int(waited[1]) <= 700, "what redial_max_ms has left, not connect_timeout_ms"
+        assert 0 < int(waited[1]) <= 2_500, "what redial_max_ms has left, not connect_timeout_ms"
         await finish(leg)
 
 
@@ -323,7 +327,7 @@ async def test_a_protocol_error_costs_the_connection_and_not_the_call(
         dropped = await leg.one(StreamDropped)
         assert dropped.close_code == code
         assert dropped.detail
-        assert agent.connections[0].close_code == code
+        await until(lambda: agent.connections[0].close_code == code, f"close {code} at the agent")
         heard = len(caller.packets)
         await until(lambda: len(caller.packets) > heard + 10, "the call's audio")
         await until(lambda: len(agent.connections) == 2 and agent.connections[1].messages, "a fresh start")
@@ -458,7 +462,7 @@ async def test_linear_audio_comes_back_as_the_same_tone(pool: MediaPool) -> None
 async def test_agents_are_pinged_and_one_that_never_answers_is_lost(tmp_path: Path) -> None:
     """Whatever a peer sends proves that it is there; one that has died without a word sends nothing."""
     settings = pool_settings(
-        tmp_path / "run", workers=1, worker=WorkerSettings(stream_ping_ms=200, stream_pong_timeout_ms=300)
+        tmp_path / "run", workers=1, worker=WorkerSettings(stream_ping_ms=200, stream_pong_timeout_ms=2_500)
     )
     pings = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -64,8 +65,9 @@ def children() -> set[int]:
     found = set()
     for task in Path("/proc/self/task").iterdir():
         for pid in (task / "children").read_text().split():
-            if b"ringback.media.noise.main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.add(int(pid))
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if b"ringback.media.noise.main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.add(int(pid))
     return found
 
 

@@ -207,7 +207,7 @@ def test_process_names_its_urls_and_ends_on_sigterm():
 def test_process_ends_when_its_parent_has_been_gone_for_the_limit():
     parent = (
         "import subprocess, sys\n"
-        "agent = [sys.executable, '-m', 'ringback.testing.agent', '--detached-limit', '1']\n"
+        "agent = [sys.executable, '-m', 'ringback.testing.agent', '--detached-limit', '4']\n"
         "child = subprocess.Popen(agent, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)\n"
         "print(child.stdout.readline().strip())\nprint(child.pid, flush=True)\n"
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,32 +22,24 @@ from ringback.media.control.port import WorkerGone
 from ringback.media.control.settings import PoolSettings, WorkerSettings
 from ringback.media.control.values import Address, AudioFormat, Codec, Encoding, Track
 from ringback.media.pool.pool import MediaPool
+from tests.support.ports import port_range
+from tests.support.waiting import PATIENCE_S, until
 
 EventT = TypeVar("EventT")
 PCMU = Codec("PCMU", 0)
-_ports = count(31_000, 400)
-
-
-async def until(condition: Callable[[], object], what: str = "", timeout_s: float = 20.0) -> None:
-    """Return as soon as `condition` holds; fails the test when it does not."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            while not condition():  # noqa: ASYNC110  # the condition is anyone's, nobody sets an event for it
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise AssertionError(f"waited {timeout_s} s in vain for {what or condition}") from None
 
 
 def pool_settings(folder: Path, *, workers: int = 2, worker: WorkerSettings | None = None) -> PoolSettings:
-    """Return settings with a port range of their own."""
-    low = next(_ports)
+    """Return settings with ports that no other process uses, and the patience that a busy machine needs."""
+    low, high = port_range()
     return PoolSettings(
         runtime_dir=str(folder),
         workers=workers,
         rtp_port_low=low,
-        rtp_port_high=low + 399,
+        rtp_port_high=high,
         orphan_grace_ms=200,
-        pings_missed_max=6,
+        pings_missed_max=20,
+        command_timeout_ms=10_000,
         worker=worker or WorkerSettings(),
     )
 
@@ -99,21 +89,19 @@ class TestLeg:
         self.pool = pool
         self.session_id = SessionId(new_uuid())
         self.events: list[AnySessionEvent | WorkerGone] = []
-        self.heard_at: list[float] = []
         self.local = Address("127.0.0.1", 0)
 
     def hear(self, event: AnySessionEvent | WorkerGone) -> None:
         """Take an event; the session's listener."""
         self.events.append(event)
-        self.heard_at.append(asyncio.get_running_loop().time())
 
     def all(self, kind: type[EventT]) -> list[EventT]:
         """Return the events of one kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def one(self, kind: type[EventT], timeout_s: float = 20.0) -> EventT:
+    async def one(self, kind: type[EventT], timeout_s: float = PATIENCE_S) -> EventT:
         """Return the first event of one kind once it is there."""
-        await until(lambda: self.all(kind), f"{kind.__name__}, heard {self.events[-5:]}", timeout_s)
+        await until(lambda: self.all(kind), f"{kind.__name__} behind {self.events[-5:]}", timeout_s)
         return self.all(kind)[0]
 
     async def open(self, affinity: str = "") -> SessionOpened:
@@ -147,7 +135,7 @@ class TestLeg:
         path: str = "/agent?x=1",
         encoding: Encoding = Encoding.MULAW,
         rate_hz: int = 8_000,
-        connect_timeout_ms: int = 500,
+        connect_timeout_ms: int = 10_000,
         connect_attempts: int = 1,
         connect_gap_ms: int = 50,
         reconnects: int = 0,
