@@ -14,7 +14,7 @@ def config_schema(*, json: bool = True) -> int:
     """
     from json import dumps
 
-    from ringback.config import Config
+    from ringback.config.sections import Config
 
     write_result(dumps(Config.model_json_schema(), indent=2))
     return ExitCode.DONE

@@ -20,7 +20,8 @@ from ringback.cli.serve import exit_on_sigterm, preload, serve
 from ringback.cli.settings import host_and_port, load_settings
 
 if TYPE_CHECKING:
-    from ringback.config import Config, Loaded
+    from ringback.config.sections import Config
+    from ringback.config.sources import Loaded
 
 ECHO_NUMBER = "15550001000"
 MENU_NUMBER = "15550002000"
@@ -105,7 +106,7 @@ def _with_ports(loaded: Loaded, folder: Path) -> tuple[Config, list[str]]:
 
 def _with_built_ins(config: Config, agent: EchoAgent, answer_url: str) -> Config:
     """Return the settings with the built-in numbers and the application of `--answer-url`; the user's own win."""
-    from ringback.config_tables import AppSection, NumberSection
+    from ringback.config.tables import AppSection, NumberSection
 
     apps, numbers, default_app = list(config.app), list(config.number), config.default_app
     own = {number.number.lstrip("+") for number in numbers}

@@ -27,7 +27,7 @@ def find_server(url: str = "", data: Path | None = None) -> ServerAddress:
         url: What `--url` said; it wins.
         data: The data folder to look into instead of the nearest one.
     """
-    from ringback.config import server_url_from_environment
+    from ringback.config.sources import server_url_from_environment
 
     config = load_settings().config
     folder = data or config.data_dir

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ringback.cli.failure import ExitCode, Failure
 
 if TYPE_CHECKING:
-    from ringback.config import Config
+    from ringback.config.sections import Config
 
 
 def exit_on_sigterm() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ringback.cli.failure import Failure
 
 if TYPE_CHECKING:
-    from ringback.config import Loaded
+    from ringback.config.sources import Loaded
 
 
 def load_settings(
@@ -21,7 +21,7 @@ def load_settings(
     Raises:
         Failure: RB5001, with every fault on a line of its own.
     """
-    from ringback.config import ConfigFaults, load
+    from ringback.config.sources import ConfigFaults, load
 
     try:
         return load(file, flags, default_env=default_env)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.config import Config
+from ringback.config.sections import Config
 from ringback.egress.own_addresses import own_addresses
 from ringback.signalling.admission import is_loopback
 from ringback.signalling.domains import OwnDomains, own_domains

@@ -6,8 +6,8 @@ from ringback import ids
 from ringback.accounts.account import Account
 from ringback.accounts.application import Application
 from ringback.accounts.store import ensure_account, ensure_application
-from ringback.config import Config
-from ringback.config_tables import AppSection, TrunkSection
+from ringback.config.sections import Config
+from ringback.config.tables import AppSection, TrunkSection
 from ringback.errors import ConfigError
 from ringback.ids import AccountId, AppId
 from ringback.numbers.store import ensure_number

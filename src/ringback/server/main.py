@@ -8,7 +8,7 @@ import signal
 
 import uvloop
 
-from ringback.config import Config
+from ringback.config.sections import Config
 from ringback.server.node import Node
 from ringback.telemetry.logs import configure_logs, get_logger
 

@@ -17,7 +17,7 @@ from ringback.calls.in_call import InCallActions
 from ringback.calls.live import LiveCall
 from ringback.calls.service import CallService, RecordingRoom, StreamRoom
 from ringback.conferences.service import ConferenceService
-from ringback.config import Config
+from ringback.config.sections import Config
 from ringback.dials.run import Prompt
 from ringback.dials.service import DialService
 from ringback.egress.download import MediaCache, MediaSettings

@@ -8,7 +8,7 @@ from pathlib import Path
 from ringback.billing.rating import RateTable
 from ringback.callflow.port import FlowSettings
 from ringback.calls.service import CallSettings
-from ringback.config import Config
+from ringback.config.sections import Config
 from ringback.egress.own_addresses import own_addresses
 from ringback.egress.policy import AllowRule, Mode, Policy, parse_allow
 from ringback.errors import ConfigError, EgressError

@@ -7,7 +7,7 @@ import pytest
 
 from ringback.cli.failure import ExitCode, Failure
 from ringback.cli.serve import exit_on_sigterm, serve
-from ringback.config import Config
+from ringback.config.sections import Config
 from ringback.errors import ConfigError, MediaError
 from ringback.server import main as server
 

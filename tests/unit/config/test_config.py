@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from ringback.config import DEVELOPMENT_ACCOUNT, Config, ConfigFaults, load
+from ringback.config.sections import DEVELOPMENT_ACCOUNT, Config
+from ringback.config.sources import ConfigFaults, load
 
 
 def faults_of(*args, **kwargs) -> list[str]:

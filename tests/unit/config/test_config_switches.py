@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ringback.config import ConfigFaults, load
+from ringback.config.sources import ConfigFaults, load
 
 PAGE = (Path(__file__).parents[3] / "docs" / "protocol" / "switches.md").read_text(encoding="utf-8")
 SWITCHES = re.findall(r"^\| [^|]+ \| [^|]+ \| `([a-z_]+)\.([a-z_]+) = ([^`]+)` \| ([^|]+) \|$", PAGE, re.MULTILINE)

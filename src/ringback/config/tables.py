@@ -1,6 +1,6 @@
 """What stands in the settings more than once: trunks, applications, numbers, and the base that every section has.
 
-`config` holds the other sections and gathers all of them.
+`sections` holds the others and gathers all of them.
 """
 
 from __future__ import annotations
