@@ -147,7 +147,7 @@ async def raging_tcp(platform: Platform, chance: random.Random) -> None:
         reader, writer = await asyncio.open_connection(platform.sip_host, platform.sip_port)
         try:
             writer.write(data)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await writer.drain()
                 await reader.read(1_024)
         except ConnectionError:

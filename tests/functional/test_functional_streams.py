@@ -320,7 +320,8 @@ async def test_stream_timeout_stops_the_stream_and_not_the_call(customer, silent
     assert stopped.params["StatusReason"] == "timeout"
     assert int(stopped.params["Duration"]) in range(1, 5), "no more than a busy machine adds"
     assert names(connection)[-1] == "stop"
-    assert 30 <= len(payloads(connection)) <= 50 * int(stopped.params["Duration"]) + 25
+    # Fewer than 50 a second when the media worker gets no processor, never more.
+    assert 5 <= len(payloads(connection)) <= 50 * int(stopped.params["Duration"]) + 25
     assert not waiting_call.is_over
 
 

@@ -52,8 +52,13 @@ class Carrier:
     _rtp_port: int = 0
 
     def invites(self) -> list[CarrierRequest]:
-        """Return the INVITEs that arrived."""
-        return [request for request in self.requests if request.method == "INVITE"]
+        """Return the INVITEs that arrived, each once: whoever is answered late sends again."""
+        found = {
+            request.first("CSeq") + request.first("Call-ID"): request
+            for request in reversed(self.requests)
+            if request.method == "INVITE"
+        }
+        return list(found.values())[::-1]
 
     def answers_to(self, request: CarrierRequest) -> list[bytes]:
         """Return what is sent back."""
@@ -74,7 +79,6 @@ class Carrier:
                     self._response(request, 200, "OK", contact, sdp),
                 ]
             case "BYE":
-                self.hang_ups += 1
                 return [self._response(request, 200, "OK")]
             case _:
                 return []
@@ -137,6 +141,8 @@ class _Sip(asyncio.DatagramProtocol):
         self.gateway.requests.append(request)
         if is_repeat and method == "INVITE":
             return
+        if method == "BYE" and not is_repeat:
+            self.gateway.hang_ups += 1
         for answer in self.gateway.answers_to(request):
             self.transport.sendto(answer, addr)
 
