@@ -61,10 +61,17 @@ class LiveMetrics:
 
     async def _set_gauges(self) -> None:
         """Bring every gauge up to date; what workers count is up to a second old."""
+        self._set_live_gauges()
         metrics, rooms = self._metrics, self._rooms
+        # Last: a call that is over is gone once its callbacks are stored. Read before, the outbox could still be empty
+        # when the call is gone already, and a node that has callbacks to send would look idle.
         with suppress(RingbackError):
-            metrics.webhook_outbox_depth.set(await rooms.database.read(waiting_callbacks))
             metrics.sip_registrations_active.set(await rooms.registrar.registered_count())
+            metrics.webhook_outbox_depth.set(await rooms.database.read(waiting_callbacks))
+
+    def _set_live_gauges(self) -> None:
+        """Read what the rooms hold in memory."""
+        metrics, rooms = self._metrics, self._rooms
         live = rooms.calls.live()
         inbound = sum(call.is_inbound for call in live)
         metrics.calls_active.labels(direction="inbound").set(inbound)
