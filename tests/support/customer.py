@@ -17,6 +17,7 @@ from plivo.exceptions import ResourceNotFoundError
 from ringback.phones.platform_api import PlatformApi
 from ringback.testing.answer_server import AnswerServer, AppReply, AppRequest
 from ringback.testing.platform import Platform
+from tests.support.openapi_judge import judge_sdk
 from tests.support.waiting import PATIENCE_S, until
 
 T = TypeVar("T")
@@ -174,8 +175,10 @@ async def customer_of(platform: Platform) -> AsyncIterator[Customer]:
     server = AnswerServer(customer._respond)
     await server.start()
     customer._server, customer._client = server, platform.sdk()
+    faults = judge_sdk(customer._client, platform.url)
     try:
         yield customer
+        assert not faults, faults[:5]
     finally:
         customer._client.session.close()
         await server.close()

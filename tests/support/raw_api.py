@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ringback.testing.platform import Platform
+from tests.support.openapi_judge import document_of
 
 Body = Mapping[str, object] | bytes | None
 
@@ -39,7 +40,7 @@ class RawReply:
 
 @dataclass(frozen=True)
 class RawApi:
-    """An account of a platform; every answer is checked to be neither a redirect nor a 5xx."""
+    """An account of a platform; every answer is checked to be documented, and neither a redirect nor a 5xx."""
 
     platform: Platform
 
@@ -48,6 +49,11 @@ class RawApi:
         reply = await asyncio.to_thread(self._send, method, path, body, headers)
         assert not 300 <= reply.status < 400, f"{method} {path} was answered with a redirect: {reply}"
         assert reply.status < 500, f"{method} {path} was answered with {reply}"
+        whole = path if path.startswith("/") else f"/v1/Account/{self.platform.auth_id}/{path}"
+        content_type = reply.headers.get("content-type", "")
+        documented = document_of(self.platform.url)
+        fault = documented.fault(method, urlsplit(whole).path, reply.status, content_type, reply.body)
+        assert not fault, f"{method} {path} was answered {reply.status}: {fault}"
         return reply
 
     async def make_call(self, **parameters: object) -> str:
