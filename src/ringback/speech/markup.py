@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from html import unescape
 from types import MappingProxyType
 from typing import Protocol
 
@@ -46,6 +47,7 @@ _TIME = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s*(ms|s)", re.IGNORECASE)
 _PERCENT = re.compile(r"([+-]?)([0-9]{1,4}(?:\.[0-9]{1,3})?)%")
 _SEMITONES = re.compile(r"([+-]?[0-9]{1,2}(?:\.[0-9]{1,3})?)st")
 _DECIBELS = re.compile(r"([+-]?[0-9]{1,2}(?:\.[0-9]{1,3})?)db", re.IGNORECASE)
+_REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _DEVANAGARI = re.compile(r"[\u0904-\u0939]")
 """Letters of Hindi, by which a voice that speaks English as well knows what it reads."""
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", ":", ";")
@@ -107,7 +109,7 @@ class _SpeechReader:
     def read(self, content: Sequence[str | Markup], style: Style) -> None:
         for part in content:
             if isinstance(part, str):
-                self._say(part, style)
+                self._say(_decoded(part), style)
             else:
                 self._element(part, style)
 
@@ -308,7 +310,16 @@ def _text_of(node: Markup) -> str:
 
 
 def _text_in(content: Sequence[str | Markup]) -> str:
-    return "".join(part if isinstance(part, str) else _text_of(part) for part in content)
+    return "".join(_decoded(part) if isinstance(part, str) else _text_of(part) for part in content)
+
+
+def _decoded(text: str) -> str:
+    """Return the text with character references read once more.
+
+    The official Ruby SDK writes an apostrophe as `&#39;`, that of PHP every letter beyond ASCII as a number, and both
+    escape the `&` of it again: what arrives is a text with references in it.
+    """
+    return _REFERENCE.sub(lambda match: unescape(match[0]), text) if "&" in text else text
 
 
 def _clean(text: str) -> str:

@@ -187,6 +187,20 @@ def test_a_voice_of_two_languages_reads_what_is_written(language: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("I&amp;#39;m here", "I'm here"),
+        ("caf&amp;#233; &amp;#x20AC;5", "café €5"),
+        ("Tom &amp;amp; Jerry &amp;eacute;t&amp;eacute;", "Tom & Jerry été"),
+        ("AT&amp;T &amp; R&amp;D; &amp;#9999999;", "AT&T & R&D; \N{REPLACEMENT CHARACTER}"),
+    ],
+)
+def test_references_that_some_sdks_escape_twice_are_read(written: str, said: str) -> None:
+    (passage,) = passages(written)
+    assert passage.text == said
+
+
 def test_what_is_odd_is_noted() -> None:
     assert notes("x", voice="Polly.Amy", language="en-US") == (
         "voice Polly.Amy speaks en-GB; language en-US is ignored",
