@@ -308,7 +308,7 @@ class Load(Section):
 
     admission: Literal["on", "off"] = "on"
     """`off`: only `limits.calls` bounds the calls, and with too many of them the delay of all grows to seconds."""
-    calls_min: Annotated[int, Field(ge=1, le=1_000)] = 32
+    calls_min: Annotated[int, Field(ge=1, le=1_000)] = 50
     """Calls (media sessions) of each worker that it always takes, whatever its figures say."""
     late_ms: Annotated[int, Field(ge=5, le=100)] = 10
     """A slot of 5 ms that runs so much later than it was due is late."""

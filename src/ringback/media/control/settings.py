@@ -90,7 +90,7 @@ class LoadRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """When a worker has too much to do for new calls; the rule is `media.pool.load`."""
 
     is_on: bool = True
-    sessions_min: int = 32
+    sessions_min: int = 50
     """A worker with fewer sessions takes more whatever its figures say: other programs may keep the machine busy."""
     late_percent: int = 25
     """Share of late slots from which on a second counts as late; one in which the loop never rested does too."""
