@@ -20,6 +20,7 @@ from ringback import clock
 from ringback.accounts.account import Account
 from ringback.accounts.store import ensure_account
 from ringback.calls.live import CallTerms, LiveCall
+from ringback.calls.settings import CallSettings
 from ringback.calls.state import State as CallState
 from ringback.calls.views import Bound, CallDirection, Comparison
 from ringback.errors import Conflict, InvalidParameter, NotFound
@@ -118,7 +119,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     database = await Database.open("sqlite+aiosqlite:///:memory:")
     await database.write(lambda session: ensure_account(session, ACCOUNT.auth_id, ACCOUNT.auth_token))
     notes: list[dict[str, Any]] = []
-    keeper = SimpleNamespace(timeline=SimpleNamespace(record=lambda _call, _kind, fields: notes.append(fields)))
+    timeline = SimpleNamespace(record=lambda _call, _kind, fields: notes.append(fields))
+    keeper = SimpleNamespace(settings=CallSettings(), timeline=timeline)
     leg = FakeLeg(CALL)
     terms = CallTerms(
         account=ACCOUNT,
