@@ -12,14 +12,20 @@ from tests.support.api_server import ApiServer, running
 
 from ringback.api.gate import GateSettings
 
-SETTINGS = GateSettings(
-    header_max_bytes=2_000, headers_max=20, header_deadline_ms=150, body_deadline_ms=300, connections_max=3
-)
+BOUNDS = GateSettings(header_max_bytes=2_000, headers_max=20, connections_max=3)
 
 
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
-    with running(gate=SETTINGS) as server:
+    """A server with narrow bounds; in time it is as patient as any."""
+    with running(gate=BOUNDS) as server:
+        yield server
+
+
+@pytest.fixture
+def hasty_api() -> Iterator[ApiServer]:
+    """A server that gives nobody time."""
+    with running(gate=GateSettings(header_deadline_ms=150, body_deadline_ms=300)) as server:
         yield server
 
 
@@ -51,25 +57,25 @@ def eventually_idle(api: ApiServer) -> bool:
     return api.gate.open_connections == 0
 
 
-def test_silent_connection_is_closed_without_a_word(api: ApiServer) -> None:
-    with connected(api) as connection:
+def test_silent_connection_is_closed_without_a_word(hasty_api: ApiServer) -> None:
+    with connected(hasty_api) as connection:
         assert received(connection) == b""
-    assert eventually_idle(api)
+    assert eventually_idle(hasty_api)
 
 
-def test_headers_that_never_end_are_timed_out(api: ApiServer) -> None:
-    with connected(api) as connection:
+def test_headers_that_never_end_are_timed_out(hasty_api: ApiServer) -> None:
+    with connected(hasty_api) as connection:
         send(connection, b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
         assert received(connection).startswith(b"HTTP/1.1 408 ")
-    assert eventually_idle(api)
+    assert eventually_idle(hasty_api)
 
 
-def test_body_that_never_ends_is_timed_out(api: ApiServer) -> None:
-    with connected(api) as connection:
+def test_body_that_never_ends_is_timed_out(hasty_api: ApiServer) -> None:
+    with connected(hasty_api) as connection:
         send(connection, b"POST /v1/Account/x/Call/ HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
         reply = received(connection)
         assert reply.startswith((b"HTTP/1.1 408 ", b"HTTP/1.1 401 "))
-    assert eventually_idle(api)
+    assert eventually_idle(hasty_api)
 
 
 @pytest.mark.parametrize("chunk", [100_000, 100])
@@ -104,16 +110,16 @@ def test_one_connection_too_many_is_closed_at_accept(api: ApiServer) -> None:
     assert eventually_idle(api)
 
 
-def test_connection_that_is_kept_serves_several_requests(api: ApiServer) -> None:
-    with connected(api) as connection:
-        for _ in range(3):
+def test_connection_that_is_kept_serves_several_requests() -> None:
+    with running(gate=GateSettings(header_deadline_ms=2_000)) as api, connected(api) as connection:
+        for pause_s in (0, 0, 2.2):
             send(connection, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             reply = b""
             while not reply.endswith(b"}"):
                 reply += connection.recv(65_536)
             assert reply.startswith(b"HTTP/1.1 200 ")
             # Longer than the header deadline: an idle kept connection is no slow request.
-            time.sleep(0.2)
+            time.sleep(pause_s)
         send(connection, b"GET /healthz HTTP/1.1\r\n")
         assert received(connection).startswith(b"HTTP/1.1 408 ")
 

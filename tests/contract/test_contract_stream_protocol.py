@@ -1,7 +1,7 @@
 """The stream protocol, rule by rule, from the agent's side of one live call.
 
-The rules stand in the order in which the call lives through them; each is a test. The numbers are the sections of the
-wire specification that the page docs/protocol/stream.md is written from.
+The rules stand in the order in which the call lives through them; each is a test, and can be run alone. The numbers are
+the sections of the wire specification that the page docs/protocol/stream.md is written from.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tests.support.customer import Customer, customer_of, response, stream
 from tests.support.raw_api import RawApi
 from tests.support.sounds import wav
 from tests.support.stream_agent import AgentConnection, StreamAgent, stream_agent
+from tests.support.tries import in_some_try
 from tests.support.waiting import until
 
 from ringback.phones import tones
@@ -50,8 +51,8 @@ SDK_MODELS = {
 FOREIGN_NAMES = {"callSid", "streamSid", "stream_id", "call_control_id"}
 """Keys in `start` by which a well-known client would take us for somebody else (9.1)."""
 ONE_ANSWER_PER_S = 1.05
-BUSY_S = 0.5
-"""What a loaded machine may add to a time that the protocol fixes."""
+LATE_S = 0.5
+"""What a machine may add to a time that the protocol fixes, in the best of some tries."""
 
 
 @dataclass
@@ -104,23 +105,28 @@ class Talk:
 
     async def plays(self, pitch_hz: float, duration_ms: int, *messages: dict[str, Any]) -> None:
         """Check that the messages are heard as a tone of this pitch and length."""
-        found = await self.heard(*messages)
-        assert tones.pitch_hz(found) == pytest.approx(pitch_hz, abs=6)
-        assert len(found) / 8 == pytest.approx(duration_ms, abs=90)
+
+        async def listen(_number: int) -> None:
+            found = await self.heard(*messages)
+            assert tones.pitch_hz(found) == pytest.approx(pitch_hz, abs=6)
+            assert len(found) / 8 == pytest.approx(duration_ms, abs=90)
+
+        await in_some_try(listen)
 
     async def streams(self, **body: Any) -> Any:
         """Ask REST for one more stream to the same agent, on a URL of its own unless `body` names one."""
         wanted = {"service_url": f"{self.agent.url}&n={next(self.numbers)}", **body}
         return await self.rest("POST", f"Call/{self.call.call_uuid}/Stream/", wanted)
 
+    def connections_of(self, stream_id: str) -> list[AgentConnection]:
+        """Return the connections of a stream that have started."""
+        started = [each for each in self.agent.connections if each.messages]
+        return [each for each in started if each.messages[0]["start"]["streamId"] == stream_id]
+
     async def connection_of(self, stream_id: str, count: int = 1) -> AgentConnection:
         """Return the `count`-th connection of a stream once it has started."""
-
-        def find() -> list[AgentConnection]:
-            started = [each for each in self.agent.connections if each.messages]
-            return [each for each in started if each.messages[0]["start"]["streamId"] == stream_id][count - 1 :]
-
-        return (await until(find, f"connection {count} of {stream_id}"))[0]
+        what = f"connection {count} of {stream_id}"
+        return (await until(lambda: self.connections_of(stream_id)[count - 1 :], what))[0]
 
 
 def play(payload: str, **media: Any) -> dict[str, Any]:
@@ -208,9 +214,13 @@ async def start_is_first_once_and_complete(talk: Talk) -> None:
 @rule("1.3.2")
 async def media_flows_50_times_a_second_through_silence(talk: Talk) -> None:
     loop = asyncio.get_running_loop()
-    before, began = len(talk.named("media")), loop.time()
-    await until(lambda: len(talk.named("media")) >= before + 50, "50 frames")
-    assert 0.8 < loop.time() - began < 1 + BUSY_S
+
+    async def count(_number: int) -> None:
+        before, began = len(talk.named("media")), loop.time()
+        await until(lambda: len(talk.named("media")) >= before + 50, "50 frames")
+        assert 0.8 < loop.time() - began < 1 + LATE_S
+
+    await in_some_try(count)
     frame = talk.named("media")[0]
     assert set(frame) == {"event", "sequenceNumber", "streamId", "media", "extra_headers"}
     assert set(frame["media"]) == {"track", "timestamp", "chunk", "payload"}
@@ -222,19 +232,24 @@ async def media_flows_50_times_a_second_through_silence(talk: Talk) -> None:
 
 @rule("1.3.2")
 async def the_caller_is_heard_and_the_agent_is_not_echoed(talk: Talk) -> None:
-    talk.call.play(tones.tone(600, 500))
-    say(talk.connection, tones.tone(1700, 500))
-    await until(lambda: len(sounding(heard_by(talk.connection))) > 8 * 350, "the caller")
-    assert tones.pitch_hz(sounding(heard_by(talk.connection))) == pytest.approx(600, abs=3)
+    async def listen(_number: int) -> None:
+        before = len(heard_by(talk.connection))
+        talk.call.play(tones.tone(600, 500))
+        say(talk.connection, tones.tone(1700, 500))
+        await until(lambda: len(sounding(heard_by(talk.connection)[before:])) > 8 * 350, "the caller", 5)
+        assert tones.pitch_hz(sounding(heard_by(talk.connection)[before:])) == pytest.approx(600, abs=3)
+
+    await in_some_try(listen)
     assert {frame["media"]["track"] for frame in talk.named("media")} == {"inbound"}
     await talk.quiet()
 
 
 @rule("1.3.3")
 async def each_key_is_one_event(talk: Talk) -> None:
+    before = len(talk.named("dtmf"))
     talk.call.send_digits("19*#AD55")
-    await until(lambda: len(talk.named("dtmf")) >= 8, "eight keys")
-    assert "".join(event["dtmf"]["digit"] for event in talk.named("dtmf")) == "19*#AD55"
+    await until(lambda: len(talk.named("dtmf")) >= before + 8, "eight keys")
+    assert "".join(event["dtmf"]["digit"] for event in talk.named("dtmf")[before:]) == "19*#AD55"
     for event in talk.named("dtmf"):
         assert set(event) == {"event", "sequenceNumber", "streamId", "dtmf", "extra_headers"}
         assert set(event["dtmf"]) == {"track", "digit", "timestamp"}
@@ -246,10 +261,16 @@ async def each_key_is_one_event(talk: Talk) -> None:
 @rule("1.3.4")
 async def played_stream_comes_when_its_audio_has_left(talk: Talk) -> None:
     loop = asyncio.get_running_loop()
-    began = loop.time()
-    talk.connection.send(play(mulaw(700, 400), contentType="audio/x-mulaw", sampleRate=8000))
-    name = await talk.played()
-    assert 0.38 < loop.time() - began < 0.4 + BUSY_S
+    name = ""
+
+    async def wait(_number: int) -> None:
+        nonlocal name
+        began = loop.time()
+        talk.connection.send(play(mulaw(700, 400), contentType="audio/x-mulaw", sampleRate=8000))
+        name = await talk.played()
+        assert 0.38 < loop.time() - began < 0.4 + LATE_S
+
+    await in_some_try(wait)
     [event] = [message for message in talk.named("playedStream") if message["name"] == name]
     assert set(event) == {"event", "sequenceNumber", "streamId", "name"}
     assert event["streamId"] == talk.stream_id
@@ -323,16 +344,19 @@ async def checkpoints_are_acknowledged_each_and_in_order(talk: Talk) -> None:
 
 @rule("1.4.3")
 async def clear_drops_audio_and_checkpoints_and_what_follows_plays(talk: Talk) -> None:
-    before = len(talk.call.heard_samples())
-    talk.connection.send(play(mulaw(700, 5_000)))
-    talk.connection.send({"event": "checkpoint", "name": "never"})
-    await until(lambda: len(sounding(talk.call.heard_samples()[before:])) > 8 * 200, "the tone")
-    # In one go, without a streamId, as many agents send it: the order of the socket counts.
-    await talk.answer("clearedAudio", {"event": "clearAudio"}, play(mulaw(1500, 300)))
-    await talk.quiet()
-    heard = sounding(talk.call.heard_samples()[before:])
-    assert tones.pitch_hz(heard[-8 * 200 :]) == pytest.approx(1500, abs=6)
-    assert len(heard) / 8 < 5_000
+    async def listen(_number: int) -> None:
+        before = len(talk.call.heard_samples())
+        talk.connection.send(play(mulaw(700, 20_000)))
+        talk.connection.send({"event": "checkpoint", "name": "never"})
+        await until(lambda: len(sounding(talk.call.heard_samples()[before:])) > 8 * 200, "the tone")
+        # In one go, without a streamId, as many agents send it: the order of the socket counts.
+        await talk.answer("clearedAudio", {"event": "clearAudio"}, play(mulaw(1500, 300)))
+        await talk.quiet()
+        heard = sounding(talk.call.heard_samples()[before:])
+        assert tones.pitch_hz(heard[-8 * 200 :]) == pytest.approx(1500, abs=6)
+        assert len(heard) / 8 < 20_000
+
+    await in_some_try(listen)
     assert "never" not in {message["name"] for message in talk.named("playedStream")}
 
 
@@ -340,10 +364,10 @@ async def clear_drops_audio_and_checkpoints_and_what_follows_plays(talk: Talk) -
 async def keys_for_the_caller_do_not_wait_for_speech(talk: Talk) -> None:
     loop = asyncio.get_running_loop()
     began, pressed = loop.time(), len(talk.call.digits)
-    talk.connection.send(play(mulaw(700, 4_000)))
+    talk.connection.send(play(mulaw(700, 20_000)))
     talk.connection.send({"event": "sendDTMF", "dtmf": "15#"})
     await until(lambda: len(talk.call.digits) == pressed + 3, "three keys")
-    assert loop.time() - began < 2
+    assert loop.time() - began < 15
     assert talk.call.digits[pressed:] == "15#"
     await talk.answer("clearedAudio", {"event": "clearAudio"})
     await talk.quiet()
@@ -376,11 +400,12 @@ async def bad_messages_are_answered_and_change_nothing(talk: Talk) -> None:
 
 @rule("1.4.6")
 async def a_flood_of_bad_messages_is_answered_once_a_second(talk: Talk) -> None:
-    before = len(talk.named("incorrectPayload"))
+    loop = asyncio.get_running_loop()
+    before, began = len(talk.named("incorrectPayload")), loop.time()
     for _ in range(500):
         talk.connection.send_text(b"[]")
     await talk.played()
-    assert 1 <= len(talk.named("incorrectPayload")) - before <= 2
+    assert 1 <= len(talk.named("incorrectPayload")) - before <= loop.time() - began + 2
     rows = await talk.customer.events(talk.call.call_uuid, "stream", event="fault")
     assert rows, "a fault is in the event log"
 
@@ -406,13 +431,18 @@ async def one_way_streams_listen_beside_and_are_stopped_by_rest(talk: Talk) -> N
     listener = await talk.connection_of(started.json["stream_id"])
     assert listener.messages[0]["start"]["tracks"] == ["inbound", "outbound"]
     assert listener.messages[0]["extra_headers"] == ""
-    say(talk.connection, tones.tone(1700, 400))
 
-    def outbound() -> tones.Samples:
-        return sounding(np.ascontiguousarray(heard_by(listener, "outbound")[::2]))
+    async def listen(_number: int) -> None:
+        before = len(heard_by(listener, "outbound"))
 
-    await until(lambda: len(outbound()) > 8 * 250, "the agent on the outbound track")
-    assert tones.pitch_hz(outbound()) == pytest.approx(1700, abs=6)
+        def outbound() -> tones.Samples:
+            return sounding(np.ascontiguousarray(heard_by(listener, "outbound")[before::2]))
+
+        say(talk.connection, tones.tone(1700, 400))
+        await until(lambda: len(outbound()) > 8 * 250, "the agent on the outbound track", 5)
+        assert tones.pitch_hz(outbound()) == pytest.approx(1700, abs=6)
+
+    await in_some_try(listen)
     # One-way: what the listener says is refused.
     listener.send(play(mulaw(900, 100)))
     await until(lambda: any(message["event"] == "incorrectPayload" for message in listener.messages), "the refusal")
@@ -427,7 +457,7 @@ async def one_way_streams_listen_beside_and_are_stopped_by_rest(talk: Talk) -> N
 
 @rule("1.5")
 async def a_stream_ends_at_its_time_and_the_call_goes_on(talk: Talk) -> None:
-    started = await talk.streams(stream_timeout=1)
+    started = await talk.streams(stream_timeout=3)
     listener = await talk.connection_of(started.json["stream_id"])
     await until(lambda: listener.is_gone, "the end of the time")
     assert (listener.messages[-1]["event"], listener.close_code) == ("stop", 1000)
@@ -439,6 +469,11 @@ async def a_stream_ends_at_its_time_and_the_call_goes_on(talk: Talk) -> None:
 
 @rule("1.2")
 async def the_official_client_accepts_every_event(talk: Talk) -> None:
+    pressed = len(talk.named("dtmf"))
+    talk.call.send_digits("1")
+    await until(lambda: len(talk.named("dtmf")) > pressed, "a key")
+    await talk.played()
+    await talk.answer("clearedAudio", {"event": "clearAudio"})
     seen = set()
     for connection in talk.agent.connections:
         assert connection.binary_frames == 0
@@ -453,9 +488,9 @@ async def the_official_client_accepts_every_event(talk: Talk) -> None:
 
 @rule("1.5")
 async def a_dropped_connection_comes_back_with_the_same_ids(talk: Talk) -> None:
-    first = talk.connection
+    first, count = talk.connection, len(talk.connections_of(talk.stream_id))
     first.cut()
-    talk.connection = await talk.connection_of(talk.stream_id, 2)
+    talk.connection = await talk.connection_of(talk.stream_id, count + 1)
     assert talk.connection.messages[0] == first.messages[0]
     await until(lambda: len(talk.named("media")) > 5, "audio")
     assert talk.named("media")[0]["media"]["chunk"] == 1
@@ -467,29 +502,30 @@ async def a_dropped_connection_comes_back_with_the_same_ids(talk: Talk) -> None:
 
 @rule("1.4.6")
 async def a_message_beyond_the_hard_limit_costs_the_connection(talk: Talk) -> None:
-    over = talk.connection
+    over, count = talk.connection, len(talk.connections_of(talk.stream_id))
     over.send_text(b'{"event":"x","pad":"' + b"x" * 2_097_153 + b'"}')
-    talk.connection = await talk.connection_of(talk.stream_id, 3)
-    assert over.close_code == 1009
+    talk.connection = await talk.connection_of(talk.stream_id, count + 1)
+    await until(lambda: over.close_code == 1009, "close 1009")
     await talk.plays(1400, 300, play(mulaw(1400, 300)))
 
 
 @rule("1.5")
 async def an_agent_that_closes_ends_the_stream_and_the_document_goes_on(talk: Talk) -> None:
-    stream_id = talk.stream_id
+    stream_id, count = talk.stream_id, len(talk.connections_of(talk.stream_id))
     talk.connection.close(1000)
     [request] = await talk.customer.until("/next")
     assert request.params["CallUUID"] == talk.call.call_uuid
     [stopped] = await talk.customer.until("/status", Event="StopStream", StreamID=stream_id)
     assert stopped.params["StatusReason"] == "completed"
     assert stopped.params["Duration"].isdigit()
-    # The next document's stream may have connected already, and not said anything yet.
-    started = [each for each in talk.agent.connections if each.messages]
-    assert len([each for each in started if each.messages[0]["start"]["streamId"] == stream_id]) == 3
+    assert len(talk.connections_of(stream_id)) == count
 
 
 @rule("1.5")
 async def an_agent_may_also_send_stop(talk: Talk) -> None:
+    if not talk.connection.is_gone and talk.connection.close_code is None:
+        # The stream of the second document comes after the end of the first.
+        talk.connection.close(1000)
     talk.connection = await until(
         lambda: next((each for each in talk.agent.connections if each.format == ("audio/x-l16", 16_000)
                       and each.messages[0]["start"]["tracks"] == ["inbound"]), None),

@@ -25,7 +25,7 @@ class AgentProcess:
         """Return the facts of one event with these fields."""
         return [fact for fact in self.facts if fact["event"] == event and fields.items() <= fact.items()]
 
-    async def until_told(self, event: str, timeout_s: float = 15, **fields: object) -> dict[str, Any]:
+    async def until_told(self, event: str, timeout_s: float = 40, **fields: object) -> dict[str, Any]:
         """Return the first fact of one event with these fields."""
         return (await until(lambda: self.told(event, **fields), f"{event} from the agent", timeout_s))[0]
 
@@ -50,7 +50,7 @@ async def agent_process(script: Path, *arguments: str) -> AsyncIterator[tuple[Ag
 
     readers = asyncio.gather(read_facts(process.stdout), read_complaints(process.stderr))
     try:
-        yield agent, (await agent.until_told("listening", 30))["port"]
+        yield agent, (await agent.until_told("listening", 90))["port"]
     finally:
         # Killed, because a web server that is asked politely waits for its open WebSockets.
         if process.returncode is None:

@@ -61,6 +61,8 @@ STOCK = Stock(
     ]
 )
 """Numbers that the server's accounts may take."""
+_PATIENCE_S = 60
+"""Far above what any answer takes; it is spent only when there is none."""
 SDK_HOSTS = (
     "PLIVO_API_BASE_URI",
     "API_VOICE_BASE_URI",
@@ -129,7 +131,7 @@ class ApiServer:
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="api-server")
         self._thread.start()
-        self._started.wait(20)
+        assert self._started.wait(60), "the server has not started"
         if self._failure:
             raise self._failure
 
@@ -187,7 +189,8 @@ class ApiServer:
     def close(self) -> None:
         """Stop the server and wait until everything is released."""
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(20)
+        self._thread.join(60)
+        assert not self._thread.is_alive(), "the server has not stopped"
         if self._failure:
             raise self._failure
 
@@ -197,7 +200,7 @@ class ApiServer:
         async def run() -> Any:
             return await work()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(_PATIENCE_S)
 
     def account(self) -> Account:
         """Return the test account."""
@@ -208,7 +211,7 @@ class ApiServer:
         for name in SDK_HOSTS:
             setattr(plivo_client, name, f"{self.url}/v1/Account")
         plivo_client.CALLINSIGHTS_BASE_URL = self.url
-        return plivo.RestClient(auth_id, token)
+        return plivo.RestClient(auth_id, token, timeout=_PATIENCE_S)
 
     def request(
         self,
@@ -226,7 +229,7 @@ class ApiServer:
         url = self.url + (path if path.startswith("/") else f"/v1/Account/{AUTH_ID}/{path}")
         request = urllib.request.Request(url, data, {k: v for k, v in sent.items() if v}, method=method)
         try:
-            with _opener.open(request, timeout=20) as reply:
+            with _opener.open(request, timeout=_PATIENCE_S) as reply:
                 return HttpReply(reply.status, dict(reply.headers), reply.read())
         except urllib.error.HTTPError as error:
             with error:

@@ -2,10 +2,10 @@
 
 It echoes what it hears at the endpoint's 16 kHz and tells what happens to it as JSON lines. Keys: `9` asks for a
 checkpoint and waits for its acknowledgement, `*` ends the echo and clears the audio, `5` sends the keys `12#` back.
+Argument: the port to listen on.
 """
 
 import json
-import socket
 import sys
 import threading
 
@@ -50,7 +50,7 @@ class Talk(threading.Thread):
         match digit:
             case "9":
                 self.endpoint.flush(self.session_id)
-                tell(event="played", done=self.endpoint.wait_for_playout(self.session_id, 5_000))
+                tell(event="played", done=self.endpoint.wait_for_playout(self.session_id, 20_000))
             case "*":
                 self.echoes = False
                 self.endpoint.clear_buffer(self.session_id)
@@ -60,9 +60,7 @@ class Talk(threading.Thread):
 
 def main() -> None:
     init_logging("warn")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = int(sys.argv[1])
     endpoint = AudioStreamEndpoint(
         listen_addr=f"127.0.0.1:{port}", input_sample_rate=16_000, output_sample_rate=16_000, auto_hangup=False
     )

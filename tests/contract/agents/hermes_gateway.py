@@ -52,7 +52,7 @@ async def read_back(call, pcm: bytes) -> None:
     call.speaking = True
     tell(event="utterance", ms=len(reply) // 16)
     frames, was_interrupted = await call.play_pcm8k(reply)
-    is_confirmed = not was_interrupted and await call.await_playback(10)
+    is_confirmed = not was_interrupted and await call.await_playback(20)
     call.speaking = False
     tell(event="reply", frames=frames, interrupted=was_interrupted, confirmed=is_confirmed)
 
