@@ -335,6 +335,16 @@ async def test_digits_headers_and_caller_id_reach_the_party(customer, call_in, h
     await callee.until_ended()
 
 
+async def test_party_is_shown_a_caller_id_of_its_own(call_in, human):
+    call = await call_in(dial(user(human.uri, callerId="15550004242", callerName="Desk"), callerId="15550003131"))
+    callee = await human.next_call()
+    shown = callee.request.from_
+    assert (shown.uri.user, shown.display) == ("15550004242", "Desk")
+    callee.reject(486)
+    await until_tone(call, BACK_HZ)
+    await call.until_ended()
+
+
 async def test_number_of_ours_is_called_through_our_own_door(customer, call_in, platform):
     """The party is another application; a document that dials its own number ends by itself."""
     sound = element("Play", customer.serve("/own.wav", wav_reply(1700, 700)))

@@ -268,11 +268,12 @@ class DialRun:
     async def _dial(self, index: int) -> None:
         party, terms = self._parties[index], self.a_leg.terms
         wanted = self._spec.destinations[index]
+        caller_id = wanted.caller_id or self._spec.caller_id
         request = MakeCall(
-            from_number=self._spec.caller_id or terms.from_number,
+            from_number=caller_id or terms.from_number,
             to=wanted.address,
             answer_url="",
-            caller_name=self._spec.caller_name or ("" if self._spec.caller_id else terms.caller_name),
+            caller_name=wanted.caller_name or self._spec.caller_name or ("" if caller_id else terms.caller_name),
             send_digits=wanted.send_digits,
             send_on_preanswer=wanted.send_on_preanswer,
             ring_timeout_s=self._spec.timeout_s,
@@ -323,7 +324,7 @@ class DialRun:
         seconds = party.call.call_seconds if party.call is not None and end is not None else 0
         return PartyFacts(
             call_uuid=party.call_uuid,
-            from_number=self._spec.caller_id or self.a_leg.terms.from_number,
+            from_number=wanted.caller_id or self._spec.caller_id or self.a_leg.terms.from_number,
             to_number=wanted.address,
             duration_s=seconds,
             bill_duration_s=billed_duration_s(seconds),

@@ -30,6 +30,9 @@ class Destination:
     send_digits: str = ""
     send_on_preanswer: bool = False
     sip_headers: tuple[tuple[str, str], ...] = ()
+    caller_id: str = ""
+    """Shown to this party instead of what the dial names."""
+    caller_name: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
 

@@ -17,6 +17,7 @@ from ringback.callflow.elements.play import Play
 from ringback.callflow.elements.record import Record
 from ringback.callflow.elements.registry import bind
 from ringback.callflow.elements.speak import Speak
+from ringback.callflow.elements.wait import Wait
 
 E = TypeVar("E", bound=Element)
 
@@ -70,6 +71,21 @@ def test_an_endless_loop_is_none_or_true_in_php(zero: str) -> None:
 def test_a_loop_that_is_no_number_is_illegal_all_the_same() -> None:
     with pytest.raises(InvalidDocument):
         read(Play, '<Play loop="false">https://a/x.mp3</Play>')
+
+
+def test_a_party_may_have_a_caller_id_of_its_own_in_node() -> None:
+    spec = read(
+        Dial,
+        '<Dial callerId="15550001111"><Number callerId="+1 555 000 2222" callerName="Two">155512</Number>'
+        '<User callerId="desk">sip:a@b.c</User><Number>155513</Number></Dial>',
+    ).spec
+    shown = [(each.caller_id, each.caller_name) for each in spec.destinations]
+    assert shown == [("15550002222", "Two"), ("desk", ""), ("", "")]
+
+
+@pytest.mark.parametrize("name", ["minSilence", "min_silence"])
+def test_the_least_silence_has_two_names(name: str) -> None:
+    assert read(Wait, f'<Wait length="9" silence="true" {name}="500"/>').min_silence_ms == 500
 
 
 def test_ssml_may_be_named_after_the_classes_of_dotnet() -> None:

@@ -37,6 +37,8 @@ _PATTERN = re.compile(r"[0-9*#A-D]{1,32}")
 _SIP_URI = re.compile(r"sip:[^\s<>\"]+", re.IGNORECASE)
 _USERNAME = re.compile(r"[^\s\"\\]{1,128}")
 _PASSWORD_CHARS = range(8, 129)
+_PARTY_ATTRIBUTES = frozenset({"sendDigits", "sendOnPreanswer", "sipHeaders", "callerId", "callerName"})
+"""What every party may have; a caller id of its own is in the official Node SDK only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ def _destinations(read: Reader, headers: tuple[tuple[str, str], ...]) -> tuple[D
 
 
 def _number(read: Reader, headers: tuple[tuple[str, str], ...]) -> Destination | None:
-    _check_attributes(read, {"sendDigits", "sendDigitsMode", "sendOnPreanswer", "sipHeaders"})
+    _check_attributes(read, {*_PARTY_ATTRIBUTES, "sendDigitsMode"})
     if read.text("sendDigitsMode").lower() not in ("", "rfc2833"):
         read.note("sendDigitsMode: digits are sent as telephone events (rfc2833)")
     address = normalised(read.node.text)
@@ -172,7 +174,7 @@ def _number(read: Reader, headers: tuple[tuple[str, str], ...]) -> Destination |
 
 
 def _user(read: Reader, headers: tuple[tuple[str, str], ...]) -> Destination | None:
-    _check_attributes(read, {"sendDigits", "sendOnPreanswer", "sipHeaders", "sipAuthUsername", "sipAuthPassword"})
+    _check_attributes(read, {*_PARTY_ATTRIBUTES, "sipAuthUsername", "sipAuthPassword"})
     address = read.node.text
     if not _SIP_URI.fullmatch(address) or len(address) > _ADDRESS_MAX_CHARS:
         read.note(f"{_shown(read.node)} is no sip: address and is not dialled")
@@ -194,6 +196,8 @@ def _destination(
         send_digits=sendable_digits(read),
         send_on_preanswer=read.boolean("sendOnPreanswer", default=False),
         sip_headers=(*(pair for pair in headers if pair[0].lower() not in names), *own),
+        caller_id=_caller_id(read),
+        caller_name=read.text("callerName")[:_NAME_MAX_CHARS],
         username=username,
         password=password,
     )

@@ -24,7 +24,7 @@ class Wait:
     """Waits for `length_s` seconds, or less if what it listens for happens."""
 
     TAG: ClassVar[str] = "Wait"
-    ATTRIBUTES: ClassVar[frozenset[str]] = frozenset({"length", "silence", "minSilence", "beep"})
+    ATTRIBUTES: ClassVar[frozenset[str]] = frozenset({"length", "silence", "minSilence", "min_silence", "beep"})
 
     length_s: int = 1
     silence: bool = False
@@ -42,7 +42,7 @@ class Wait:
         made = cls(
             length_s=read.integer("length", 1, least=1, most=LONGEST_S),
             silence=read.boolean("silence", default=False),
-            min_silence_ms=read.integer("minSilence", 2_000, least=1, most=LONGEST_S * 1000),
+            min_silence_ms=read.integer(_min_silence(read), 2_000, least=1, most=LONGEST_S * 1000),
             beep=_beep(read),
             line=read.node.line,
         )
@@ -93,6 +93,11 @@ class Wait:
                 case _:
                     # Digits and the ends of parallel streams do not shorten a wait.
                     pass
+
+
+def _min_silence(read: Reader) -> str:
+    """Return the attribute's name: older SDKs write `min_silence`."""
+    return "min_silence" if "min_silence" in read.node.attributes else "minSilence"
 
 
 def _beep(read: Reader) -> BeepRule | None:
