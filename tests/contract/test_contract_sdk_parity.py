@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import plivo
 import pytest
+from plivo.exceptions import ResourceNotFoundError
 from tests.support.api_server import ApiServer, running
 from tests.support.node_sdk import NodeSdk, node_sdk
 from tests.support.request_log import SentRequest
@@ -169,6 +171,41 @@ def test_the_list_has_every_method_of_the_python_sdk() -> None:
     }
     assert methods - python_methods() - set(EXCUSED) == set()
     assert python_methods() - methods == set()
+
+
+ABSENT = {
+    *("addresses", "brand", "campaign", "compliance_applications", "compliance_document_types", "compliance_documents"),
+    *("compliance_requirements", "end_users", "identities", "lookup", "masking_sessions", "media", "messages"),
+    *("phone_number_compliance", "phone_number_compliance_link", "phone_number_compliance_requirements", "powerpacks"),
+    *("profile", "tollfree_verification", "transcriptions", "verify_callerids", "verify_session"),
+}
+"""Resources that are not here: docs/support.md says of each why."""
+
+
+def test_every_resource_of_the_python_sdk_is_run_or_known_to_be_absent() -> None:
+    client = _unbound()
+    resources = {name for name, value in vars(client).items() if hasattr(value, "client")}
+    assert resources == ABSENT | set(PYTHON_RESOURCES)
+    support = (Path(__file__).parents[2] / "docs" / "support.md").read_text()
+    assert {name for name in resources if f"`{name}`" not in support} == set()
+
+
+@pytest.mark.parametrize(
+    ("ask", "why"),
+    [
+        (lambda client: client.messages.create(src="14151234567", dst="14151234568", text="hi"), "voice only"),
+        (lambda client: client.powerpacks.list(), "voice only"),
+        (lambda client: client.brand.list(), "voice only"),
+        (lambda client: client.verify_session.create(recipient="14151234567"), "voice only"),
+        (lambda client: client.end_users.list(), "voice only"),
+        (lambda client: client.transcriptions.get_transcription("a"), "not built"),
+        (lambda client: client.masking_sessions.list_masking_session(), "not built"),
+        (lambda client: client.verify_callerids.list_verified_caller_id(), "not built"),
+    ],
+)
+def test_what_is_absent_says_so(server: ApiServer, ask: Callable[[plivo.RestClient], object], why: str) -> None:
+    with server.client() as client, pytest.raises(ResourceNotFoundError, match=why):
+        ask(client)
 
 
 def test_the_list_has_every_method_of_the_node_sdk(node: NodeSdk) -> None:

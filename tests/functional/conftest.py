@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Generator, Iterator
 from typing import Any
@@ -50,7 +51,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session")
 def running() -> Iterator[Platform]:
     """The session's platform; tests take `platform`, which looks after them."""
-    with Platform.start(settings={"RINGBACK_LIMITS__API_PER_5S": "0"}) as platform:
+    stock = [{"numbers": ["15558887700..15558887799"], "country": "US", "carrier": "carrier"}]
+    settings = {"RINGBACK_LIMITS__API_PER_5S": "0", "RINGBACK_NUMBER_STOCK": json.dumps(stock)}
+    with Platform.start(settings=settings) as platform:
         yield platform
 
 

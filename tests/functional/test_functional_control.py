@@ -238,8 +238,10 @@ async def test_a_number_is_wired_called_rewired_and_taken_away(customer, phone, 
     assert await status() == 404
     first = await sdk(lambda sdk: sdk.applications.create("first", answer_url=customer.url("/says-600")))
     second = await sdk(lambda sdk: sdk.applications.create("second", answer_url=customer.url("/says-1000")))
-    added = await sdk(lambda sdk: sdk.numbers.create(number, "carrier", "US", app_id=first["app_id"]))
-    assert added["message"] == "changed"
+    free = await sdk(lambda sdk: sdk.numbers.search("US", pattern="5558887777"))
+    assert [each["number"] for each in free["objects"]] == [number]
+    bought = await sdk(lambda sdk: sdk.numbers.buy(number, app_id=first["app_id"]))
+    assert bought["status"] == "fulfilled"
     assert await heard() == [pytest.approx(600, abs=10)]
     found = await sdk(lambda sdk: sdk.numbers.get(number))
     assert found.application == f"/v1/Account/{platform.auth_id}/Application/{first['app_id']}/"

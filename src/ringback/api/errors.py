@@ -33,6 +33,19 @@ from ringback.storage.database import StorageUnavailable
 _logger = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
 
+_RESOURCE = re.compile(r"/v1/Account/[^/]+/([^/]+)/.*")
+_ABSENT: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            *("Message", "Powerpack", "NumberPool", "10dlc", "Profile", "Media", "TollfreeVerification", "Verify"),
+            *("EndUser", "ComplianceApplication", "ComplianceDocument", "ComplianceDocumentType"),
+            *("ComplianceRequirement", "Verification"),
+        ),
+        "is not here: this server has voice only",
+    ),
+    **dict.fromkeys(("Masking", "Transcription", "VerifiedCallerId"), "is not built yet"),
+}
+"""Why there is nothing where official SDKs have a resource (docs/support.md)."""
 _LIST = re.compile(r"/v1/Account/[^/]+/[^/]+/(?:[^/]+/Stream/)?")
 
 
@@ -125,7 +138,10 @@ async def _answer_known(request: Request, error: Exception) -> Response:
 
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    text = {404: "not found", 405: f"method {request.method} is not allowed here"}.get(error.status_code)
+    found = _RESOURCE.fullmatch(request.scope["path"])
+    resource = found[1] if found else ""
+    absent = f"not found: {resource} {_ABSENT[resource]}" if resource in _ABSENT else "not found"
+    text = {404: absent, 405: f"method {request.method} is not allowed here"}.get(error.status_code)
     headers = None
     if error.status_code == 405:
         headers = {"Allow": ", ".join(request.app.state.context.methods.of(request.scope["path"]))}
