@@ -51,7 +51,7 @@ class Platform:
     sip_host: str = ""
     sip_port: int = 0
     auth_id: str = ""
-    auth_token: str = ""
+    auth_token: str = field(default="", repr=False)
     is_spoiled: bool = False
     """Set it when a test on a shared platform has failed: what that one left is no failure of the session."""
     _seen: dict[int, Any] = field(default_factory=dict)
