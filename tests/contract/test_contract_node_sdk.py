@@ -11,7 +11,7 @@ from tests.support.node_sdk import NodeSdk, NodeSdkError, node_sdk
 from ringback.calls.views import LiveStatus
 from ringback.errors import NotAllowed
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 ANSWER_URL = "https://h.example/answer"
 
 

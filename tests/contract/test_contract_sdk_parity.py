@@ -16,7 +16,7 @@ from tests.support.node_sdk import NodeSdk, node_sdk
 from tests.support.request_log import SentRequest
 from tests.support.sdk_operations import EXCUSED, OPERATIONS, Operation, World, node_methods, python_methods
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 PYTHON_RESOURCES = (
     *("calls", "live_calls", "queued_calls", "applications", "numbers", "endpoints", "account", "subaccounts"),

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,13 @@ import pytest
 from tests.support.api_server import AUTH_ID, TOKEN, ApiServer
 
 FOLDER = Path(__file__).parents[1] / "contract" / "node"
-_INSTALL_LIMIT_S = 60
-_INSTALL_TRIES = 2
-_INSTALL = ("npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+_INSTALL_LIMIT_S = 90
+_INSTALL_PAUSES_S = (0, 5, 15)
+"""Before each try; all of them together stay within the time-out of a test that wants the SDK."""
+_INSTALL = (
+    *("npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"),
+    *("--fetch-retries=4", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=15000", "--fetch-timeout=60000"),
+)
 
 
 class NodeSdkError(Exception):
@@ -69,7 +74,8 @@ def _fetched() -> str:
     if (FOLDER / "node_modules" / "plivo").is_dir():
         return ""
     reason = ""
-    for _ in range(_INSTALL_TRIES):
+    for pause_s in _INSTALL_PAUSES_S:
+        time.sleep(pause_s)
         try:
             subprocess.run(_INSTALL, cwd=FOLDER, check=True, capture_output=True, timeout=_INSTALL_LIMIT_S)
         except (subprocess.SubprocessError, OSError) as error:
@@ -102,4 +108,4 @@ def node_sdk(api: ApiServer, auth_id: str = AUTH_ID, token: str = TOKEN) -> Iter
         finally:
             assert process.stdin is not None
             process.stdin.close()
-            process.wait(10)
+            process.wait(60)
