@@ -160,6 +160,10 @@ class Stream(Section):
     verify_tls: bool = True
     ca_file: Path | None = None
     """PEM file of authorities that agents' certificates may come from, besides the system's."""
+    ping_ms: Annotated[int, Field(ge=1_000, le=60_000)] = 30_000
+    """How often agents are pinged."""
+    pong_within_ms: Annotated[int, Field(ge=1_000, le=600_000)] = 60_000
+    """How long an agent that reads may then send nothing, no pong either, before its connection counts as lost."""
     dead_after_ms: Annotated[int, Field(ge=0, le=600_000)] = 4_000
     """How long an agent may take nothing that is sent to it before its connection counts as lost; 0 is for ever."""
     reconnects: Annotated[int, Field(ge=0, le=10)] = 2

@@ -104,6 +104,8 @@ def pool_settings(config: Config) -> PoolSettings:
             detached_limit_ms=config.media.detached_limit_s * 1000,
             machine_detector=config.media.machine_detector,
             stream_ca_file=str(config.stream.ca_file.absolute()) if config.stream.ca_file else "",
+            stream_ping_ms=config.stream.ping_ms,
+            stream_pong_timeout_ms=config.stream.pong_within_ms,
             noise_engine=config.noise.engine,
             noise_streams_max=config.noise.max_streams_per_worker,
             recording_free_min_bytes=config.recording.free_min_mb * 1024**2,
