@@ -34,7 +34,8 @@ Written by `make bench-audio` on {date}, with CPython {python}. Speech is the co
 
 Quality is told by STOI and ESTOI (0 to 1, by the wheel `pystoi`; ESTOI notices noise that comes and goes) and by the
 log-spectral distance over the blocks in which somebody speaks (smaller is nearer): none of them needs a compiler.
-PESQ, ITU-T P.862, stands beside them where the package `pesq` is installed, which `make` does not do; {pesq}.
+PESQ, ITU-T P.862, stands beside them where the package `pesq` is installed; {pesq}. It has no wheels, so
+`make` leaves it out: with a C compiler, `make setup-dev && .venv/bin/pip install pesq` brings it.
 What is to hold says so in the last column; `make bench-audio` fails when one says no.
 """
 
