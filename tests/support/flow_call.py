@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from ringback.callflow.port import FlowListener
 from ringback.calls.hangup import HangupSource
+from ringback.calls.listener import CallListener
 from ringback.errors import RingbackError
 from ringback.ids import CallUuid, ListenId, PlayId, StreamId
 from ringback.media.control.values import BeepRule, PlayEnd, StreamEnd
@@ -43,7 +43,7 @@ class FakeCall:
     is_answered: bool = False
     signing: SigningKeys = field(default_factory=lambda: SigningKeys(("token",)))
     log: list[str] = field(default_factory=list)
-    listener: FlowListener | None = None
+    listener: CallListener | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     answer_error: RingbackError | None = None
     play_error: RingbackError | None = None
@@ -68,12 +68,12 @@ class FakeCall:
         status = "in-progress" if self.is_answered else "ringing"
         return {"CallUUID": self.call_uuid, "CallStatus": status, **extra}
 
-    def listen(self, listener: FlowListener | None) -> None:
+    def listen(self, listener: CallListener | None) -> None:
         self.listener = listener
         if listener is not None and self.ended.is_set():
             listener.hung_up()
 
-    def reporter(self) -> FlowListener:
+    def reporter(self) -> CallListener:
         assert self.listener is not None
         return self.listener
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ringback.calls.hangup import HangupSource
+from ringback.calls.listener import CallListener
 from ringback.conferences.spec import ConferenceSpec
 from ringback.dials.spec import DialOutcome, DialSpec
 from ringback.errors import NotAllowed
 from ringback.ids import CallUuid, ListenId, PlayId, RecordingId, StreamId
-from ringback.media.control.events import ListenEvent, RecordingFinished
-from ringback.media.control.values import BeepRule, PlayEnd, StreamEnd
+from ringback.media.control.values import BeepRule, StreamEnd
 from ringback.multiparty.departure import Departure
 from ringback.multiparty.spec import MultipartySpec
 from ringback.recognition.heard import Recognition
@@ -26,41 +26,6 @@ from ringback.streams.spec import StreamSpec
 from ringback.telemetry.events import EventSink
 from ringback.webhooks.fetcher import Callback, FetchedDocument
 from ringback.webhooks.signature import SigningKeys
-
-
-class FlowListener(Protocol):
-    """Takes what happens to a call; every method returns at once and never raises.
-
-    State: `hung_up` is the last call. Methods are called in the event loop's thread, also from inside a method of
-    `FlowCall`.
-    """
-
-    def answered(self) -> None:
-        """The call was answered, by whatever cause."""
-
-    def digit_pressed(self, digit: str) -> None:
-        """The far party pressed a key."""
-
-    def digits_sent(self, digits: str) -> None:
-        """Keys given to `FlowCall.send_digits` have left."""
-
-    def heard(self, event: ListenEvent) -> None:
-        """The far party did something that `FlowCall.hear` asked to be told of."""
-
-    def play_ended(self, play_id: PlayId, end: PlayEnd, detail: str = "") -> None:
-        """A playback started by `FlowCall.play` is over."""
-
-    def stream_ended(self, stream_id: StreamId, end: StreamEnd) -> None:
-        """A stream of this call is over, whoever started it (element or REST)."""
-
-    def recording_ended(self, event: RecordingFinished) -> None:
-        """A recording of this call is over, whoever started it (element or REST)."""
-
-    def transfer_requested(self, url: str, method: str) -> None:
-        """The API asks for another document, at once; the newest request wins."""
-
-    def hung_up(self) -> None:
-        """The call is gone; the flow stops and asks nothing more of the call."""
 
 
 class FlowCall(Protocol):
@@ -92,7 +57,7 @@ class FlowCall(Protocol):
     def webhook_params(self, **extra: str) -> dict[str, str]:
         """Return the base parameters of wire spec 5.2 as the call is now (`Event=StartApp`), then `extra`."""
 
-    def listen(self, listener: FlowListener | None) -> None:
+    def listen(self, listener: CallListener | None) -> None:
         """Set who is told from now on; `None` forgets the listener. A call that is gone reports `hung_up` at once."""
 
     async def ring(self) -> None:
@@ -161,7 +126,7 @@ class FlowCall(Protocol):
 
 
 class FlowStreams(Protocol):
-    """Audio streams as the call flow needs them; the end of a stream is reported to the call's `FlowListener`."""
+    """Audio streams as the call flow needs them; the end of a stream is reported to the call's `CallListener`."""
 
     async def start_stream(self, call_uuid: CallUuid, spec: StreamSpec) -> StreamId:
         """Start a stream of an answered call and return at once, before its WebSocket is open.
@@ -256,7 +221,7 @@ class NoMultiparty:
 
 
 class FlowRecordings(Protocol):
-    """Recordings as the call flow needs them; their end is reported to the call's `FlowListener`."""
+    """Recordings as the call flow needs them; their end is reported to the call's `CallListener`."""
 
     async def start_recording(self, call_uuid: CallUuid, spec: RecordingSpec) -> StartedRecording:
         """Record an answered call; with `starts_on_dial_answer` nothing is recorded before its `<Dial>` is answered.

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ringback import clock
-from ringback.callflow.port import DocumentSource, FlowCall, FlowListener
+from ringback.callflow.port import DocumentSource, FlowCall
 from ringback.calls.hangup import Code, HangupSource
+from ringback.calls.listener import CallListener
 from ringback.machine import SECOND
 from ringback.webhooks.fetcher import Callback, FetchedDocument
 
@@ -31,14 +32,14 @@ class PromptCall:
 
     def __init__(self, call: LiveCall) -> None:
         self._call = call
-        self._listener: FlowListener | None = None
+        self._listener: CallListener | None = None
         self.has_failed = False
 
     def __getattr__(self, name: str) -> Any:
         # Whatever elements come to need of a call, a prompt has it too.
         return getattr(self._call, name)
 
-    def listen(self, listener: FlowListener | None) -> None:
+    def listen(self, listener: CallListener | None) -> None:
         """Set who is told of playbacks and of the end of the call."""
         call = self._call
         if self._listener in call.side_listeners:

@@ -10,31 +10,35 @@ from ringback.media.control.values import PlayEnd, StreamEnd
 
 
 class CallListener(Protocol):
-    """Who runs the call's document; the same methods as `callflow.port.FlowListener`."""
+    """Takes what happens to a call; every method returns at once and never raises.
+
+    State: `hung_up` is the last call. Methods are called in the event loop's thread, also from inside a method of
+    `LiveCall`.
+    """
 
     def answered(self) -> None:
-        """The call was answered."""
+        """The call was answered, by whatever cause."""
 
     def digit_pressed(self, digit: str) -> None:
         """The far party pressed a key."""
 
     def digits_sent(self, digits: str) -> None:
-        """Keys that the document sends have left."""
+        """Keys given to `LiveCall.send_digits` have left."""
 
     def heard(self, event: ListenEvent) -> None:
-        """The far party did something that the document listens for."""
+        """The far party did something that `LiveCall.hear` asked to be told of."""
 
     def play_ended(self, play_id: PlayId, end: PlayEnd, detail: str = "") -> None:
-        """A playback is over."""
+        """A playback started by `LiveCall.play` is over."""
 
     def stream_ended(self, stream_id: StreamId, end: StreamEnd) -> None:
-        """A stream of this call is over."""
+        """A stream of this call is over, whoever started it (element or REST)."""
 
     def recording_ended(self, event: RecordingFinished) -> None:
-        """A recording of this call is over."""
+        """A recording of this call is over, whoever started it (element or REST)."""
 
     def transfer_requested(self, url: str, method: str) -> None:
-        """The API asks for another document."""
+        """The API asks for another document, at once; the newest request wins."""
 
     def hung_up(self) -> None:
-        """The call is gone; nothing follows."""
+        """The call is gone; the flow stops and asks nothing more of the call."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
 from ringback import clock, ids
+from ringback.helper_process import kill_helper, start_helper
 from ringback.machine import SECOND, Instant
 from ringback.recognition import messages
 from ringback.recognition.heard import Recognition
@@ -32,7 +31,6 @@ _LATE_S = 2.0
 _LONG_TIMEOUT_MS = 60_000
 _LONG_FACTOR = 3
 """A whole recording may take its own length so many times, and a minute."""
-_LOG_MAX_BYTES = 4 * 1024 * 1024
 
 
 class Recognizer:
@@ -153,7 +151,7 @@ class Recognizer:
                 async with asyncio.timeout(_END_TIMEOUT_S):
                     await process.wait()
             except TimeoutError:
-                _kill(process)
+                kill_helper(process)
                 await process.wait()
 
     async def _ask(self, wanted: Utterance, timeout_ms: int) -> Recognition:
@@ -185,24 +183,14 @@ class Recognizer:
             return self._process
         if self._ended_at is not None and clock.now() - self._ended_at < _RESTART_PAUSE_NS:
             raise _Fault("the recogniser has just failed")
-        environment = {
-            "PATH": os.pathsep.join(os.get_exec_path()),
-            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
-            "PYTHONUTF8": "1",
-            "OMP_NUM_THREADS": "1",
-        }
         try:
-            with _open_log(self._log_path) as log:
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", _MODULE, self._settings.engine, *self._arguments),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=log,
-                    env=environment,
-                    limit=messages.LINE_MAX_BYTES,
-                    # Control-C in a terminal is for the server, which ends this process by its pipe.
-                    start_new_session=True,
-                )
+            process = await start_helper(
+                _MODULE,
+                (self._settings.engine, *self._arguments),
+                self._log_path,
+                line_max_bytes=messages.LINE_MAX_BYTES,
+                environment={"OMP_NUM_THREADS": "1"},
+            )
         except OSError as error:
             raise _Fault(f"the recogniser cannot be started: {error.strerror or error}") from error
         assert process.stdout is not None
@@ -219,14 +207,14 @@ class Recognizer:
             raise _Fault(f"the recogniser did not start, see {self._log_path.name}") from error
         except BaseException:
             self._process = None
-            _kill(process)
+            kill_helper(process)
             raise
         return process
 
     async def _give_up(self, process: asyncio.subprocess.Process) -> None:
         self._process = None
         self._ended_at = clock.now()
-        _kill(process)
+        kill_helper(process)
         await process.wait()
 
     def _tidy(self, keep_ms: int | None = None) -> None:
@@ -243,19 +231,7 @@ class _Fault(Exception):
     """An utterance cannot be recognised, for a reason of ours."""
 
 
-def _open_log(path: Path) -> IO[bytes]:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if path.exists() and path.stat().st_size > _LOG_MAX_BYTES:
-        path.replace(path.with_suffix(".log.1"))
-    return path.open("ab")
-
-
 def _unlink(path: str) -> None:
     for name in (path, path + ".part"):
         with contextlib.suppress(OSError):
             os.unlink(name)
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()

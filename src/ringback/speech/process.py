@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
+from ringback.helper_process import kill_helper, start_helper
 from ringback.speech import messages
 from ringback.speech.errors import SpeechFailed
 from ringback.speech.messages import Ready, Request, Said, VoiceListed
@@ -20,7 +17,6 @@ from ringback.speech.settings import SynthesiserSettings
 _MODULE = "ringback.speech.worker.main"
 _START_TIMEOUT_S = 20.0
 _END_TIMEOUT_S = 2.0
-_LOG_MAX_BYTES = 4 * 1024 * 1024
 
 
 class SynthesiserProcess:
@@ -42,23 +38,13 @@ class SynthesiserProcess:
         Raises:
             SpeechFailed: it cannot be started.
         """
-        environment = {
-            "PATH": os.pathsep.join(os.get_exec_path()),
-            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
-            "PYTHONUTF8": "1",
-        }
         try:
-            with _open_log(log_path) as log:
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", _MODULE, msgspec.json.encode(settings).decode()),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=log,
-                    env=environment,
-                    limit=messages.LINE_MAX_BYTES,
-                    # Control-C in a terminal is for the server, which ends this process by its pipe.
-                    start_new_session=True,
-                )
+            process = await start_helper(
+                _MODULE,
+                (msgspec.json.encode(settings).decode(),),
+                log_path,
+                line_max_bytes=messages.LINE_MAX_BYTES,
+            )
         except OSError as error:
             raise SpeechFailed(f"the speech process cannot be started: {error.strerror or error}") from error
         try:
@@ -67,11 +53,11 @@ class SynthesiserProcess:
             if not isinstance(answer, Ready):
                 raise SpeechFailed("the speech process began with an answer")
         except (TimeoutError, ValueError, EOFError) as error:
-            _kill(process)
+            kill_helper(process)
             await process.wait()
             raise SpeechFailed("the speech process did not start", hint=f"see {log_path.name}") from error
         except BaseException:
-            _kill(process)
+            kill_helper(process)
             raise
         return SynthesiserProcess(process, answer.voices)
 
@@ -86,7 +72,7 @@ class SynthesiserProcess:
 
     def kill(self) -> None:
         """End it at once, with its programs."""
-        _kill(self._process)
+        kill_helper(self._process)
 
     async def close(self) -> None:
         """End it politely and return when it is gone."""
@@ -96,7 +82,7 @@ class SynthesiserProcess:
             async with asyncio.timeout(_END_TIMEOUT_S):
                 await self._process.wait()
         except TimeoutError:
-            _kill(self._process)
+            kill_helper(self._process)
             await self._process.wait()
         if self._reading is not None:
             await asyncio.gather(self._reading, return_exceptions=True)
@@ -109,7 +95,7 @@ class SynthesiserProcess:
                     on_said(answer)
         except (EOFError, ValueError):
             # Its end, or something that is no answer: it is of no use any more.
-            _kill(self._process)
+            kill_helper(self._process)
             await self._process.wait()
         finally:
             on_end()
@@ -121,17 +107,3 @@ async def _line(process: asyncio.subprocess.Process) -> bytes:
     if not line:
         raise EOFError
     return line
-
-
-def _open_log(path: Path) -> IO[bytes]:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if path.exists() and path.stat().st_size > _LOG_MAX_BYTES:
-        path.replace(path.with_suffix(".log.1"))
-    return path.open("ab")
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

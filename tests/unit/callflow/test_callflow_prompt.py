@@ -11,8 +11,9 @@ from tests.support.flow_call import FakeCall, FakeDocuments, FakeMedia, FakeStre
 
 from ringback.callflow import prompt
 from ringback.callflow.driver import CallFlows
-from ringback.callflow.port import FlowListener, FlowServices
+from ringback.callflow.port import FlowServices
 from ringback.callflow.prompt import RunningPrompt
+from ringback.calls.listener import CallListener
 from ringback.ids import PlayId
 from ringback.media.control.values import PlayEnd
 
@@ -23,7 +24,7 @@ PLAY = "<Response><Play>http://a/x.wav</Play></Response>"
 class Call(FakeCall):
     """A live call as a prompt needs it."""
 
-    side_listeners: list[FlowListener] = field(default_factory=list)
+    side_listeners: list[CallListener] = field(default_factory=list)
     is_over: bool = False
     notes: list[dict[str, Any]] = field(default_factory=list)
 

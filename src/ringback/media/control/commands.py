@@ -327,33 +327,6 @@ class StopListening(Command, frozen=True, array_like=True, tag=True, kw_only=Tru
     listen_id: ListenId
 
 
-AnyCommand = (
-    Attach
-    | AckEvents
-    | Drain
-    | Shutdown
-    | Ping
-    | OpenSession
-    | SetRemote
-    | CloseSession
-    | Play
-    | StopPlay
-    | SendDigits
-    | ReportDigit
-    | DetectMachine
-    | OpenStream
-    | CloseStream
-    | StartRecording
-    | StopRecording
-    | PauseRecording
-    | ResumeRecording
-    | Listen
-    | StopListening
-    | JoinRoom
-    | SetMember
-    | LeaveRoom
-    | HoldStream
-)
 SessionCommand = (
     OpenSession
     | SetRemote
@@ -376,3 +349,4 @@ SessionCommand = (
     | LeaveRoom
     | HoldStream
 )
+AnyCommand = SessionCommand | Attach | AckEvents | Drain | Shutdown | Ping

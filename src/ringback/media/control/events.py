@@ -408,50 +408,6 @@ class SessionsListed(Event, frozen=True, array_like=True, tag=True, kw_only=True
     more: bool = False
 
 
-AnyEvent = (
-    Accepted
-    | Rejected
-    | Attached
-    | Draining
-    | Pong
-    | SessionOpened
-    | RemoteSet
-    | SessionClosed
-    | MediaStarted
-    | MediaTimedOut
-    | DigitReceived
-    | MachineJudged
-    | DigitsSent
-    | PlayStarted
-    | PlayFinished
-    | StreamOpened
-    | StreamConnectFailed
-    | StreamFirstAudio
-    | StreamCheckpointPlayed
-    | StreamCleared
-    | StreamDegraded
-    | StreamFaulted
-    | NoiseSuppressionSet
-    | NoiseSuppressionEnded
-    | StreamClosed
-    | StreamDropped
-    | RecordingStarted
-    | RecordingFaulted
-    | RecordingFinished
-    | SpeechStarted
-    | SpeechProgressed
-    | SilenceReached
-    | SpeechCaptured
-    | BeepHeard
-    | RoomJoined
-    | RoomLeft
-    | FloorChanged
-    | SpeakingChanged
-    | SessionStats
-    | WorkerStats
-    | EventsLost
-    | SessionsListed
-)
 AnySessionEvent = (
     SessionOpened
     | RemoteSet
@@ -489,3 +445,7 @@ AnySessionEvent = (
     | SessionStats
 )
 """Everything a session's owner may receive."""
+AnyEvent = (
+    AnySessionEvent | Accepted | Rejected | Attached | Draining | Pong | WorkerStats | EventsLost | SessionsListed
+)
+"""Everything a worker says."""
