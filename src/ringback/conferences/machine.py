@@ -115,6 +115,8 @@ class Tell:
     member: Member
     report: Report
     digits: str = ""
+    is_alone: bool = False
+    """Whether the one who enters is the first, or the one who leaves the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ class ConferenceMachine:
     def enter(self, member: Member) -> None:
         """Take a member in; the conference has room and is not over."""
         self._members[member.member_id] = member
-        self._give(Tell(member, Report.ENTER))
+        self._give(Tell(member, Report.ENTER, is_alone=len(self._members) == 1))
         if member.spec.starts_on_enter and self._advance(Trigger.STARTER_ENTERED):
             for other in self._members.values():
                 self._join(other)
@@ -287,7 +289,7 @@ class ConferenceMachine:
         if member.is_in_room:
             member.is_in_room = False
             self._give(PartAudio(member))
-        self._give(Tell(member, Report.EXIT))
+        self._give(Tell(member, Report.EXIT, is_alone=not self._members))
         self._give(Release(member, why))
 
     def _arrange_waiting(self) -> None:

@@ -26,15 +26,27 @@ def callback_params(
     call_uuid: str,
     digits: str = "",
     recording: RecordingFacts | None = None,
+    *,
+    is_alone: bool = False,
 ) -> dict[str, str]:
-    """Return the parameters of a request to the callback URL; with `Report.RECORD` those of the file are added."""
+    """Return the parameters of a request to the callback URL besides the base set; with `Report.RECORD` those of the
+    file are added.
+
+    `Event`, `ConferenceFirstMember` and `ConferenceLastMember` are in no table of Plivo's, but in what applications
+    have captured, and many of them decide by these.
+    """
     params = {
+        "Event": f"Conference{report.value.capitalize()}",
         "ConferenceAction": report.value,
         "ConferenceName": name,
         "ConferenceUUID": conference_uuid,
         "ConferenceMemberID": member_id,
         "CallUUID": call_uuid,
     }
+    if report is Report.ENTER:
+        params["ConferenceFirstMember"] = "true" if is_alone else "false"
+    if report is Report.EXIT:
+        params["ConferenceLastMember"] = "true" if is_alone else "false"
     if report is Report.DIGITS:
         params["ConferenceDigitsMatch"] = digits
     if recording is not None:

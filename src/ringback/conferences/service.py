@@ -338,8 +338,8 @@ class ConferenceService:
             case Announce(sound, members):
                 seats = [conference.seats[member.member_id] for member in members]
                 self._stage.announce([(seat.call, seat.signals) for seat in seats], conference.name, sound)
-            case Tell(member, report, digits):
-                self._tell(conference.seats[member.member_id], report, digits)
+            case Tell(member, report, digits, is_alone):
+                self._tell(conference.seats[member.member_id], report, digits, is_alone)
             case StartRecording(member, is_paused):
                 self._stage.spawn(self._record(conference.seats[member.member_id], is_paused=is_paused))
             case PauseRecording(is_paused):
@@ -406,7 +406,7 @@ class ConferenceService:
             )
         seat.on_left(params)
 
-    def _tell(self, seat: Seat, report: Report, digits: str) -> None:
+    def _tell(self, seat: Seat, report: Report, digits: str, is_alone: bool) -> None:
         member, conference = seat.member, seat.conference
         seat.call.note("conference", event=report.value, name=conference.name, digits=digits)
         if not member.spec.callback_url:
@@ -419,8 +419,10 @@ class ConferenceService:
             member.call_uuid,
             digits,
             conference.recording.last if report is Report.EXIT else None,
+            is_alone=is_alone,
         )
-        self._send(seat, CallbackKind.CONFERENCE, member.spec.callback_url, member.spec.callback_method, params)
+        told = seat.call.webhook_params(**params)
+        self._send(seat, CallbackKind.CONFERENCE, member.spec.callback_url, member.spec.callback_method, told)
 
     def _send(self, seat: Seat, kind: CallbackKind, url: str, method: str, params: dict[str, str]) -> None:
         seat.reports += 1
@@ -486,9 +488,10 @@ class ConferenceService:
 def _record_params(seat: Seat) -> dict[str, str]:
     """Return what the callback of a recording says besides the file."""
     conference = seat.conference
-    return callback_params(
+    params = callback_params(
         Report.RECORD, conference.name, conference.conference_uuid, seat.member.member_id, seat.call.call_uuid
     )
+    return seat.call.webhook_params(**params)
 
 
 def _ids(seats: Sequence[Seat]) -> list[str]:

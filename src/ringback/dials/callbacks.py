@@ -1,6 +1,6 @@
 """The parameters that a dial adds to its callbacks. Pure.
 
-Spec: wire spec 6.9; `Event` is ours: the public documents name none.
+Spec: wire spec 6.9; `Event`, `DialBLegPosition` and `DialBLegBillRate` are as applications have captured them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,12 @@ from dataclasses import dataclass
 
 from ringback.dials.spec import DialAction, DialOutcome
 
+_EVENTS = {
+    DialAction.ANSWER: "DialAnswer",
+    DialAction.CONNECTED: "DialConnected",
+    DialAction.DIGITS: "DialDigitsMatch",
+    DialAction.HANGUP: "DialHangup",
+}
 _STATUS_OF_ACTION = {
     DialAction.ANSWER: "answer",
     DialAction.CONNECTED: "connected",
@@ -19,11 +25,15 @@ _STATUS_OF_ACTION = {
 
 @dataclass(frozen=True, slots=True)
 class PartyFacts:
-    """A party as its callbacks describe it; the last five with the hang-up only."""
+    """A party as its callbacks describe it: `position` is its place in the `<Dial>`, 1 is the first; durations and the
+    cause belong to the hang-up only.
+    """
 
     call_uuid: str
     from_number: str
     to_number: str
+    position: int
+    bill_rate: str
     duration_s: int = 0
     bill_duration_s: int = 0
     cause: str = ""
@@ -48,13 +58,15 @@ def event_params(
 ) -> dict[str, str]:
     """Return what the callback URL is told of one party besides the base set."""
     params = {
-        "Event": f"Dial{action.value.capitalize()}",
+        "Event": _EVENTS[action],
         "DialAction": action.value,
         "DialBLegStatus": _STATUS_OF_ACTION[action],
         "DialALegUUID": a_leg_uuid,
         "DialBLegUUID": party.call_uuid,
         "DialBLegFrom": party.from_number,
         "DialBLegTo": party.to_number,
+        "DialBLegPosition": str(party.position),
+        "DialBLegBillRate": party.bill_rate,
         "STIRVerification": "Not Applicable",
     }
     if action is DialAction.DIGITS:

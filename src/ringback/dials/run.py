@@ -326,6 +326,8 @@ class DialRun:
             call_uuid=party.call_uuid,
             from_number=wanted.caller_id or self._spec.caller_id or self.a_leg.terms.from_number,
             to_number=wanted.address,
+            position=index + 1,
+            bill_rate=self.a_leg.facts.bill_rate,
             duration_s=seconds,
             bill_duration_s=billed_duration_s(seconds),
             cause=end.cause if end else "",

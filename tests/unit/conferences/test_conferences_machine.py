@@ -93,6 +93,28 @@ def test_two_members_meet_and_part() -> None:
     assert run.machine.state is State.ENDED
 
 
+def test_the_first_to_enter_and_the_last_to_leave_are_told_apart() -> None:
+    machine = ConferenceMachine()
+    for name in "abc":
+        machine.enter(Member(name, CallUuid(name), ConferenceSpec(name="room"), Instant(0), False))
+    machine.leave("a", Exit.HUNG_UP)
+    machine.close(Exit.ENDED)
+    told = []
+    while (output := machine.poll_output()) is not None:
+        if isinstance(output, Tell):
+            told.append((output.member.member_id, output.report, output.is_alone))
+    assert [(name, is_alone) for name, report, is_alone in told if report is Report.ENTER] == [
+        ("a", True),
+        ("b", False),
+        ("c", False),
+    ]
+    assert [(name, is_alone) for name, report, is_alone in told if report is Report.EXIT] == [
+        ("a", False),
+        ("b", False),
+        ("c", True),
+    ]
+
+
 def test_members_wait_with_music_until_someone_starts_the_conference() -> None:
     run = Run()
     assert run.enter("a", starts_on_enter=False, wait_sound="m") == ["tell a enter", "music a"]

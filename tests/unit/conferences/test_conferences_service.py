@@ -180,14 +180,12 @@ async def test_members_join_one_room_and_are_told_of(hall: Hall) -> None:
     hall.legs["a"].ended()
     await hall.settle()
     entered, exited = await hall.told()
-    assert entered == {
-        "ConferenceAction": "enter",
-        "ConferenceName": "room",
-        "ConferenceUUID": first.room_id,
-        "ConferenceMemberID": a,
-        "CallUUID": "a",
-    }
-    assert exited == {**entered, "ConferenceAction": "exit"}
+    named = {"ConferenceName": "room", "ConferenceUUID": first.room_id, "ConferenceMemberID": a, "CallUUID": "a"}
+    base = {"Direction": "inbound", "CallStatus": "in-progress"}
+    first_in = {"Event": "ConferenceEnter", "ConferenceAction": "enter", "ConferenceFirstMember": "true"}
+    assert entered == entered | named | base | first_in
+    last_but_one = {"Event": "ConferenceExit", "ConferenceAction": "exit", "ConferenceLastMember": "false"}
+    assert exited == exited | named | {"CallStatus": "completed"} | last_but_one
     assert a != b
     # The hang-up callback is the last one.
     assert (await hall.world.outbox())[-1] == "hangup"

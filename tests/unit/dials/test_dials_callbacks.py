@@ -5,12 +5,14 @@ import pytest
 from ringback.dials.callbacks import PartyFacts, action_params, event_params
 from ringback.dials.spec import DialAction, DialOutcome, DialStatus
 
-FACTS = PartyFacts("b1", "1555", "sip:x@y", 7, 60, "USER_BUSY", "Busy Line", 3010, "Callee")
+FACTS = PartyFacts("b1", "1555", "sip:x@y", 2, "0.00000", 7, 60, "USER_BUSY", "Busy Line", 3010, "Callee")
 COMMON = {
     "DialALegUUID": "a1",
     "DialBLegUUID": "b1",
     "DialBLegFrom": "1555",
     "DialBLegTo": "sip:x@y",
+    "DialBLegPosition": "2",
+    "DialBLegBillRate": "0.00000",
     "STIRVerification": "Not Applicable",
 }
 
@@ -34,7 +36,7 @@ def test_action_is_told_status_ringing_cause_and_both_calls() -> None:
         (
             DialAction.DIGITS,
             {
-                "Event": "DialDigits",
+                "Event": "DialDigitsMatch",
                 "DialAction": "digits",
                 "DialBLegStatus": "connected",
                 "DialDigitsMatch": "12",
