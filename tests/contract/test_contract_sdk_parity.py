@@ -21,6 +21,7 @@ pytestmark = pytest.mark.timeout(600)
 PYTHON_RESOURCES = (
     *("calls", "live_calls", "queued_calls", "applications", "numbers", "endpoints", "account", "subaccounts"),
     *("recordings", "conferences", "pricing", "multi_party_calls", "token", "call_feedback"),
+    "transcriptions",
 )
 NODE_RESOURCES = (
     *("calls", "applications", "numbers", "endpoints", "accounts", "subaccounts", "recordings", "conferences"),
@@ -30,7 +31,17 @@ _BODIES = ("objects", "calls", "conferences", "resource_uri", "call_status", "to
 """Fields of which every answer with a body has one."""
 _ASYNC = ("callback_url", "callback_method")
 _NOT_NAMES = {
-    *("call_uuid", "app_id", "number", "endpoint_id", "recording_id", "auth_id", "conference_name", "member_id"),
+    *(
+        "call_uuid",
+        "app_id",
+        "number",
+        "endpoint_id",
+        "recording_id",
+        "transcription_id",
+        "auth_id",
+        "conference_name",
+        "member_id",
+    ),
     *("stream_id", "_id", "id", "participant_id", "friendly_name", "uuid", "country_iso", "status", "is_voice_request"),
     *("isVoiceRequest", "subauth_id", "memberId"),
 }
@@ -177,7 +188,7 @@ ABSENT = {
     *("addresses", "brand", "campaign", "compliance_applications", "compliance_document_types", "compliance_documents"),
     *("compliance_requirements", "end_users", "identities", "lookup", "masking_sessions", "media", "messages"),
     *("phone_number_compliance", "phone_number_compliance_link", "phone_number_compliance_requirements", "powerpacks"),
-    *("profile", "tollfree_verification", "transcriptions", "verify_callerids", "verify_session"),
+    *("profile", "tollfree_verification", "verify_callerids", "verify_session"),
 }
 """Resources that are not here: docs/support.md says of each why."""
 
@@ -198,7 +209,6 @@ def test_every_resource_of_the_python_sdk_is_run_or_known_to_be_absent() -> None
         (lambda client: client.brand.list(), "voice only"),
         (lambda client: client.verify_session.create(recipient="14151234567"), "voice only"),
         (lambda client: client.end_users.list(), "voice only"),
-        (lambda client: client.transcriptions.get_transcription("a"), "not built"),
         (lambda client: client.masking_sessions.list_masking_session(), "not built"),
         (lambda client: client.verify_callerids.list_verified_caller_id(), "not built"),
     ],

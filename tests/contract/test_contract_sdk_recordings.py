@@ -196,3 +196,35 @@ def test_the_documented_example_runs(api: ApiServer, client: plivo.RestClient) -
 @pytest.mark.parametrize("name", ["../../../etc/passwd.mp3", "..%2f..%2fx.wav", "none.mp3", "none.exe", "a.b.wav"])
 def test_file_that_is_none_is_not_found(api: ApiServer, name: str) -> None:
     assert api.request("GET", f"/v1/Account/{AUTH_ID}/Recording/{name}", credentials=None).status == 404
+
+
+def test_a_text_is_asked_for_shown_and_deleted(api: ApiServer, client: plivo.RestClient) -> None:
+    recording_id = api.recordings.add().recording_id
+    with pytest.raises(ResourceNotFoundError, match="transcription not found"):
+        client.transcriptions.get_transcription(recording_id)
+    asked = client.transcriptions.create_transcription(recording_id, "https://h.example/text")
+    assert asked.message == "transcription in progress"
+    shown = vars(client.transcriptions.get_transcription(recording_id))
+    assert {name: value for name, value in shown.items() if name != "api_id"} == {
+        "cost": 0.0,
+        "error": "",
+        "rate": 0.0,
+        "recording_duration_ms": 7_560,
+        "recording_start_ms": 1_649_759_933_523,
+        "status": "in-progress",
+        "transcription": "",
+    }
+    assert client.transcriptions.delete_transcription(recording_id).message == "request accepted"
+    with pytest.raises(ResourceNotFoundError):
+        client.transcriptions.delete_transcription(recording_id)
+
+
+def test_a_text_that_cannot_be_had_is_refused(api: ApiServer, client: plivo.RestClient) -> None:
+    recording_id = api.recordings.add().recording_id
+    with pytest.raises(ResourceNotFoundError, match="recording not found"):
+        client.transcriptions.create_transcription("nothing")
+    with pytest.raises(ValidationError, match="transcription_callback_url"):
+        client.transcriptions.create_transcription(recording_id, "ftp://h.example/text")
+    api.recordings.is_deaf = True
+    with pytest.raises(InvalidRequestError, match="nothing is transcribed"):
+        client.transcriptions.create_transcription(recording_id)

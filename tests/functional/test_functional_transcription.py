@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from plivo.exceptions import ResourceNotFoundError
 from tests.support.customer import response
 from tests.support.dials import until_tone
 from tests.support.live_calls import answered, hung_up, until_heard_ms
@@ -79,6 +80,23 @@ async def recording_by_the_api(customer, platform, new_phone):
     (told,) = await customer.until("/text", call_uuid=call.call_uuid, timeout_s=30)
     assert (told.method, told.params["recording_id"]) == ("GET", started.recording_id)
     assert told.params["transcription"] == "1100 Hz for 1 s"
+    await text_is_kept_and_made_anew(customer, started.recording_id, "1100 Hz for 1 s")
+
+
+async def text_is_kept_and_made_anew(customer, recording_id, text):
+    """Ask for a text by REST, delete it, and have it made again."""
+    kept = await customer.sdk(lambda sdk: sdk.transcriptions.get_transcription(recording_id))
+    assert (kept.status, kept.transcription, kept.error) == ("success", text, "")
+    await customer.sdk(lambda sdk: sdk.transcriptions.delete_transcription(recording_id))
+    with pytest.raises(ResourceNotFoundError):
+        await customer.sdk(lambda sdk: sdk.transcriptions.get_transcription(recording_id))
+    await customer.sdk(lambda sdk: sdk.transcriptions.create_transcription(recording_id, customer.url("/again")))
+    (told,) = await customer.until("/again", recording_id=recording_id, timeout_s=30)
+    assert (told.method, told.params["transcription"]) == ("POST", text)
+    assert (await customer.sdk(lambda sdk: sdk.transcriptions.get_transcription(recording_id))).transcription == text
+    await customer.sdk(lambda sdk: sdk.recordings.delete(recording_id))
+    with pytest.raises(ResourceNotFoundError):
+        await customer.sdk(lambda sdk: sdk.transcriptions.get_transcription(recording_id))
 
 
 async def multiparty_call(customer, platform, new_phone):

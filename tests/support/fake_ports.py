@@ -22,12 +22,12 @@ from ringback.calls.views import (
     Transfer,
 )
 from ringback.conferences.views import ConferenceView, MemberView
-from ringback.errors import InvalidParameter, NotFound
+from ringback.errors import Conflict, InvalidParameter, NotFound
 from ringback.ids import CallUuid, RecordingId, StreamId
 from ringback.media.control.values import RecordingChannels
 from ringback.recordings.files import CompletedFile
 from ringback.recordings.spec import FileFormat, RecordingSpec
-from ringback.recordings.views import RecordingFilters, RecordingView, StartedRecording
+from ringback.recordings.views import RecordingFilters, RecordingView, StartedRecording, TextState, Transcript
 from ringback.recordings.views import State as RecordingState
 from ringback.speech.passage import Speech
 from ringback.streams.spec import StreamSpec
@@ -320,6 +320,9 @@ class FakeRecordings:
     views: dict[str, RecordingView] = field(default_factory=dict)
     asked: list[RecordingSpec | RecordingFilters] = field(default_factory=list)
     folder: Path = Path("/nowhere")
+    transcripts: dict[str, Transcript] = field(default_factory=dict)
+    is_deaf: bool = False
+    """Whether nothing is transcribed."""
 
     async def record(
         self,
@@ -386,6 +389,21 @@ class FakeRecordings:
         if filters.after is not None:
             offset = [view.recording_id for view in found].index(RecordingId(filters.after.name)) + 1
         return found[offset : offset + limit], len(found)
+
+    async def transcribe(self, account: Account, recording_id: str, callback_url: str) -> None:
+        view = await self.get(account, recording_id)
+        if view is None:
+            raise NotFound("recording not found")
+        if self.is_deaf:
+            raise Conflict("nothing is transcribed: transcription is not available")
+        self.transcripts[recording_id] = Transcript(view, TextState.IN_PROGRESS)
+
+    async def transcript(self, account: Account, recording_id: str) -> Transcript | None:
+        return self.transcripts.get(recording_id) if await self.get(account, recording_id) else None
+
+    async def delete_transcript(self, account: Account, recording_id: str) -> bool:
+        found = await self.transcript(account, recording_id)
+        return found is not None and self.transcripts.pop(recording_id) is found
 
     async def delete(self, account: Account, recording_id: str) -> bool:
         return await self.get(account, recording_id) is not None and self.views.pop(recording_id) is not None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ringback.calls.views import LiveStatus
+from ringback.recordings.views import TextState, Transcript
 from tests.support.api_server import AUTH_ID, ApiServer
 from tests.support.fake_multiparty import MPC_UUID
 
@@ -59,6 +60,12 @@ class World:
     def recording(self) -> str:
         """Return a recording that can be had."""
         return str(self.api.recordings.add().recording_id)
+
+    def transcript(self) -> str:
+        """Return a recording that has been transcribed."""
+        view = self.api.recordings.add()
+        self.api.recordings.transcripts[view.recording_id] = Transcript(view, TextState.SUCCESS, "hello")
+        return str(view.recording_id)
 
     def room(self) -> str:
         """Return a conference with the members 17 and 18."""
@@ -604,6 +611,30 @@ OPERATIONS: tuple[Operation, ...] = (
         ("recording_id",),
         204,
     ),
+    Operation(
+        "transcriptions.create_transcription",
+        "",
+        lambda world: {"recording_id": world.recording(), "transcription_callback_url": URL},
+        status=201,
+        gives={"message": "transcription in progress"},
+        why="Node has no such resource",
+    ),
+    Operation(
+        "transcriptions.get_transcription",
+        "",
+        lambda world: {"transcription_id": world.transcript(), "type": "raw"},
+        status=200,
+        gives={"status": "success", "transcription": "hello"},
+        why="the same",
+    ),
+    Operation(
+        "transcriptions.delete_transcription",
+        "",
+        lambda world: {"transcription_id": world.transcript()},
+        status=202,
+        gives={"message": "request accepted"},
+        why="the same",
+    ),
     # ── conferences ────────────────────────────────────────────────────────────────────────────────────────────────
     Operation("conferences.list", "conferences.list", _fixed(), status=200),
     Operation("conferences.get", "conferences.get", _of_room(), _ROOM, 200, {"conference_member_count": "2"}),
@@ -823,6 +854,7 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 EXCUSED: Mapping[str, str] = {
+    "transcriptions.get_transcription.type": "what it changes is published nowhere: ignored",
     "calls.list.call_direction__lt": "a slip of the SDK: directions have no order",
     "calls.list.call_direction__lte": "the same",
     "calls.list.call_direction__gt": "the same",

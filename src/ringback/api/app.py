@@ -33,6 +33,7 @@ from ringback.api import (
     requests,
     subaccounts,
     tokens,
+    transcriptions,
 )
 from ringback.api.admin import events, health, webhooks
 from ringback.api.async_requests import AsyncRequests
@@ -51,6 +52,7 @@ RESOURCES = (
     call_record,
     call_streams,
     recordings,
+    transcriptions,
     requests,
     applications,
     numbers,

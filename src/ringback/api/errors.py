@@ -43,7 +43,7 @@ _ABSENT: Mapping[str, str] = {
         ),
         "is not here: this server has voice only",
     ),
-    **dict.fromkeys(("Masking", "Transcription", "VerifiedCallerId"), "is not built yet"),
+    **dict.fromkeys(("Masking", "VerifiedCallerId"), "is not built yet"),
 }
 """Why there is nothing where official SDKs have a resource (docs/support.md)."""
 _LIST = re.compile(r"/v1/Account/[^/]+/[^/]+/(?:[^/]+/Stream/)?")

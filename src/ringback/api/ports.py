@@ -26,7 +26,7 @@ from ringback.media.control.values import PlayLane
 from ringback.multiparty.views import AddedCall, AddParticipant, MultipartyFilters, MultipartyView, Track
 from ringback.recordings.files import CompletedFile
 from ringback.recordings.spec import FileFormat, RecordingSpec
-from ringback.recordings.views import RecordingFilters, RecordingView, StartedRecording
+from ringback.recordings.views import RecordingFilters, RecordingView, StartedRecording, Transcript
 from ringback.speech.passage import Speech
 from ringback.storage.event_log import LoggedEvent
 from ringback.streams.spec import StreamSpec
@@ -316,6 +316,21 @@ class RecordingsPort(Protocol):
 
     def url(self, view: RecordingView) -> str:
         """Return where a recording's file can be had."""
+
+    async def transcribe(self, account: Account, recording_id: str, callback_url: str) -> None:
+        """Have a text made of a recording whose file can be had.
+
+        Raises:
+            NotFound: The account has no such recording.
+            Conflict: Nothing is transcribed here, or the text is being made for somebody else.
+            LimitReached: Too many recordings wait.
+        """
+
+    async def transcript(self, account: Account, recording_id: str) -> Transcript | None:
+        """Return the text of a recording, or `None` when there is none and none to come."""
+
+    async def delete_transcript(self, account: Account, recording_id: str) -> bool:
+        """Delete the text of a recording; `False` when there is none and none to come."""
 
 
 class InCallPort(Protocol):

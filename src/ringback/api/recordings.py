@@ -109,7 +109,7 @@ async def retrieve_recording(
     request: Request, account: CurrentAccount, services: ServicesOf, recording_id: str
 ) -> Response:
     """Return one recording of the account or of its subaccounts whose file can be had."""
-    owner = await _owner(request, account, services, recording_id)
+    owner = await owner_of_recording(request, account, services, recording_id)
     view = await services.recordings.get(owner, recording_id)
     if view is None:
         raise NotFound("recording not found")
@@ -121,13 +121,13 @@ async def delete_recording(
     request: Request, account: CurrentAccount, services: ServicesOf, recording_id: str
 ) -> Response:
     """Delete a recording that has ended, and its file."""
-    owner = await _owner(request, account, services, recording_id)
+    owner = await owner_of_recording(request, account, services, recording_id)
     if not await services.recordings.delete(owner, recording_id):
         raise NotFound("no finished recording of this id")
     return no_content()
 
 
-async def _owner(request: Request, account: Account, services: Services, recording_id: str) -> Account:
+async def owner_of_recording(request: Request, account: Account, services: Services, recording_id: str) -> Account:
     """Return whose recording it is: a subaccount of `account`, else `account`, which then may or may not have it."""
     owner_id = await services.recordings.owner_id(recording_id)
     return await account_of_subaccount(request, account, owner_id) or account

@@ -1,4 +1,5 @@
-"""The tables of recordings: one row a recording, written before the worker is told; one a transcription to come."""
+"""The tables of recordings: one row a recording, written before the worker is told; one a transcription to
+come, one a text."""
 
 from __future__ import annotations
 
@@ -47,13 +48,25 @@ class RecordingRow(Base):
 
 
 class TranscriptionRow(Base):
-    """A recording whose text is wanted; gone when its callback is in the outbox."""
+    """A recording whose text is wanted; gone when it is there, and its callback in the outbox."""
 
     __tablename__ = "transcriptions"
     __table_args__ = (Index("ix_transcriptions_ready", "ready_wall_ms"),)
 
     recording_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     url: Mapped[str] = mapped_column(Text)
+    """Empty: nobody is told."""
     method: Mapped[str] = mapped_column(String(4))
     ready_wall_ms: Mapped[int] = mapped_column(BigInteger)
     """Since when its file can be read; 0 before."""
+
+
+class TranscriptRow(Base):
+    """What is said in a recording; gone with the recording."""
+
+    __tablename__ = "transcripts"
+
+    recording_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+    detail: Mapped[str] = mapped_column(Text)
+    """Why there is no text; empty when there is."""

@@ -34,6 +34,7 @@ from ringback.recordings.views import (
     RecordingView,
     StartedRecording,
     State,
+    Transcript,
     Wish,
 )
 from ringback.signalling.errors import LegOver
@@ -203,6 +204,18 @@ class RecordingService:
             return False
         await self._files.remove(view.account_id, view.recording_id)
         return True
+
+    async def transcribe(self, account: Account, recording_id: str, callback_url: str) -> None:
+        """Have a text made of a recording; raises as `Transcriptions.ask` does."""
+        await self.transcriptions.ask(account.auth_id, recording_id, callback_url)
+
+    async def transcript(self, account: Account, recording_id: str) -> Transcript | None:
+        """Return the text of a recording, or `None` when there is none and none to come."""
+        return await self.transcriptions.find(account.auth_id, recording_id)
+
+    async def delete_transcript(self, account: Account, recording_id: str) -> bool:
+        """Delete the text of a recording; `False` when there is none and none to come."""
+        return await self.transcriptions.forget(account.auth_id, recording_id)
 
     async def file(self, auth_id: str, recording_id: str, file_format: FileFormat) -> CompletedFile | None:
         """Return a recording's file, or `None`; one that is just being completed is waited for."""

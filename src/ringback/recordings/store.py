@@ -13,9 +13,9 @@ from ringback.calls.store import behind
 from ringback.calls.views import Bound, Comparison
 from ringback.ids import CallUuid, RecordingId
 from ringback.media.control.values import RecordingChannels
-from ringback.recordings.models import RecordingRow, TranscriptionRow
+from ringback.recordings.models import RecordingRow, TranscriptionRow, TranscriptRow
 from ringback.recordings.spec import CallbackStyle, FileFormat, RecordingKind
-from ringback.recordings.views import DAY_MS, RecordingFilters, RecordingView, State, Wish
+from ringback.recordings.views import DAY_MS, RecordingFilters, RecordingView, State, TextState, Transcript, Wish
 from ringback.storage.database import Session
 
 _COMPARE = {
@@ -126,6 +126,7 @@ def delete_recording(session: Session, account_id: str, recording_id: str) -> Re
     if found is None or found.state in (State.RECORDING, State.PROCESSING):
         return None
     session.execute(delete(TranscriptionRow).where(TranscriptionRow.recording_id == recording_id))
+    session.execute(delete(TranscriptRow).where(TranscriptRow.recording_id == recording_id))
     session.execute(delete(RecordingRow).where(RecordingRow.recording_id == recording_id))
     return found
 
@@ -214,6 +215,30 @@ def remove_wish(session: Session, recording_id: str) -> bool:
         .returning(TranscriptionRow.recording_id)
     )
     return done.first() is not None
+
+
+def put_transcript(session: Session, recording_id: str, text: str, detail: str) -> None:
+    """Keep the text of a recording, or why there is none, in place of an earlier one."""
+    session.merge(TranscriptRow(recording_id=recording_id, text=text, detail=detail))
+    session.flush()
+
+
+def find_transcript(session: Session, recording: RecordingView) -> Transcript | None:
+    """Return the text of a recording, one that is being made included, or `None` when nobody wanted one."""
+    if find_wish(session, recording.recording_id) is not None:
+        return Transcript(recording, TextState.IN_PROGRESS)
+    row = session.get(TranscriptRow, recording.recording_id)
+    if row is None:
+        return None
+    return Transcript(recording, TextState.FAILED if row.detail else TextState.SUCCESS, row.text, row.detail)
+
+
+def remove_transcript(session: Session, recording_id: str) -> bool:
+    """Forget a text, and that one is wanted; `False` when there is neither."""
+    is_wanted = remove_wish(session, recording_id)
+    of_recording = TranscriptRow.recording_id == recording_id
+    done = session.execute(delete(TranscriptRow).where(of_recording).returning(TranscriptRow.recording_id))
+    return done.first() is not None or is_wanted
 
 
 def _conditions(filters: RecordingFilters, now_wall_ms: int) -> list[ColumnElement[bool]]:

@@ -12,10 +12,12 @@ import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
+from ringback import ids
+from ringback.errors import Conflict, LimitReached, NotFound
 from ringback.recognition.heard import Recognition
 from ringback.recordings import store
 from ringback.recordings.files import RecordingFiles
-from ringback.recordings.views import RecordingView, Wish
+from ringback.recordings.views import RecordingView, State, Transcript, Wish
 from ringback.storage.database import Database, Session, StorageUnavailable
 from ringback.telemetry.logs import get_logger
 from ringback.webhooks.fetcher import CallbackKind
@@ -94,6 +96,52 @@ class Transcriptions:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    async def ask(self, account_id: str, recording_id: str, url: str) -> None:
+        """Have a text made of a recording that is ready, and its URL told; one that is being made is not made twice.
+
+        Raises:
+            NotFound: the account has no such recording whose file can be had.
+            Conflict: nothing is transcribed here, or the text is being made for somebody else.
+            LimitReached: too many recordings wait.
+        """
+        if fault := self.ears.transcription_fault():
+            raise Conflict(f"nothing is transcribed: {fault}")
+
+        def work(session: Session) -> None:
+            view = store.find_recording(session, account_id, recording_id)
+            if view is None or view.state is not State.READY:
+                raise NotFound("recording not found")
+            known = store.find_wish(session, recording_id)
+            if known is not None:
+                if url not in ("", known.url):
+                    raise Conflict("the recording is being transcribed", hint="ask again when that is done")
+                return
+            if (waiting := store.count_ready_wishes(session)) >= WAITING_MAX:
+                raise LimitReached(f"{waiting} recordings wait to be transcribed")
+            store.insert_wish(session, recording_id, Wish(url))
+            store.make_wish_ready(session, recording_id)
+
+        await self._database.write(work)
+        self.wake()
+
+    async def find(self, account_id: str, recording_id: str) -> Transcript | None:
+        """Return the text of a recording of the account, or `None` when there is none and none to come."""
+
+        def work(session: Session) -> Transcript | None:
+            view = store.find_recording(session, account_id, recording_id)
+            return None if view is None else store.find_transcript(session, view)
+
+        return await self._database.read(work)
+
+    async def forget(self, account_id: str, recording_id: str) -> bool:
+        """Delete the text of a recording of the account; `False` when there is none and none to come."""
+
+        def work(session: Session) -> bool:
+            view = store.find_recording(session, account_id, recording_id)
+            return view is not None and store.remove_transcript(session, recording_id)
+
+        return await self._database.write(work)
+
     def admit(self, session: Session, view: RecordingView) -> None:
         """Queue a recording that is ready, in the transaction that says so, if its text is wanted."""
         wish = store.find_wish(session, view.recording_id)
@@ -157,7 +205,9 @@ class Transcriptions:
         def work(session: Session) -> None:
             # A recording that was deleted meanwhile has no text.
             if store.remove_wish(session, view.recording_id):
-                enqueue(session, _callback(view, wish, heard))
+                store.put_transcript(session, view.recording_id, heard.text, heard.detail)
+                if wish.url:
+                    enqueue(session, _callback(view, wish, heard))
 
         await self._database.write(work)
         self._wake_outbox()
@@ -189,6 +239,6 @@ def _callback(view: RecordingView, wish: Wish, heard: Recognition) -> OutboundCa
             "recording_id": view.recording_id,
             "error": heard.detail,
         },
-        event_id=f"{view.recording_id}:transcription",
+        event_id=f"{view.recording_id}:transcription:{ids.new_token(4)}",
         is_private=True,
     )

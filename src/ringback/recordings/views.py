@@ -71,6 +71,24 @@ class Wish:
     method: str = "POST"
 
 
+class TextState(Enum):
+    """Where the text of a recording is; the value is `status` on the wire."""
+
+    IN_PROGRESS = "in-progress"
+    SUCCESS = "success"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The text of a recording, or why there is none."""
+
+    recording: RecordingView
+    state: TextState
+    text: str = ""
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class StartedRecording:
     """What whoever asked for a recording is told at once."""

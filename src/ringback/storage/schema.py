@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from ringback.errors import ConfigError
 from ringback.storage.session import Base
 
-HEAD = "0012"
+HEAD = "0013"
 """The last migration; a test compares it with the folder."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 

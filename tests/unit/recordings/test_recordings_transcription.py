@@ -13,14 +13,16 @@ import pytest
 from tests.support.waiting import until
 
 from ringback import clock
+from ringback.errors import Conflict, LimitReached, NotFound
 from ringback.ids import CallUuid, RecordingId
 from ringback.media.control.values import RecordingChannels
 from ringback.recognition.heard import Recognition
 from ringback.recordings import store, transcription
 from ringback.recordings.files import FileSettings, RecordingFiles
+from ringback.recordings.models import TranscriptRow
 from ringback.recordings.spec import FileFormat
 from ringback.recordings.transcription import Deaf, Transcriptions
-from ringback.recordings.views import RecordingView, State, Wish
+from ringback.recordings.views import RecordingView, State, TextState, Wish
 from ringback.storage.database import Database, Session
 from ringback.webhooks.models import OutboxRow
 from ringback.webhooks.store import OutboundCallback
@@ -224,3 +226,80 @@ async def test_node_without_ears_says_so() -> None:
     assert deaf.transcription_fault()
     assert (await deaf.transcribe("/x.wav", 1)).detail
     await deaf.rest()
+
+
+async def test_a_text_is_kept_until_its_recording_is_deleted(world: World) -> None:
+    world.transcriptions.start()
+    await world.ready("r1")
+    await world.done()
+    found = await world.transcriptions.find(ACCOUNT, "r1")
+    assert found is not None
+    assert (found.state, found.text, found.recording.duration_ms) == (TextState.SUCCESS, "what was said", 1_500)
+    assert await world.transcriptions.find("somebody else", "r1") is None
+    await world.database.write(lambda session: store.delete_recording(session, ACCOUNT, "r1"))
+    assert await world.transcriptions.find(ACCOUNT, "r1") is None
+    assert await world.database.read(lambda session: session.query(TranscriptRow).count()) == 0
+
+
+async def test_a_text_is_made_when_it_is_asked_for_and_anew_when_it_is_again(world: World) -> None:
+    world.ears.answers = [Recognition("first"), Recognition("", detail="out of breath"), Recognition("third")]
+    world.transcriptions.start()
+    await world.ready("r1")
+    await world.done()
+    await world.transcriptions.ask(ACCOUNT, "r1", "")
+    await world.done()
+    failed = await world.transcriptions.find(ACCOUNT, "r1")
+    assert failed is not None
+    assert (failed.state, failed.text, failed.detail) == (TextState.FAILED, "", "out of breath")
+    await world.transcriptions.ask(ACCOUNT, "r1", "")
+    await world.done()
+    third = await world.transcriptions.find(ACCOUNT, "r1")
+    assert third is not None
+    assert (third.state, third.text) == (TextState.SUCCESS, "third")
+    assert [each["transcription"] for each in await world.told()] == ["first"], "nobody is told who did not ask"
+    assert await world.transcriptions.forget(ACCOUNT, "r1")
+    assert not await world.transcriptions.forget(ACCOUNT, "r1")
+    assert await world.transcriptions.find(ACCOUNT, "r1") is None
+
+
+async def test_asking_again_while_it_is_made_changes_nothing(world: World) -> None:
+    world.ears.gate = asyncio.Event()
+    world.transcriptions.start()
+    await world.ready("r1")
+    world.transcriptions.wake()
+    await until(lambda: len(world.ears.asked) == 1, "the first attempt")
+    running = await world.transcriptions.find(ACCOUNT, "r1")
+    assert running is not None
+    assert running.state is TextState.IN_PROGRESS
+    await world.transcriptions.ask(ACCOUNT, "r1", "")
+    await world.transcriptions.ask(ACCOUNT, "r1", "http://app/text")
+    with pytest.raises(Conflict, match="is being transcribed"):
+        await world.transcriptions.ask(ACCOUNT, "r1", "http://app/other")
+    assert not await world.transcriptions.forget("somebody else", "r1")
+    assert await world.transcriptions.forget(ACCOUNT, "r1")
+    world.ears.gate.set()
+    await world.done()
+    assert await world.told() == []
+    assert await world.transcriptions.find(ACCOUNT, "r1") is None
+
+
+async def test_what_cannot_be_transcribed_is_said(world: World) -> None:
+    with pytest.raises(NotFound):
+        await world.transcriptions.ask(ACCOUNT, "nothing", "")
+    await world.ready("r1", is_admitted=False)
+    with pytest.raises(NotFound):
+        await world.transcriptions.ask("somebody else", "r1", "")
+    world.transcriptions.ears = Deaf()
+    with pytest.raises(Conflict, match="nothing is transcribed"):
+        await world.transcriptions.ask(ACCOUNT, "r1", "")
+
+
+async def test_requests_have_a_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcription, "WAITING_MAX", 2)
+    for name in ("r1", "r2", "r3"):
+        await world.ready(name, is_admitted=False)
+        await world.database.write(lambda session, name=name: store.remove_wish(session, name))
+    await world.transcriptions.ask(ACCOUNT, "r1", "")
+    await world.transcriptions.ask(ACCOUNT, "r2", "")
+    with pytest.raises(LimitReached, match="2 recordings wait"):
+        await world.transcriptions.ask(ACCOUNT, "r3", "")
