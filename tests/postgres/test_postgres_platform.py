@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -50,6 +52,25 @@ def readiness(platform: Platform) -> tuple[int, str]:
             return error.code, json.load(error)["error"]
 
 
+def options_status(platform: Platform) -> str:
+    """Return what a proxy in front learns of the node."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.settimeout(10)
+        probe.connect((platform.sip_host, platform.sip_port))
+        port = probe.getsockname()[1]
+        lines = (
+            f"OPTIONS sip:{platform.sip_host} SIP/2.0",
+            f"Via: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{os.urandom(6).hex()}",
+            "From: <sip:proxy@127.0.0.1>;tag=1",
+            f"To: <sip:{platform.sip_host}>",
+            f"Call-ID: {os.urandom(6).hex()}",
+            "CSeq: 1 OPTIONS",
+            "Max-Forwards: 70",
+        )
+        probe.send("\r\n".join((*lines, "", "")).encode())
+        return probe.recv(4_096).split()[1].decode()
+
+
 async def states(platform: Platform, call_uuid: str) -> list[str]:
     """Return the states that the event log of a call tells of, without repetitions."""
     rows = await asyncio.to_thread(platform.api.events, call_uuid)
@@ -63,6 +84,7 @@ async def test_calls_live_through_a_crash_of_the_database(postgres: PostgresServ
             postgres.stop()
             await until(lambda: readiness(platform)[0] == 503, "the node to know")
             assert re.search("the database (does not answer|cannot write): ", readiness(platform)[1])
+            await until(lambda: options_status(platform) == "503", "proxies to be told")
             with pytest.raises(CallNotAnswered) as refused:
                 await (await phone.call(platform.uri(ECHO))).until_answered()
             assert refused.value.status == 503
@@ -70,6 +92,7 @@ async def test_calls_live_through_a_crash_of_the_database(postgres: PostgresServ
             verdict.assert_whole()
             postgres.start()
             await until(lambda: readiness(platform)[0] == 200, "the node to be ready again")
+            await until(lambda: options_status(platform) == "200", "proxies to be told")
             (await later.verdict()).assert_whole()
         api = RawApi(platform)
 

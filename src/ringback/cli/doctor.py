@@ -18,6 +18,7 @@ from ringback.cli.output import write_json, write_result
 from ringback.cli.ports import is_free, owner_of
 from ringback.cli.readiness import is_ready, read_text
 from ringback.cli.settings import load_settings
+from ringback.config.sections import Config
 from ringback.recognition import installed as recognition
 from ringback.speech.installed import HINT, installed_engines
 
@@ -61,8 +62,11 @@ def _findings() -> Iterator[Finding]:
         yield Finding("good", "server", f"ready at {server.url}, SIP {server.sip_host}:{server.sip_port}")
         yield load_of(read_text(f"{server.url}/metrics"))
     else:
-        yield Finding("note", "server", f"none is ready at {server.url}", "ringback dev")
+        verb = "up" if config.env == "production" else "dev"
+        yield Finding("note", "server", f"none is ready at {server.url}", f"ringback {verb}")
         yield from _ports(config.http.host, config.http.port, config.sip.host, config.sip.port)
+    if config.env == "production":
+        yield from _production(config)
     yield asyncio.run(_udp_loopback())
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < _FILES_WANTED:
@@ -99,6 +103,38 @@ def _ports(http_host: str, http_port: int, sip_host: str, sip_port: int) -> Iter
             yield Finding(
                 "note", subject, f"port {port} is in use by {owner}", "`ringback dev` takes the next free one"
             )
+
+
+def _production(config: Config) -> Iterator[Finding]:
+    """Look at what only a server for real callers needs."""
+    if config.auth.id and config.auth.token.get_secret_value():
+        yield Finding("good", "account", config.auth.id)
+    else:
+        yield Finding("bad", "account", "none: nobody can use the API", "set auth.id and auth.token_file")
+    yield asyncio.run(_database(config.database_url))
+    names = ", ".join(trunk.name for trunk in config.trunk)
+    if names:
+        yield Finding("good", "trunks", names)
+    else:
+        yield Finding("note", "trunks", "none: only registered phones can call", "[[trunk]] in the settings file")
+    if config.sip.host in ("0.0.0.0", "::") and not config.sip.advertised_address:
+        fact = "SIP listens on every address and names one of this machine"
+        yield Finding("note", "address", fact, "behind NAT set sip.advertised_address and media.advertised_address")
+    elif config.sip.host.startswith("127."):
+        yield Finding("note", "address", "SIP listens on loopback only", "set sip.host to this machine's address")
+
+
+async def _database(url: str) -> Finding:
+    """Ask PostgreSQL whether it is there; SQLite belongs to the server that has it open."""
+    if not url.startswith("postgresql"):
+        return Finding("good", "database", url.removeprefix("sqlite+aiosqlite:///"))
+    from ringback.errors import ConfigError
+    from ringback.storage.postgres import server_version
+
+    try:
+        return Finding("good", "database", f"PostgreSQL {await server_version(url)} answers")
+    except ConfigError as error:
+        return Finding("bad", "database", error.message, "start it, or correct database.url")
 
 
 def _voices(has_voices_dir: bool) -> Finding:

@@ -81,6 +81,7 @@ _log = get_logger(__name__)
 
 _FLUSH_S = 1.0
 _FLUSH_POLL_S = 0.02
+_READINESS_INTERVAL_S = 0.5
 _GATEWAY_INTERVAL_S = 300.0
 """How often the names of trunk gateways are looked up again."""
 
@@ -156,6 +157,7 @@ class Node:
         # Done first at the end, so that no call begins while requests and calls are being ended.
         stack.callback(self.legs.drain)
         stack.callback(asyncio.create_task(self._refresh_gateways()).cancel)
+        stack.callback(asyncio.create_task(self._tell_proxies()).cancel)
         # The 120,000 objects of imported modules need not be looked through again while calls are set up.
         gc.freeze()
         self._is_ready = True
@@ -450,6 +452,12 @@ class Node:
         if not self.pool.is_ready:
             return ("no media worker runs",)
         return (self.database.fault,) if self.database.fault else ()
+
+    async def _tell_proxies(self) -> None:
+        """Let the answer to OPTIONS, by which proxies choose a node, say what /readyz says."""
+        while True:
+            self.sip.set_unready(bool(self.unready_reasons))
+            await asyncio.sleep(_READINESS_INTERVAL_S)
 
     async def _refresh_gateways(self) -> None:
         while True:

@@ -186,6 +186,7 @@ class Endpoint:
         self.counters = SipCounters()
         self.listeners: tuple[Listener, ...] = ()
         self.is_draining = False
+        self.is_unready = False
         self._new_token = new_token
         self._chance = chance
         self._is_trusted = is_trusted or _is_loopback
@@ -532,7 +533,7 @@ class Endpoint:
             self._ask(now, transaction)
         elif request.method not in ("INVITE", "OPTIONS"):
             self.respond(now, transaction, 405, headers=(("allow", ALLOW),))
-        elif self.is_draining:
+        elif self.is_draining or (self.is_unready and request.method == "OPTIONS"):
             self.respond(now, transaction, 503, headers=self._retry_after())
         elif request.method == "OPTIONS":
             lines = (("allow", ALLOW), ("accept", SDP_TYPE), ("supported", SUPPORTED))

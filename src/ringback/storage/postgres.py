@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -82,6 +82,24 @@ class PostgresBackend:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+async def server_version(url: str) -> str:
+    """Return the version of the PostgreSQL server behind `url`; nothing is changed in its database.
+
+    Raises:
+        ConfigError: it cannot be reached, or refuses us.
+    """
+    parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    engine = create_async_engine(parsed, connect_args={"timeout": 5})
+    try:
+        async with engine.connect() as connection:
+            return str((await connection.exec_driver_sql("SHOW server_version")).scalar())
+    except (OSError, TimeoutError, DBAPIError) as error:
+        where = parsed.set(password=None, query={}).render_as_string()
+        raise ConfigError(f"database {where} cannot be used: {reason_of(error)}") from error
+    finally:
+        await engine.dispose()
 
 
 def _run_group(session: Session, works: list[Callable[[Session], Any]]) -> list[Outcome]:

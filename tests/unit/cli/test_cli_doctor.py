@@ -1,32 +1,56 @@
-"""`cli.doctor`: what a running server's metrics say about its load."""
+"""What `ringback doctor` says of a server for real callers."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from ringback.cli.doctor import load_of
-from ringback.telemetry.metrics import Metrics
+from ringback.cli.doctor import Finding, _production
+from ringback.config.sections import Config
+
+ACCOUNT = {"id": "MAPRODPRODPRODPROD01", "token": "secret"}
+TRUNK = {"name": "carrier", "gateways": [{"host": "192.0.2.7"}]}
 
 
-def metrics_of(**states: str) -> str:
-    metrics = Metrics("1")
-    for worker, now in states.items():
-        for state in ("open", "strained", "paced", "full"):
-            metrics.media_worker_load_state.labels(worker=worker, state=state).set(state == now)
-    return metrics.render().decode()
+def findings(**settings: Any) -> dict[str, Finding]:
+    config = Config.model_validate({"env": "production", **settings})
+    return {finding.subject: finding for finding in _production(config)}
 
 
-def test_workers_that_take_calls_are_good() -> None:
-    finding = load_of(metrics_of(media0="open", media1="strained"))
-    assert (finding.state, finding.fact) == ("good", "2 media workers take new calls")
+def test_a_server_with_all_it_needs_is_good() -> None:
+    found = findings(auth=ACCOUNT, trunk=[TRUNK], sip={"host": "192.0.2.1"}, data_dir="/var/lib/ringback")
+    assert {subject: (finding.state, finding.fact) for subject, finding in found.items()} == {
+        "account": ("good", "MAPRODPRODPRODPROD01"),
+        "database": ("good", "/var/lib/ringback/ringback.db"),
+        "trunks": ("good", "carrier"),
+    }
 
 
-@pytest.mark.parametrize("state", ["paced", "full"])
-def test_workers_that_are_late_are_named(state: str) -> None:
-    finding = load_of(metrics_of(media0="open", media1=state))
-    assert (finding.state, finding.fact) == ("note", f"media workers are late: media1 is {state}")
-    assert "docs/overload.md" in finding.fix
+@pytest.mark.parametrize(
+    ("settings", "subject", "state", "fact", "fix"),
+    [
+        ({}, "account", "bad", "none: nobody can use the API", "set auth.id and auth.token_file"),
+        ({}, "trunks", "note", "none: only registered phones can call", "[[trunk]] in the settings file"),
+        ({}, "address", "note", "SIP listens on loopback only", "set sip.host to this machine's address"),
+        (
+            {"sip": {"host": "0.0.0.0"}},
+            "address",
+            "note",
+            "SIP listens on every address and names one of this machine",
+            "behind NAT set sip.advertised_address and media.advertised_address",
+        ),
+    ],
+)
+def test_what_is_missing_names_the_setting(
+    settings: dict[str, Any], subject: str, state: str, fact: str, fix: str
+) -> None:
+    found = findings(**settings)[subject]
+    assert (found.state, found.fact, found.fix) == (state, fact, fix)
 
 
-def test_a_server_that_says_nothing_is_noted() -> None:
-    assert load_of("").state == "note"
+def test_a_database_that_is_not_there_is_bad_and_its_password_is_not_told() -> None:
+    found = findings(database={"url": "postgresql+asyncpg://ringback:s3cr3t@127.0.0.1:1/ringback"})["database"]
+    assert found.state == "bad"
+    assert found.fact.startswith("database postgresql+asyncpg://ringback:***@127.0.0.1:1/ringback cannot be used: ")
+    assert "s3cr3t" not in repr(found)

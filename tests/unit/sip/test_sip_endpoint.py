@@ -199,6 +199,19 @@ def test_while_draining_new_calls_and_options_are_503_and_calls_go_on() -> None:
     assert caller.statuses("OPTIONS") == caller.statuses("BYE") == [200]
 
 
+def test_an_unready_node_says_so_to_options_and_lets_calls_find_out() -> None:
+    network, node = bench()
+    caller = Caller(network, node)
+    node.endpoint.is_unready = True
+    caller.send(caller.request("OPTIONS", to_tag=""))
+    assert caller.statuses("OPTIONS") == [503]
+    node.endpoint.answer(node.now, caller.invite(), ANSWER)
+    network.run(2)
+    caller.ack()
+    caller.in_dialog("OPTIONS")
+    assert caller.statuses("OPTIONS") == [503, 200]
+
+
 def test_calls_beyond_the_bound_are_503_and_those_within_untouched() -> None:
     network, node = bench(replace(SipSettings(), max_invites=1))
     caller, other = Caller(network, node), Caller(network, node, "10.0.0.8")

@@ -166,6 +166,10 @@ class SipDriver:
         """Answer new INVITE and OPTIONS with 503 from now on, or no longer."""
         self._endpoint.is_draining = draining
 
+    def set_unready(self, unready: bool) -> None:
+        """Answer OPTIONS with 503 from now on, or no longer: a proxy in front then sends calls elsewhere."""
+        self._endpoint.is_unready = unready
+
     async def resolve(self, uri: str) -> tuple[Target, ...]:
         """Return where requests to `uri` go, in the order to try (RFC 3263), by the listeners we have.
 

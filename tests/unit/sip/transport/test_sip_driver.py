@@ -292,6 +292,7 @@ async def test_a_failing_owner_costs_one_event() -> None:
 
 async def test_draining_and_counters_reach_the_endpoint() -> None:
     async with driver() as (caller, calling), driver() as (callee, _):
+        callee.set_unready(True)
         callee.set_draining(True)
         caller.invite(call(address(callee, Transport.UDP)))
         assert (await calling.wait_for(Refused)).status == 503
