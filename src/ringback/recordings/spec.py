@@ -10,7 +10,6 @@ from ringback.media.control.values import RecordingChannels
 MAX_LENGTH_S = 86_400
 DEFAULT_MAX_LENGTH_S = 60
 DEFAULT_SILENCE_S = 15
-FINISH_DIGITS = "0123456789*#"
 
 
 class FileFormat(Enum):

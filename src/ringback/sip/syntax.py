@@ -21,8 +21,6 @@ _PARAM_SPECIAL = re.compile(r'[";]')
 _QUOTE_SPECIAL = re.compile(r'["\\]')
 _HEADER_UNSAFE = re.compile(r"[\r\n\0]")
 
-LINEAR_WHITE_SPACE = " \t"
-
 
 def is_token(text: str) -> bool:
     """Return whether `text` is a non-empty RFC 3261 token."""

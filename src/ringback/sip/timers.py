@@ -42,7 +42,6 @@ class Timer(Enum):
     )
     FORKS_STOP = "call to several phones when one has decided it, at once; firing cancels the others"
     REPLY_WAIT = "REGISTER that the owner judges, 64 × T1; stopped by `reply`; firing forgets it unanswered"
-    LINGER = "outgoing call that is over, until late 2xx of forks can no longer come; firing ends the usage"
 
 
 class TimerOwner(Protocol):

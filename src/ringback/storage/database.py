@@ -39,8 +39,6 @@ class DatabaseCounters:
 
     groups: int = 0
     works: int = 0
-    failed_works: int = 0
-    failed_groups: int = 0
     refused_works: int = 0
 
 
@@ -199,7 +197,6 @@ class Database:
             outcomes = await self._backend.run_group(works) if works else []
         except Exception as error:
             # Whatever failed, the group's transaction is rolled back and every caller learns it.
-            self.counters.failed_groups += 1
             self._write_fault = reason_of(error)
             self._write_fault_until = after_ms(clock.now(), _WRITE_FAULT_MS)
             _logger.warning("database commit failed", extra={"works": len(group), "error": repr(error)})
@@ -216,8 +213,6 @@ class Database:
         each = iter(outcomes)
         for pending in group:
             outcome = Outcome() if pending.work is None else next(each)
-            if outcome.error is not None:
-                self.counters.failed_works += 1
             if pending.done.done():
                 continue
             if outcome.error is not None:

@@ -11,9 +11,6 @@ import platform
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""Media type of `Metrics.render`."""
-
 _SHORT = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 _DISK = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 

@@ -6,18 +6,7 @@ Pure. `logs` turns a wrapper into text when it knows the level of the line.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import urlsplit
-
-
-class Private(Protocol):
-    """A value with a harmless form."""
-
-    def masked(self) -> str:
-        """Return what a log above DEBUG shows."""
-
-    def full(self) -> str:
-        """Return the value itself."""
 
 
 @dataclass(frozen=True, slots=True)

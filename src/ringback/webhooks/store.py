@@ -80,7 +80,6 @@ class OutboxCounts:
 
     pending: int
     dead: int
-    oldest_pending_wall_ms: int | None
 
 
 def _due_statement() -> Select[Any]:
@@ -245,8 +244,7 @@ def counts(session: Session) -> OutboxCounts:
     """Return the gauges of the outbox."""
     numbers = session.execute(select(OutboxRow.state, func.count()).group_by(OutboxRow.state)).all()
     by_state = {str(state): int(number) for state, number in numbers}
-    oldest = session.scalar(select(func.min(OutboxRow.created_wall_ms)).where(OutboxRow.state == _PENDING))
-    return OutboxCounts(by_state.get(_PENDING, 0), by_state.get(_DEAD, 0), oldest)
+    return OutboxCounts(by_state.get(_PENDING, 0), by_state.get(_DEAD, 0))
 
 
 def tidy(session: Session, now_wall_ms: int, keep_ms: int, account_max: int, longest_delay_ms: int) -> int:

@@ -41,14 +41,12 @@ class SpeechDetector:
         "_quiet_frames",
         "_recent",
         "_silence_frames",
-        "has_spoken",
         "is_loud",
         "is_speaking",
     )
 
     def __init__(self, silence_ms: int) -> None:
         self.is_speaking = False
-        self.has_spoken = False
         self.is_loud = False
         """Whether the newest frame stood out of the noise."""
         self._silence_frames = max(1, silence_ms // FRAME_MS) if silence_ms else 0
@@ -73,7 +71,7 @@ class SpeechDetector:
         self._loud_run = self._loud_run + 1 if is_loud else 0
         begins = not self.is_speaking and self._recent.bit_count() >= _ONSET_FRAMES
         if begins:
-            self.is_speaking = self.has_spoken = True
+            self.is_speaking = True
         if begins or self._loud_run >= _RESUMED_FRAMES:
             self._quiet_frames = 0
         elif not is_loud:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from ringback.machine import MS, SECOND, Instant
+from ringback.machine import SECOND, Instant
 from ringback.media.control.values import Address, LatchPolicy
 from ringback.media.rtp.packet import sequence_distance
 
@@ -178,7 +178,3 @@ class Latch:
         candidate.sequence = sequence
         candidate.packets += 1
         return candidate.packets >= needed
-
-
-HEARD_STEP_NS = 20 * MS
-"""How coarsely `Latch.last_heard` may lag behind."""

@@ -127,7 +127,6 @@ class Leg:
         "local",
         "port",
         "received_packets",
-        "refused_by_kernel",
         "sent_packets",
         "session_id",
     )
@@ -148,7 +147,6 @@ class Leg:
         self.local = Address(command.local_host, port)
         self.port = port
         self.is_closed = False
-        self.refused_by_kernel = 0
         self.sent_packets = 0
         self.received_packets = 0
         self._owner = owner
@@ -209,7 +207,7 @@ class Leg:
                 sendto(data, address)
             except OSError:
                 # A full socket buffer or an unreachable route loses one packet, as the network would.
-                self.refused_by_kernel += 1
+                continue
         out.clear()
         try:
             self._follow_up()

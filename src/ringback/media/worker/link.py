@@ -73,7 +73,6 @@ class ControlServer:
         self._server: asyncio.AbstractServer | None = None
         self._path: Path | None = None
         self._flush_is_due = False
-        self.refused_connections = 0
 
     async def listen(self, path: Path) -> None:
         """Bind `path` with mode 0600 and accept connections.
@@ -130,7 +129,6 @@ class ControlServer:
     def admit(self, connection: _Connection, transport: asyncio.Transport) -> bool:
         """Return whether a fresh connection may stay: same user, and not one too many."""
         if len(self._connections) >= _CONNECTIONS_MAX or _peer_uid(transport) != os.geteuid():
-            self.refused_connections += 1
             return False
         self._connections.add(connection)
         return True
