@@ -91,6 +91,8 @@ async def test_two_phones_hear_each_other_until_the_callee_hangs_up(customer, ca
     assert record.call_duration in range(1, 40)
     (hangup,) = await customer.until("/events", DialAction="hangup")
     assert events_of(customer, callee.call_uuid) == ["answer", "connected", "hangup"]
+    assert all(hangup.params[f"{name}Time"] for name in ("Start", "Answer", "End"))
+    assert (hangup.params["DialBLegPosition"], hangup.params["DialBLegTotalCost"]) == ("1", "0.00000")
     wanted = {
         "CallUUID": call.call_uuid,
         "DialBLegStatus": "hangup",

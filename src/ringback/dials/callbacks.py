@@ -1,11 +1,13 @@
 """The parameters that a dial adds to its callbacks. Pure.
 
-Spec: wire spec 6.9; `Event`, `DialBLegPosition` and `DialBLegBillRate` are as applications have captured them.
+Spec: wire spec 6.9; `Event`, `DialBLegPosition`, `DialBLegBillRate`, `DialBLegTotalCost` and the times of a
+hang-up are as applications have captured or read them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ringback.dials.spec import DialAction, DialOutcome
 
@@ -40,6 +42,9 @@ class PartyFacts:
     cause_name: str = ""
     cause_code: int = 0
     source: str = ""
+    times: Mapping[str, str] = field(default_factory=dict)
+    """Its `StartTime`, `AnswerTime`, `EndTime`, as its own hang-up callback has them; empty for one never dialled."""
+    total_cost: str = "0.00000"
 
 
 def action_params(outcome: DialOutcome, a_leg_uuid: str, b_leg_uuid: str) -> dict[str, str]:
@@ -80,5 +85,7 @@ def event_params(
             "DialBLegHangupCauseName": party.cause_name,
             "DialBLegHangupCauseCode": str(party.cause_code),
             "DialBLegHangupSource": party.source,
+            "DialBLegTotalCost": party.total_cost,
+            **party.times,
         }
     return params

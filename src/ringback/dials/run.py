@@ -32,7 +32,7 @@ from ringback.numbers.trunks import GatewayCredentials
 from ringback.signalling.jobs import JobQueue
 from ringback.telemetry.logs import get_logger
 from ringback.webhooks.fetcher import CallbackKind
-from ringback.webhooks.payloads import answer_params, base_params
+from ringback.webhooks.payloads import NO_RATE, answer_params, base_params
 from ringback.webhooks.store import OutboundCallback
 
 _log = get_logger(__name__)
@@ -322,6 +322,7 @@ class DialRun:
         party, wanted = self._parties[index], self._spec.destinations[index]
         end = party.call.ending if party.call is not None else party.end
         seconds = party.call.call_seconds if party.call is not None and end is not None else 0
+        told = party.call.hangup_params() if party.call is not None and party.call.ended_wall_ms is not None else {}
         return PartyFacts(
             call_uuid=party.call_uuid,
             from_number=wanted.caller_id or self._spec.caller_id or self.a_leg.terms.from_number,
@@ -334,6 +335,8 @@ class DialRun:
             cause_name=end.name if end else "",
             cause_code=int(end.code) if end else 0,
             source=end.source.value if end else "",
+            times={name: told[name] for name in ("StartTime", "AnswerTime", "EndTime") if name in told},
+            total_cost=told.get("TotalCost", NO_RATE),
         )
 
     # ── audio, one command after the other ─────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,10 @@ import pytest
 from ringback.dials.callbacks import PartyFacts, action_params, event_params
 from ringback.dials.spec import DialAction, DialOutcome, DialStatus
 
-FACTS = PartyFacts("b1", "1555", "sip:x@y", 2, "0.00000", 7, 60, "USER_BUSY", "Busy Line", 3010, "Callee")
+TIMES = {"StartTime": "2026-01-31 12:00:00", "AnswerTime": "", "EndTime": "2026-01-31 12:00:07"}
+FACTS = PartyFacts(
+    "b1", "1555", "sip:x@y", 2, "0.00000", 7, 60, "USER_BUSY", "Busy Line", 3010, "Callee", TIMES, "0.01000"
+)
 COMMON = {
     "DialALegUUID": "a1",
     "DialBLegUUID": "b1",
@@ -55,6 +58,8 @@ def test_action_is_told_status_ringing_cause_and_both_calls() -> None:
                 "DialBLegHangupCauseName": "Busy Line",
                 "DialBLegHangupCauseCode": "3010",
                 "DialBLegHangupSource": "Callee",
+                "DialBLegTotalCost": "0.01000",
+                **TIMES,
             },
         ),
     ],
