@@ -490,6 +490,24 @@ def test_waiting_for_events_ends_with_the_first(api: ApiServer) -> None:
     assert time.monotonic() - began < 15, "not the whole time"
 
 
+def test_the_operator_reads_why_a_call_was_refused_that_is_no_accounts() -> None:
+    def recorded(api: ApiServer) -> str:
+        async def record() -> None:
+            api.events.record("refused", "leg", {"event": "refused", "kind": "overloaded"})
+            await api.events.flush()
+
+        api.in_loop(record)
+        return "/ringback/v1/calls/refused/events"
+
+    with running(ApiSettings(requests_per_window=0, operator_id=AUTH_ID)) as api:
+        path = recorded(api)
+        (line,) = [json.loads(line) for line in api.request("GET", path).body.splitlines()]
+        assert line["fields"]["kind"] == "overloaded"
+        assert_error(api.request("GET", "/ringback/v1/calls/unknown/events"), 404, "call not found")
+    with running() as api:
+        assert_error(api.request("GET", recorded(api)), 404, "call not found")
+
+
 def test_events_of_foreign_calls_are_hidden(api: ApiServer) -> None:
     assert_error(api.request("GET", "/ringback/v1/calls/unknown/events"), 404, "call not found")
     assert api.request("GET", "/ringback/v1/calls/unknown/events", credentials="a:b").status == 401

@@ -5,6 +5,7 @@ The figures are the test's, not the machine's: everything else is real, worker p
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,17 +15,19 @@ from typing import Any
 
 import pytest
 from tests.support.live_calls import until_heard_ms
+from tests.support.openapi_judge import document_of
 from tests.support.ports import free_port
 from tests.support.raw_api import RawApi
 from tests.support.sounds import heard_tones, wav_reply
 from tests.support.waiting import until
 
 from ringback import clock
-from ringback.config import load
+from ringback.config.sources import load
 from ringback.machine import SECOND
 from ringback.media.control.events import WorkerStats
 from ringback.phones.call import CallNotAnswered, PhoneCall
 from ringback.phones.phone import Phone, PhoneSettings
+from ringback.phones.platform_api import PlatformApi, PlatformRefused
 from ringback.server.node import Node
 from ringback.testing.answer_server import AnswerServer, AppReply, AppRequest
 
@@ -115,6 +118,8 @@ async def test_late_workers_refuse_callers_let_api_calls_wait_and_keep_what_they
 
 async def walk(node: Node, phone: Phone, answer_url: str) -> None:
     platform: Any = SimpleNamespace(url=f"http://127.0.0.1:{node.http_port}", auth_id=ACCOUNT, auth_token=TOKEN)
+    # Asked for once, and otherwise from this loop, on which the server runs.
+    await asyncio.to_thread(document_of, platform.url)
     api = RawApi(platform)
     uri = f"sip:15557654321@127.0.0.1:{node.config.sip.port}"
     established = await phone.call(uri)
@@ -132,6 +137,20 @@ async def walk(node: Node, phone: Phone, answer_url: str) -> None:
     with pytest.raises(CallNotAnswered) as caught:
         await refused.until_answered()
     assert caught.value.status == 503
+    told = PlatformApi(platform.url, ACCOUNT, TOKEN)
+
+    async def events() -> list[dict[str, Any]]:
+        try:
+            return await asyncio.to_thread(told.events, refused.call_uuid)
+        except PlatformRefused:
+            # Not written yet: nobody knows of the call.
+            await asyncio.sleep(0.02)
+            return []
+
+    async with asyncio.timeout(20):
+        while not (facts := [row for row in await events() if row["kind"] == "leg"]):
+            continue
+    assert facts[0]["fields"]["kind"] == "overloaded"
     metrics = (await api("GET", "/metrics")).text
     assert 'ringback_legs_refused_total{reason="overloaded"} 1.0' in metrics
     assert 'ringback_media_worker_load_state{state="full",worker="media-0"} 1.0' in metrics

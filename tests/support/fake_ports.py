@@ -112,6 +112,10 @@ class FakeCalls:
         is_live = call_uuid in self.live and self.is_of(account, call_uuid)
         return is_live or await self.cdr(account, call_uuid) is not None
 
+    async def is_nobodys(self, call_uuid: CallUuid) -> bool:
+        is_recorded = any(record.call_uuid == call_uuid for record in self.records)
+        return call_uuid not in self.live and not is_recorded
+
     async def hangup_call(self, account: Account, call_uuid: CallUuid) -> bool:
         if not self.is_of(account, call_uuid) or (view := self.live.pop(call_uuid, None)) is None:
             return False

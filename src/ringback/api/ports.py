@@ -57,6 +57,9 @@ class CallsPort(Protocol):
     async def has_call(self, account: Account, call_uuid: CallUuid) -> bool:
         """Return whether the account has or had this call, in any state."""
 
+    async def is_nobodys(self, call_uuid: CallUuid) -> bool:
+        """Return whether no account has or had this call: it was refused before one was found, or never came."""
+
     async def hangup_call(self, account: Account, call_uuid: CallUuid) -> bool:
         """End a queued, ringing or answered call; `False` when the account has no such call that has not ended."""
 

@@ -45,6 +45,8 @@ class ApiSettings:
     """Whether a recording's file is given to its own account only."""
     sip_domain: str = "localhost"
     """Domain of an application's `sip_uri`."""
+    operator_id: str = ""
+    """The account of the settings, which may read why calls were refused that are no account's."""
     version: str = "0"
     rates: RateTable = field(default_factory=RateTable)
 

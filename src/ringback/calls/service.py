@@ -139,6 +139,12 @@ class CallService:
             return call.account_id == account.auth_id
         return await self._database.read(lambda session: store.has_call(session, account.auth_id, call_uuid))
 
+    async def is_nobodys(self, call_uuid: CallUuid) -> bool:
+        """Return whether no account has or had this call: it was refused before one was found, or never came."""
+        if call_uuid in self._live or self.outbound.queue.find(call_uuid) is not None:
+            return False
+        return not await self._database.read(lambda session: store.is_stored(session, call_uuid))
+
     async def owner_of(self, account: Account, call_uuid: CallUuid) -> Account:
         """Return whose call it is: a subaccount of `account`, else `account`, which then may or may not have it."""
         if account.parent_auth_id is not None:

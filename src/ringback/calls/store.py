@@ -170,6 +170,11 @@ def has_call(session: Session, account_id: str, call_uuid: str) -> bool:
     return found is not None
 
 
+def is_stored(session: Session, call_uuid: str) -> bool:
+    """Return whether any account has or had this call."""
+    return session.scalar(select(CallRow.call_uuid).where(CallRow.call_uuid == call_uuid)) is not None
+
+
 def find_record(session: Session, account_id: str, call_uuid: str) -> CallRecord | None:
     """Return the CDR of an ended call, or `None`."""
     row = session.scalars(

@@ -432,6 +432,7 @@ class Node:
                 requests_per_window=config.limits.api_per_5s,
                 recordings_need_credentials=config.recording.url_auth == "basic",
                 sip_domain=sip_domain(config),
+                operator_id=config.auth.id,
                 version=__version__,
                 rates=self.calls.settings.rates,
             ),

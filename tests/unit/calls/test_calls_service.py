@@ -146,6 +146,16 @@ async def test_an_incoming_call_runs_the_application_of_its_number(world: World)
     assert await world.calls.cdr(OTHER, CallUuid("call-1")) is None
 
 
+async def test_a_call_is_an_accounts_from_its_first_moment_to_its_record(world: World):
+    uuid = CallUuid("call-1")
+    assert await world.calls.is_nobodys(uuid)
+    leg = await arrive(world)
+    assert not await world.calls.is_nobodys(uuid)
+    leg.ended(LegEndKind.REMOTE_HANGUP)
+    await world.flows[0].wait_over()
+    assert not await world.calls.is_nobodys(uuid)
+
+
 async def test_what_a_call_costs_is_the_same_in_callbacks_and_record(world: World):
     rated(world)
     leg = await arrive(world)
