@@ -316,9 +316,9 @@ class Load(Section):
     """Calls (media sessions) of each worker that it always takes, whatever its figures say."""
     late_ms: Annotated[int, Field(ge=5, le=100)] = 10
     """A slot of 5 ms that runs so much later than it was due is late."""
-    late_percent: Annotated[int, Field(ge=1, le=100)] = 25
+    late_percent: Annotated[int, Field(ge=1, le=100)] = 15
     """Share of late slots that makes a second a late one."""
-    calm_percent: Annotated[int, Field(ge=0, le=99)] = 10
+    calm_percent: Annotated[int, Field(ge=0, le=99)] = 5
     """Share of late slots up to which a second is calm again."""
     pace_after_s: Annotated[int, Field(ge=1, le=60)] = 2
     """Late for so long, a worker gets `paced_cps` new calls a second."""

@@ -261,7 +261,7 @@ def test_schema_can_be_written():
 
 @pytest.mark.parametrize(
     ("section", "word"),
-    [({"calm_percent": 25}, "calm_percent < late_percent"), ({"pace_after_s": 5}, "pace_after_s <= full_after_s")],
+    [({"calm_percent": 15}, "calm_percent < late_percent"), ({"pace_after_s": 5}, "pace_after_s <= full_after_s")],
 )
 def test_the_steps_of_overload_come_in_order(section, word):
     (fault,) = faults_of(flags={"load": section}, environment={})

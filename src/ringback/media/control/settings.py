@@ -92,9 +92,9 @@ class LoadRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     is_on: bool = True
     sessions_min: int = 50
     """A worker with fewer sessions takes more whatever its figures say: other programs may keep the machine busy."""
-    late_percent: int = 25
+    late_percent: int = 15
     """Share of late slots from which on a second counts as late; one in which the loop never rested does too."""
-    calm_percent: int = 10
+    calm_percent: int = 5
     """Share of late slots up to which a second counts as calm."""
     pace_after_ms: int = 2_000
     """So long must a worker have been late before it takes `paced_per_s` new calls only."""
