@@ -41,11 +41,12 @@ def own_paths(api: ApiServer) -> dict[str, Any]:
         "endpoint_id": endpoint_id,
         "subaccount_id": subaccount_id,
         "call_uuid": api.calls.add(),
+        "recording_id": str(api.recordings.add().recording_id),
     }
     document = api.app.openapi()
     paths = {}
     for path, operations in document["paths"].items():
-        if path.startswith("/v1/Account/"):
+        if path.startswith("/v1/"):
             for name, value in ids.items():
                 path = path.replace(f"{{{name}}}", value)
             paths[path] = {method: without(operation, ids) for method, operation in operations.items()}

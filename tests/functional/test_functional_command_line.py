@@ -97,6 +97,9 @@ def test_call_show_tells_the_last_call(platform):
     uuid = facts[0]["call_uuid"]
     assert uuid in run(platform, "call", "list").stdout
     assert run(platform, "call", "show", uuid[:8]).stdout == shown.stdout
+    platform.sdk().call_feedback.create(uuid, 4, ["ECHO"], "a bit late")
+    judged = run(platform, "call", "show", uuid).stdout
+    assert "feedback     rating=4.0 issues=ECHO notes=a bit late" in judged
 
 
 def test_creds_are_those_of_the_server(platform):

@@ -134,24 +134,26 @@ class Platform:
     def sdk(self, timeout_s: float = 10) -> Any:
         """Return a stock `plivo.RestClient` that talks to this platform.
 
-        Its code is unchanged: the session's adapter for `https://api.plivo.com` is ours.
+        Its code is unchanged: the session's adapter for Plivo's hosts is ours.
         """
         import plivo
         from requests import PreparedRequest, Response
         from requests.adapters import HTTPAdapter
 
-        url = self.url
+        url, hosts = self.url, ("https://api.plivo.com", "https://stats.plivo.com")
 
         class Redirect(HTTPAdapter):
             """Sends what is meant for the real service to this platform."""
 
             def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
                 """Send one prepared request, path and query untouched."""
-                request.url = (request.url or "").replace("https://api.plivo.com", url, 1)
+                for host in hosts:
+                    request.url = (request.url or "").replace(host, url, 1)
                 return super().send(request, *arguments, **options)
 
         client = plivo.RestClient(self.auth_id, self.auth_token, timeout=timeout_s)
-        client.session.mount("https://api.plivo.com", Redirect())
+        for host in hosts:
+            client.session.mount(host, Redirect())
         return client
 
     def metrics(self) -> dict[str, float]:
