@@ -54,9 +54,9 @@ def run(platform: Platform, *words: str) -> subprocess.CompletedProcess[str]:
 def test_call_prints_a_timeline_and_exits_0_when_audio_came_back(platform, tmp_path):
     done = run(platform, "call", ECHO, "--dtmf", "5", "--record", str(tmp_path / "back.wav"))
     assert done.returncode == 0, done.stdout + done.stderr
-    order = [
-        done.stdout.index(word) for word in ("→ INVITE", "/answer", "← 200 OK", "first audio", "by this phone", "ended")
-    ]
+    # What the platform tells of the call is printed when it comes.
+    assert "/answer" in done.stdout
+    order = [done.stdout.index(word) for word in ("→ INVITE", "← 200 OK", "first audio", "by this phone", "ended")]
     assert order == sorted(order)
     assert "echo " in done.stdout
     assert (tmp_path / "back.wav").stat().st_size > 30_000

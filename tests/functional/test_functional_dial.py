@@ -208,7 +208,8 @@ async def test_party_is_asked_for_a_key(customer, call_in, human):
     ask = customer.serve("/ask", response(element("Play", sound), "<Hangup/>"))
     asked = {"confirmSound": ask, "confirmKey": 5, "confirmTimeout": 1}
     told = customer.serve("/told", response())
-    call = await call_in(dial(human.uri, action=told, redirect="false", **asked), dial(human.uri, **asked))
+    patient = asked | {"confirmTimeout": 40}
+    call = await call_in(dial(human.uri, action=told, redirect="false", **asked), dial(human.uri, **patient))
     silent = await human.next_call()
     silent.answer()
     await until_tone(silent, ASK_HZ)

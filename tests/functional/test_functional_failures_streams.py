@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.support.hostile_agents import raw_agent, say, self_signed, stall
 from tests.support.ports import free_port
 from tests.support.raw_api import RawApi
 from tests.support.stream_agent import AgentConnection, stream_agent, tcp_server
+from tests.support.waiting import until_is
 
 pytestmark = pytest.mark.functional
 OK_PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -129,7 +131,9 @@ async def test_agents_that_cannot_be_opened_or_never_read(bench: Bench, tmp_path
             await bench.assert_hung_up(call_uuid, "4010")
         assert time.monotonic() - answered < SILENCE_MAX_S + SLACK_S, name
         [dropped] = await customer.until("/status", CallUUID=call_uuid)
-        [stream_object] = await bench.stream_objects(call_uuid)
+        [stream_object] = await until_is(
+            lambda: bench.stream_objects(call_uuid), lambda found: [each["status"] for each in found] == ["failed"]
+        )
         assert dropped.params["Event"] == "DroppedStream"
         assert dropped.params["StatusReason"] == "connection_failed"
         assert says in dropped.params["Error"], (name, dropped.params)
@@ -185,8 +189,10 @@ async def test_agent_that_closes_at_once(bench: Bench) -> None:
             assert (stopped["StatusReason"], stopped["Duration"]) == ("completed", "1"), "a started second counts"
             assert started["StreamID"] == stopped["StreamID"]
             assert "Error" not in stopped
-            [stream_object] = await bench.stream_objects(call_uuid)
-            assert stream_object["status"] == "completed"
+            await until_is(
+                partial(bench.stream_objects, call_uuid),
+                lambda found: [each["status"] for each in found] == ["completed"],
+            )
 
 
 async def test_agent_that_breaks_off_again_and_again(bench: Bench) -> None:
@@ -206,8 +212,9 @@ async def test_agent_that_breaks_off_again_and_again(bench: Bench) -> None:
             assert len(agent.connections) == 3
             starts = [connection.messages[0] for connection in agent.connections]
             assert starts[0] == starts[1] == starts[2], "the same start, ids included, on every socket"
-            [stream_object] = await bench.stream_objects(call_uuid)
-            assert stream_object["status"] == "failed"
+            await until_is(
+                lambda: bench.stream_objects(call_uuid), lambda found: [each["status"] for each in found] == ["failed"]
+            )
 
     await asyncio.gather(
         breaks(lambda connection: connection.cut(), "connection dropped"),

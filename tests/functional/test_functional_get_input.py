@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from tests.support.customer import response
-from tests.support.live_calls import answered
+from tests.support.live_calls import answered, undisturbed
 from tests.support.sounds import heard_tones, wav_reply
 from tests.support.spoken import words
 from tests.support.waiting import until
@@ -43,25 +43,26 @@ def near(*expected):
     return [pytest.approx(pitch, abs=20) for pitch in expected]
 
 
-async def spoken_phrase_stops_the_prompt_and_reaches_the_action(customer, run, sound):
+async def spoken_phrase_stops_the_prompt_and_reaches_the_action(customer, run, sound, attempt):
     """Say what is expected."""
-    action = customer.serve("/action-phrase", response(f"<Play>{sound(NEXT_HZ)}</Play>"))
+    path, interim_url = f"/action-phrase-{attempt}", customer.url(f"/interim-{attempt}")
+    action = customer.serve(path, response(f"<Play>{sound(NEXT_HZ)}</Play>"))
     call = await run(
-        "phrase",
+        f"phrase-{attempt}",
         f'<GetInput action="{action}" inputType="dtmf speech" hints="Technical Support, billing, check balance" '
-        f'executionTimeout="60" speechEndTimeout="3" interimSpeechResultsCallback="{customer.url("/interim")}">'
+        f'executionTimeout="60" speechEndTimeout="3" interimSpeechResultsCallback="{interim_url}">'
         f"<Play>{sound(PROMPT_HZ, 20_000)}</Play></GetInput>",
         '<Wait length="30"/>',
     )
     await until(lambda: pitches(call) == near(PROMPT_HZ), "the prompt", 20)
     call.play(words("technical_support"))
     await call.until_ended(30)
-    (request,) = customer.seen("/action-phrase")
+    (request,) = customer.seen(path)
     wanted = {"InputType": "speech", "Speech": "Technical Support", "Digits": "", "BilledAmount": "0.00000"}
     assert request.params == request.params | wanted
     assert 0 < float(request.params["SpeechConfidenceScore"]) <= 1
     assert pitches(call) == near(PROMPT_HZ, NEXT_HZ), "the prompt of 20 s is cut"
-    interim = await customer.until("/interim")
+    interim = await customer.until(f"/interim-{attempt}")
     assert [each.params["SequenceNumber"] for each in interim] == [str(n) for n in range(1, len(interim) + 1)]
     guess = interim[-1].params
     assert f"{guess['StableSpeech']} {guess['UnstableSpeech']}".strip() == "Technical Support"
@@ -82,11 +83,12 @@ async def test_key_pressed_first_is_the_input(customer, run):
     assert (request.params["InputType"], request.params["Digits"], request.params["Speech"]) == ("dtmf", "42", "")
 
 
-async def spoken_digits_are_input(customer, run, sound):
+async def spoken_digits_are_input(customer, run, sound, attempt):
     """Say digits."""
-    action = customer.serve("/action-digits", response())
+    path = f"/action-digits-{attempt}"
+    action = customer.serve(path, response())
     call = await run(
-        "digits",
+        f"digits-{attempt}",
         f'<GetInput action="{action}" inputType="speech" hints="sales, technical support" executionTimeout="60" '
         'redirect="false" log="false"/>',
         f"<Play>{sound(NEXT_HZ)}</Play>",
@@ -94,7 +96,7 @@ async def spoken_digits_are_input(customer, run, sound):
     await customer.until_event(call.call_uuid, "element", phase="started", name="GetInput")
     call.play(words("three_four_five"))
     await call.until_ended(30)
-    (request,) = await customer.until("/action-digits")
+    (request,) = await customer.until(path)
     assert request.params["Speech"] == "345"
     assert pitches(call) == near(NEXT_HZ)
     await customer.until_event(call.call_uuid, "webhook", target="action")
@@ -116,12 +118,15 @@ async def silence_repeats_the_prompt_then_the_document_goes_on(customer, run, so
     assert not customer.seen("/action-silent")
 
 
-async def test_speech_is_input(customer, run, sound):
-    await asyncio.gather(
-        spoken_phrase_stops_the_prompt_and_reaches_the_action(customer, run, sound),
-        spoken_digits_are_input(customer, run, sound),
-        silence_repeats_the_prompt_then_the_document_goes_on(customer, run, sound),
-    )
+async def test_speech_is_input(customer, phone, run, sound):
+    async def all_at_once(attempt):
+        await asyncio.gather(
+            spoken_phrase_stops_the_prompt_and_reaches_the_action(customer, run, sound, attempt),
+            spoken_digits_are_input(customer, run, sound, attempt),
+            silence_repeats_the_prompt_then_the_document_goes_on(customer, run, sound),
+        )
+
+    await undisturbed(phone, all_at_once)
 
 
 async def test_speech_that_cannot_be_recognised_is_told_before_the_document_begins(customer, phone, platform):

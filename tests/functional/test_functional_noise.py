@@ -15,9 +15,13 @@ SECONDS = 4
 
 
 def floor_of(samples) -> float:
-    """Return the root mean square of the quietest tenth of frames of a recording."""
+    """Return the root mean square of the quietest tenth of frames of a recording in which anything was said.
+
+    While a process gets no processor nothing is said, and that is silence of zeros.
+    """
     frames = np.asarray(samples, np.float64)[: len(samples) // 160 * 160].reshape(-1, 160)
     levels = np.sort(np.sqrt(np.mean(frames**2, axis=1)))
+    levels = levels[levels > 1]
     return float(levels[: max(1, len(levels) // 10)].mean())
 
 

@@ -14,7 +14,7 @@ from tests.support.live_calls import answered, connection_of, hung_up, until_hea
 from tests.support.raw_api import RawApi
 from tests.support.recorded import fetch
 from tests.support.sounds import wav_reply
-from tests.support.waiting import until
+from tests.support.waiting import until, until_is
 
 from ringback.phones import tones
 from ringback.phones.phone import Phone, PhoneSettings
@@ -111,6 +111,8 @@ async def test_message_ends_with_silence_or_at_its_length_and_the_document_goes_
             path="/b",
         ),
     )
+    for call in (silent, short):
+        await until_event_of(customer, call, "recording started")
     short.play(tones.tone(900, 3000))
     silent.play(tones.tone(800, 600))
     (long_one,), (cut,) = await asyncio.gather(customer.until("/silent"), customer.until("/short"))
@@ -222,8 +224,11 @@ async def test_recordings_are_listed_fetched_in_parts_and_deleted(customer, run)
     call.play(tones.tone(700, 500))
     await arrived(call)
     await customer.sdk(lambda sdk: sdk.calls.record_stop(call.call_uuid))
-    page = await customer.sdk(lambda sdk: sdk.recordings.list(call_uuid=call.call_uuid))
-    assert page["meta"]["total_count"] == 1
+    page = await until_is(
+        lambda: customer.sdk(lambda sdk: sdk.recordings.list(call_uuid=call.call_uuid)),
+        lambda found: found["meta"]["total_count"] == 1,
+        "the recording",
+    )
     (listed,) = page["objects"]
     assert (listed["recording_id"], listed["recording_url"]) == (started["recording_id"], started["url"])
     single = await customer.sdk(lambda sdk: sdk.recordings.get(started["recording_id"]))

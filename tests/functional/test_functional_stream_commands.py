@@ -14,7 +14,7 @@ from tests.support.hostile_agents import raw_agent, upgrade
 from tests.support.live_calls import answered, connection_of, hung_up, until_heard_ms
 from tests.support.raw_api import RawApi
 from tests.support.stream_agent import StreamAgent
-from tests.support.waiting import until
+from tests.support.waiting import until, until_is
 
 from ringback.phones import tones
 from ringback.phones.phone import Phone
@@ -73,9 +73,11 @@ async def test_what_a_stream_costs_is_on_its_object(
     rest, path = RawApi(platform), f"Call/{call.call_uuid}/Stream/"
     started = await rest("POST", path, {"service_url": silent_agent.url})
     await connection_of(silent_agent, call)
-    live = (await rest("GET", f"{path}{started.json['stream_id']}/")).json
+    one = f"{path}{started.json['stream_id']}/"
+    live = (await until_is(lambda: rest("GET", one), lambda found: found.json["status"] == "in-progress")).json
     assert (live["bill_duration"], live["rounded_bill_duration"], live["billed_amount"]) == (0, 0, "0.00000")
-    assert (await rest("DELETE", f"{path}{started.json['stream_id']}/")).status == 204
+    assert (await rest("DELETE", one)).status == 204
+    await until_is(lambda: rest("GET", one), lambda found: found.json["status"] == "completed", "the end of the stream")
     ended = await customer.sdk(
         lambda sdk: sdk.calls.get_details_of_specific_stream(call.call_uuid, started.json["stream_id"])
     )

@@ -14,7 +14,7 @@ from tests.support.live_calls import answered, connection_of, hung_up, say_until
 from tests.support.raw_api import RawApi
 from tests.support.sounds import wav_reply
 from tests.support.stream_agent import AgentConnection, StreamAgent, stream_agent
-from tests.support.waiting import until
+from tests.support.waiting import until, until_is
 
 from ringback.phones import tones
 from ringback.phones.call import PhoneCall
@@ -245,8 +245,10 @@ async def test_urls_are_dialled_as_http_knows_them(
         assert started.status == 202, started
         await connection_of(listeners, call, count)
         assert listeners.requests[-1].path == path
-        told = await rest("GET", f"Call/{call.call_uuid}/Stream/{started.json['stream_id']}/")
-        assert (told.json["service_url"], told.json["status"]) == (url, "in-progress")
+        one = f"Call/{call.call_uuid}/Stream/{started.json['stream_id']}/"
+        ask = partial(rest, "GET", one)
+        told = await until_is(ask, lambda found: found.json["status"] == "in-progress", "the start of the stream")
+        assert told.json["service_url"] == url
     for url, words in (
         (f"ws://{base}/a b", "a space"),
         (f"ws://user:secret@{base}/", "user information"),

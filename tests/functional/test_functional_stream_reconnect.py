@@ -17,7 +17,7 @@ from tests.support.live_calls import connection_of, say_until, until_heard_ms
 from tests.support.ports import free_port
 from tests.support.raw_api import RawApi
 from tests.support.stream_agent import AgentConnection, stream_agent
-from tests.support.waiting import until
+from tests.support.waiting import until, until_is
 
 from ringback.phones import tones
 from ringback.phones.call import PhoneCall
@@ -94,7 +94,7 @@ async def test_agent_that_restarts_is_heard_again_under_the_same_ids(stage: Stag
         say(first, tones.tone(700, 900))
         first.send({"event": "checkpoint", "name": "in the gap"})
         await until(lambda: len(sounding(call.heard_samples())) > 8 * 100, "the agent's first words")
-        before = await stage.stream_of(call)
+        before = await until_is(lambda: stage.stream_of(call), lambda found: found["start_time"], "the stream's start")
     # Leaving the block cut the connection and closed the port, as the death of a process does.
     await asyncio.sleep(AWAY_S)
     async with stream_agent(port=port, echo=False) as agent:
@@ -126,7 +126,7 @@ async def test_agent_that_restarts_is_heard_again_under_the_same_ids(stage: Stag
         assert (told["playedMs"], told["playedCheckpoints"], told["droppedMs"]) == (1300, 2, 0)
         assert longest_silence_ms(call) < (SILENCE_MAX_S + SLACK_S) * 1000
 
-        now = await stage.stream_of(call)
+        now = await until_is(lambda: stage.stream_of(call), lambda found: found["status"] == "in-progress")
         assert (now["stream_id"], now["start_time"], now["status"]) == (
             before["stream_id"],
             before["start_time"],
@@ -162,7 +162,7 @@ async def test_agents_that_do_not_come_back_are_given_up_in_time(stage: Stage) -
         assert first["Event"] == "StartStream"
         assert [each["Event"] for each in others] == ["DroppedStream"] * 2
         assert says in others[-1]["Error"]
-        assert (await stage.stream_of(call))["status"] == "failed"
+        await until_is(lambda: stage.stream_of(call), lambda found: found["status"] == "failed", "the failure")
 
     async def refuses() -> None:
         drop = asyncio.Event()

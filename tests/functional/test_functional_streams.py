@@ -10,7 +10,7 @@ from tests.support.customer import response, stream
 from tests.support.judging import assert_sung_through, share_found
 from tests.support.live_calls import answered, connection_of, hung_up, say_until, until_heard_ms
 from tests.support.raw_api import RawApi
-from tests.support.waiting import until
+from tests.support.waiting import until, until_is
 
 from ringback.phones import tones
 
@@ -102,7 +102,11 @@ async def test_one_way_stream_by_the_sdk_from_start_to_record(customer, silent_a
     connection.play(encode(tones.tone(800, 300, 16000), "audio/x-l16"), "audio/x-l16", 16000)
     assert (await event_of(connection, "incorrectPayload"))["streamId"] == started.stream_id
 
-    live = await rest("GET", f"Call/{uuid}/Stream/{started.stream_id}/")
+    live = await until_is(
+        lambda: rest("GET", f"Call/{uuid}/Stream/{started.stream_id}/"),
+        lambda found: found.json["status"] == "in-progress",
+        "the start of the stream",
+    )
     assert live.status == 200
     assert ACCOUNT_TIME.fullmatch(live.json["start_time"])
     assert live.json == live.json | {
@@ -125,8 +129,11 @@ async def test_one_way_stream_by_the_sdk_from_start_to_record(customer, silent_a
     await customer.sdk(lambda sdk: sdk.calls.delete_specific_stream(uuid, started.stream_id))
     await until(lambda: connection.is_gone, "the socket to close")
     assert (names(connection)[-1], connection.close_code) == ("stop", 1000)
-    ended = await customer.sdk(lambda sdk: sdk.calls.get_details_of_specific_stream(uuid, started.stream_id))
-    assert ended.status == "completed"
+    ended = await until_is(
+        lambda: customer.sdk(lambda sdk: sdk.calls.get_details_of_specific_stream(uuid, started.stream_id)),
+        lambda found: found.status == "completed",
+        "the end of the stream",
+    )
     assert ACCOUNT_TIME.fullmatch(ended.end_time)
     assert 1 <= ended.bill_duration <= 40
     assert ended.rounded_bill_duration == 60
@@ -161,8 +168,11 @@ async def test_stop_all_stops_one_way_and_two_way(customer, silent_agent, waitin
     assert (reply.status, reply.body) == (204, b"")
     await until(lambda: all(c.is_gone for c in silent_agent.connections), "three closed sockets")
     assert not waiting_call.is_over
-    listed = await rest("GET", f"Call/{uuid}/Stream/?limit=2")
-    assert [each["status"] for each in listed.json["objects"]] == ["completed"] * 2
+    listed = await until_is(
+        lambda: rest("GET", f"Call/{uuid}/Stream/?limit=2"),
+        lambda found: [each["status"] for each in found.json["objects"]] == ["completed"] * 2,
+        "the ends of the streams",
+    )
     assert listed.json["meta"]["total_count"] == listed.json["meta"]["count"] == 3
     assert listed.json["meta"]["next"].endswith("limit=2&offset=2")
     # By the SDK, with nothing left to stop: what Bolna does when it leaves.
@@ -275,8 +285,9 @@ async def test_agent_that_is_not_there_drops_the_stream(customer, waiting_call, 
     assert dropped.params["StreamID"] == started["stream_id"]
     assert dropped.params["Error"]
     assert "Duration" not in dropped.params
-    found = (await rest("GET", f"Call/{waiting_call.call_uuid}/Stream/{started['stream_id']}/")).json
-    assert (found["status"], found["start_time"]) == ("failed", None)
+    path = f"Call/{waiting_call.call_uuid}/Stream/{started['stream_id']}/"
+    found = await until_is(lambda: rest("GET", path), lambda found: found.json["status"] == "failed", "the failure")
+    assert found.json["start_time"] is None
     uuid = waiting_call.call_uuid
     await customer.until_event(uuid, "stream", event="closed", reason="connect-failed")
     tried = await customer.events(uuid, "stream", event="connect failed")

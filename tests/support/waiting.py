@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -29,3 +29,17 @@ async def until(look: Callable[[], T], what: str = "it", timeout_s: float = PATI
         now = loop.time()
         assert now < deadline, f"waited {timeout_s} s for {what}, last saw {found!r}"
         await asyncio.sleep(max(_LOOK_EVERY_S, _REST * (now - began)))
+
+
+async def until_is(ask: Callable[[], Awaitable[T]], is_wanted: Callable[[T], object], what: str = "it") -> T:
+    """Return the first answer of `ask` that is as wanted: what the API tells is written beside the call.
+
+    Raises:
+        AssertionError: there was none in time; names `what` and the last answer.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_S
+    while not is_wanted(found := await ask()):
+        assert loop.time() < deadline, f"waited {PATIENCE_S} s for {what}, last saw {found!r}"
+        await asyncio.sleep(_LOOK_EVERY_S)
+    return found

@@ -51,11 +51,18 @@ class Pacer:
         self.ticks = 0
         self.missed_ms = 0
         """For how long nothing was sent, all in all, because nobody ticked."""
+        self.pauses_ns = 0
+        """For how long nothing came, all in all, from far sides that send without a pause."""
 
     @property
     def is_ticking(self) -> bool:
         """Return whether any call has audio."""
         return self._handle is not None
+
+    @property
+    def stood_still_ms(self) -> int:
+        """Return for how long calls were without audio in either direction, added up."""
+        return self.missed_ms + self.pauses_ns // MS
 
     def join(self, audio: PhoneAudio) -> None:
         """Tick `audio` from the next slot on."""
@@ -205,7 +212,9 @@ class PhoneAudio:
                 # Nothing there (any more), or an ICMP error.
                 break
             if self._heard_at is not None and arrived - self._heard_at > _PAUSE_NS:
-                self._pauses_ns += arrived - self._heard_at - FRAME_MS * MS
+                pause_ns = arrived - self._heard_at - FRAME_MS * MS
+                self._pauses_ns += pause_ns
+                self._pacer.pauses_ns += pause_ns
             self._hears_at = self._heard_at = arrived
             self._session.receive_packet(arrived, data, source)
             self._deliver()
