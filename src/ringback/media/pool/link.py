@@ -90,11 +90,14 @@ class WorkerLink(asyncio.Protocol):
         """The number of the newest state event that was handed to `on_event`."""
         return self._last_seq
 
-    async def connect(self, socket_path: Path, *, last_seq: int = 0) -> tuple[SessionSnapshot, ...]:
+    async def connect(
+        self, socket_path: Path, *, last_seq: int = 0, timeout_ms: int = 0
+    ) -> tuple[SessionSnapshot, ...]:
         """Connect and attach; returns the worker's sessions.
 
         Args:
             last_seq: State events of this incarnation up to here were already handled over an earlier connection.
+            timeout_ms: How long it may take to answer; 0 is the command time-out.
         Raises:
             OSError: nobody listens.
             CommandRejected: another server with a higher epoch drives the worker, or its protocol is another.
@@ -102,11 +105,12 @@ class WorkerLink(asyncio.Protocol):
         """
         self._last_seq = self._acknowledged_seq = last_seq
         await _create_connection(self._loop, self, socket_path)
-        answer = await self._request(Attach(command_id=CommandId(new_token()), epoch=self._epoch))
+        timeout_ms = timeout_ms or self._settings.command_timeout_ms
+        answer = await self._request(Attach(command_id=CommandId(new_token()), epoch=self._epoch), timeout_ms)
         if not isinstance(answer, Attached):
             raise WorkerLost(f"worker {self.worker_id} answered {type(answer).__name__}, expected Attached")
         try:
-            async with asyncio.timeout(self._settings.command_timeout_ms / 1000):
+            async with asyncio.timeout(timeout_ms / 1000):
                 await self._snapshot_done
         except TimeoutError as error:
             raise CommandTimedOut(f"worker {self.worker_id} did not finish its snapshot") from error
@@ -121,7 +125,7 @@ class WorkerLink(asyncio.Protocol):
             CommandTimedOut: no answer within the command time-out.
             WorkerLost: the connection ended first.
         """
-        await self._request(command)
+        await self._request(command, self._settings.command_timeout_ms)
 
     def post(self, command: AnyCommand) -> None:
         """Send without waiting for the answer; does nothing on a lost connection."""
@@ -140,7 +144,7 @@ class WorkerLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _request(self, command: AnyCommand) -> Event:
+    async def _request(self, command: AnyCommand, timeout_ms: int) -> Event:
         if self._transport is None or self._is_lost:
             raise WorkerLost(f"worker {self.worker_id} is not connected")
         if len(self._answers) >= _COMMANDS_IN_FLIGHT_MAX:
@@ -151,12 +155,11 @@ class WorkerLink(asyncio.Protocol):
         self._answers[command.command_id] = answer
         self._transport.write(encode(command))
         try:
-            async with asyncio.timeout(self._settings.command_timeout_ms / 1000):
+            async with asyncio.timeout(timeout_ms / 1000):
                 event = await answer
         except TimeoutError as error:
             raise CommandTimedOut(
-                f"worker {self.worker_id} did not answer {type(command).__name__} "
-                f"within {self._settings.command_timeout_ms} ms"
+                f"worker {self.worker_id} did not answer {type(command).__name__} within {timeout_ms} ms"
             ) from error
         finally:
             self._answers.pop(command.command_id, None)

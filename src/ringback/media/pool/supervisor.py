@@ -294,7 +294,8 @@ class Supervisor:
                 raise MediaError(f"worker {slot.worker_id} does not listen on {process.socket_path}")
             if process.socket_path.exists():
                 try:
-                    await self._connect(slot, process.socket_path, 0)
+                    # It listens early and may still be loading: it has as long to answer as to start.
+                    await self._connect(slot, process.socket_path, 0, timeout_ms=self._settings.connect_timeout_ms)
                     return
                 except OSError:
                     # Bound but not listening yet, or still being set up.
@@ -302,7 +303,13 @@ class Supervisor:
             await asyncio.sleep(_CONNECT_RETRY_S)
 
     async def _connect(
-        self, slot: WorkerSlot, path: Path, last_seq: int, incarnation: Incarnation | None = None
+        self,
+        slot: WorkerSlot,
+        path: Path,
+        last_seq: int,
+        incarnation: Incarnation | None = None,
+        *,
+        timeout_ms: int = 0,
     ) -> tuple[SessionSnapshot, ...]:
         lost = asyncio.Event()
         link = WorkerLink(
@@ -314,7 +321,7 @@ class Supervisor:
             commit=self._commit,
         )
         try:
-            snapshot = await link.connect(path, last_seq=last_seq)
+            snapshot = await link.connect(path, last_seq=last_seq, timeout_ms=timeout_ms)
         except BaseException:
             link.close()
             raise
