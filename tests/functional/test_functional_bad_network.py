@@ -40,7 +40,7 @@ async def test_no_chunk_is_missing_and_the_audio_is_good(
         call.play(tones.tone(CALLER_HZ, SPEECH_MS))
         say(connection, tones.tone(AGENT_HZ, SPEECH_MS))
         connection.send({"event": "checkpoint", "name": "said"})
-        await until(lambda: silent_agent.events("playedStream"), "the end of the agent's speech", 20)
+        await until(lambda: silent_agent.events("playedStream"), "the end of the agent's speech")
         await until_heard_ms(call, len(call.heard_samples()) / 8 + 300)
         heard_here = call.heard_samples()
         await hung_up(call)

@@ -366,7 +366,7 @@ async def test_document_that_dials_itself_ends(customer, platform, phone):
 
     looping.append(await customer.number(customer.serve("/loop", answer)))
     call = await phone.call(platform.uri(looping[0]))
-    await call.until_ended(20)
+    await call.until_ended(60)
     asked = customer.seen("/loop")
     assert len(asked) == 6, "the caller's call and five that lead through our own door"
     assert len({request.params["CallUUID"] for request in asked}) == 6

@@ -98,7 +98,7 @@ async def dial(reader):
     callee.answer()
     await assert_joined(call, callee)
     await hung_up(callee)
-    await call.until_ended(20)
+    await call.until_ended(60)
     (told,) = reader.customer.seen(f"{path}/after")
     assert told.params["DialStatus"] == "completed"
     assert tone_ms(call.heard_samples(), ASKED_HZ) >= 280
@@ -108,7 +108,7 @@ async def dial(reader):
 async def dtmf(reader):
     path, text, _ = reader.example("dtmf")
     call = await reader.answered(path, text)
-    await call.until_ended(20)
+    await call.until_ended(60)
     assert call.digits == "12345#"
 
 
@@ -117,7 +117,7 @@ async def get_digits(reader):
     call = await reader.answered(path, text)
     await until_tone(call, menu_hz)
     call.send_digits("7")
-    await call.until_ended(20)
+    await call.until_ended(60)
     (told,) = reader.customer.seen(f"{path}/menu")
     assert told.params["Digits"] == "7"
     heard_in_order(call, menu_hz, ASKED_HZ)
@@ -129,7 +129,7 @@ async def get_input(reader):
     call = await reader.answered(path, text)
     await until_tone(call, prompt_hz)
     call.play(words("technical_support"))
-    await call.until_ended(40)
+    await call.until_ended(60)
     (told,) = reader.customer.seen(f"{path}/input")
     assert (told.params["InputType"], told.params["Speech"]) == ("speech", "technical support")
     heard_in_order(call, prompt_hz, ASKED_HZ)
@@ -138,7 +138,7 @@ async def get_input(reader):
 async def hangup(reader):
     path, text, _ = reader.example("hangup")
     call = await reader.answered(path, text)
-    await until(lambda: spoken_ms(call.heard_samples()) > 600, "the warning", 20)
+    await until(lambda: spoken_ms(call.heard_samples()) > 600, "the warning")
     await hung_up(call)
     busy = await reader.call(*reader.example("hangup", 1)[:2])
     with pytest.raises(CallNotAnswered) as refused:
@@ -170,7 +170,7 @@ async def multi_party_call(reader):
 async def play(reader):
     path, text, (pitch_hz,) = reader.example("play")
     call = await reader.answered(path, text)
-    await call.until_ended(20)
+    await call.until_ended(60)
     assert tone_ms(call.heard_samples(), pitch_hz) == pytest.approx(800, abs=240), "it is played twice"
 
 
@@ -179,7 +179,7 @@ async def pre_answer(reader):
     call = await reader.call(path, text)
     await until_tone(call, hold_hz)
     assert call.answered_at is None
-    await call.until_ended(20)
+    await call.until_ended(60)
     assert call.answered_at is not None
     heard_in_order(call, hold_hz, welcome_hz)
 
@@ -192,7 +192,7 @@ async def record(reader):
     call.play(tones.tone(CALLER_HZ, 600))
     await until_heard_ms(call, len(call.heard_samples()) / 8 + 1_000)
     call.send_digits("#")
-    await call.until_ended(20)
+    await call.until_ended(60)
     (told,) = reader.customer.seen(f"{path}/message")
     assert int(told.params["RecordingDurationMs"]) >= 600
     heard_in_order(call, prompt_hz, ASKED_HZ)
@@ -203,7 +203,7 @@ async def record(reader):
 async def redirect(reader):
     path, text, _ = reader.example("redirect")
     call = await reader.answered(path, text)
-    await call.until_ended(20)
+    await call.until_ended(60)
     (asked,) = reader.customer.seen(f"{path}/next")
     assert (asked.method, asked.params["step"]) == ("GET", "2")
     assert spoken_ms(call.heard_samples()) > 800
@@ -213,7 +213,7 @@ async def redirect(reader):
 async def speak(reader):
     path, text, _ = reader.example("speak")
     call = await reader.answered(path, text)
-    await call.until_ended(30)
+    await call.until_ended(60)
     assert spoken_ms(call.heard_samples()) > 3_000
 
 
@@ -225,7 +225,7 @@ async def stream(reader):
     await say_until(call, tones.tone(CALLER_HZ, 800), lambda: hears(call, CALLER_HZ), "the caller's own echo")
     connection.close()
     await until_tone(call, ASKED_HZ)
-    await call.until_ended(20)
+    await call.until_ended(60)
     await reader.customer.until(f"{path}/stream-status", Event="StopStream")
 
 
@@ -234,7 +234,7 @@ async def wait(reader):
     call = await reader.answered(path, text)
     # The first of them may come before anybody listens.
     call.play(np.concatenate([tones.silence(600), tones.tone(1000, 500), tones.silence(900)] * 5))
-    await call.until_ended(20)
+    await call.until_ended(60)
     assert tone_ms(call.heard_samples(), message_hz) >= 280
 
 

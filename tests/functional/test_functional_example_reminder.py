@@ -54,7 +54,7 @@ async def test_human_confirms_and_machine_gets_a_message_after_its_beep(platform
             call.play(as_samples(rest(300), clip(FOLDER / "human-john-slt.mp3")))
             await until(lambda: spoken_ms(call.heard_samples()) > 800, "the reminder", 30)
             call.send_digits("1")
-            await call.until_ended(40)
+            await call.until_ended(60)
 
         async def with_machine():
             call = await machine.next_call()
@@ -67,7 +67,7 @@ async def test_human_confirms_and_machine_gets_a_message_after_its_beep(platform
             before_beep = max(until_beep - 8 * call.stood_still_ms, 0)
             assert spoken_ms(call.heard_samples()[:before_beep]) < 100, "the message waits for the beep"
             await until(lambda: spoken_ms(call.heard_samples()) > 800, "the message", 30)
-            await call.until_ended(40)
+            await call.until_ended(60)
 
         await asyncio.gather(with_human(), with_machine())
         outcomes = await request(f"{reminder}/outcomes")

@@ -47,7 +47,7 @@ async def by_speech(customer, call):
     call.play(words("check_balance"))
     await until_asked(customer, call, asked)
     call.play(words("three_four_five"))
-    await call.until_ended(40)
+    await call.until_ended(60)
     assert (await said_to(customer, call))[-1] == "Your balance is 12 dollars."
     assert len(sounding(call.heard_samples())) / 8 > 500
 
@@ -58,7 +58,7 @@ async def by_keys(customer, call):
     call.send_digits("7")
     await until_asked(customer, call, asked)
     call.send_digits("2")
-    await call.until_ended(40)
+    await call.until_ended(60)
     texts = await said_to(customer, call)
     assert texts[-1] == "Technical support opens at nine."
     assert "There is no such choice. Press 1 or 2." in texts

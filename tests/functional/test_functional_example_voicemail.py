@@ -26,7 +26,7 @@ async def said_after_the_beep(call, pitch_hz):
 
 async def messages_in(folder, count):
     """Return the left channels of the messages that a mailbox has, once it has them all."""
-    paths = await until(lambda: [p for p in found(folder) if len(found(folder)) == count], "the messages", 20)
+    paths = await until(lambda: [p for p in found(folder) if len(found(folder)) == count], "the messages")
     files = [Fetched(200, {}, path.read_bytes()).channels for path in paths]
     assert all(tone_ms(right, BEEP_HZ) == 0 for _, right in files), "the beep is not part of a message"
     return [left for left, _ in files]
@@ -49,7 +49,7 @@ async def test_callers_leave_messages_by_a_key_and_by_hanging_up(customer, platf
             patient.send_digits("1")
             await until_tone(patient, PATIENT_HZ, 400)
             assert tone_ms(patient.heard_samples(), BEEP_HZ) < 600
-            await patient.until_ended(15)
+            await patient.until_ended(60)
 
         async def hangs_up():
             await said_after_the_beep(hasty, HASTY_HZ)

@@ -25,7 +25,7 @@ from tests.support.waiting import until
 from ringback.phones.call import PhoneCall
 from ringback.testing.platform import Platform
 
-pytestmark = [pytest.mark.functional, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.functional, pytest.mark.timeout(240)]
 CORPUS = Path(__file__).parents[1] / "vectors" / "json"
 ECHO = "15550001000"
 SECOND_OF_SILENCE = base64.b64encode(b"\xff" * 8_000).decode()

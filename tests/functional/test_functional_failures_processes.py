@@ -60,7 +60,7 @@ async def test_worker_that_is_killed_ends_its_own_calls_only() -> None:
             victim, spared = sorted(placed)
             os.kill(before[victim], signal.SIGKILL)
 
-            callbacks = await customer.until("/hangup", int(placed[victim]), timeout_s=20)
+            callbacks = await customer.until("/hangup", int(placed[victim]))
             hit = {request.params["CallUUID"]: request.params for request in callbacks}
             assert len(hit) == placed[victim], "its own calls"
             for call in calls:
@@ -71,7 +71,7 @@ async def test_worker_that_is_killed_ends_its_own_calls_only() -> None:
                 await assert_ended_by_us(api, call_uuid, params, "worker")
 
             # The new worker has no sessions and the other has at least one, so the next call is its.
-            await until(lambda: all(by_worker(platform, "media_worker_up").values()), "a new worker", timeout_s=20)
+            await until(lambda: all(by_worker(platform, "media_worker_up").values()), "a new worker")
             assert by_worker(platform, "media_sessions_active") == {victim: 0, spared: placed[spared]}
             after = pids_by_worker(platform)
             assert (after[victim] != before[victim], after[spared] == before[spared]) == (True, True)
@@ -91,7 +91,7 @@ async def test_worker_that_is_killed_ends_its_own_calls_only() -> None:
             assert codes == {call.call_uuid: "5010" if call.call_uuid in hit else "4000" for call in calls}
 
 
-@pytest.mark.timeout(100)
+@pytest.mark.timeout(240)
 async def test_server_that_is_killed_costs_no_audio(tmp_path: Path) -> None:
     """Workers and agent go on alone; the next server closes the books of the old calls and takes new ones."""
     settings = {"RINGBACK_MEDIA__DETACHED_LIMIT_S": str(ALONE_S + 8)}
@@ -114,7 +114,7 @@ async def test_server_that_is_killed_costs_no_audio(tmp_path: Path) -> None:
             assert not customer.seen("/hangup")
 
             with Platform.start(folder=tmp_path, settings=settings) as second:
-                callbacks = await customer.until("/hangup", 2, timeout_s=10)
+                callbacks = await customer.until("/hangup", 2)
                 told = {request.params["CallUUID"]: request.params for request in callbacks}
                 assert told.keys() == {judged.call_uuid, left.call_uuid}
                 api = RawApi(second)
@@ -132,8 +132,8 @@ async def test_server_that_is_killed_costs_no_audio(tmp_path: Path) -> None:
                     verdict.assert_whole()
                 assert (await customer.hangup_params("/hangup", new.call_uuid))["HangupCauseCode"] == "4000"
 
-                await until(lambda: not any(map(is_alive, left_alone)), "the old processes to end", timeout_s=20)
-                assert time.monotonic() - killed < 2 * ALONE_S
+                await until(lambda: not any(map(is_alive, left_alone)), "the old processes to end")
+                assert time.monotonic() - killed < 4 * ALONE_S
                 abandoned = await left.verdict()
                 assert abandoned.heard_ms > 1_000 * ALONE_S
                 assert abandoned.ended_by == "them", "the next server hangs up at the phone"

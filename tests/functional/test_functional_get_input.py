@@ -54,9 +54,9 @@ async def spoken_phrase_stops_the_prompt_and_reaches_the_action(customer, run, s
         f"<Play>{sound(PROMPT_HZ, 20_000)}</Play></GetInput>",
         '<Wait length="30"/>',
     )
-    await until(lambda: pitches(call) == near(PROMPT_HZ), "the prompt", 20)
+    await until(lambda: pitches(call) == near(PROMPT_HZ), "the prompt")
     call.play(words("technical_support"))
-    await call.until_ended(30)
+    await call.until_ended(60)
     (request,) = customer.seen(path)
     wanted = {"InputType": "speech", "Speech": "Technical Support", "Digits": "", "BilledAmount": "0.00000"}
     assert request.params == request.params | wanted
@@ -95,7 +95,7 @@ async def spoken_digits_are_input(customer, run, sound, attempt):
     )
     await customer.until_event(call.call_uuid, "element", phase="started", name="GetInput")
     call.play(words("three_four_five"))
-    await call.until_ended(30)
+    await call.until_ended(60)
     (request,) = await customer.until(path)
     assert request.params["Speech"] == "345"
     assert pitches(call) == near(NEXT_HZ)

@@ -64,7 +64,7 @@ async def test_keys_arrive_once_each_and_in_order(customer, agent, phone, platfo
     call = await answered(phone, platform, number)
     connection = await connection_of(agent, call)
     call.send_digits("1590*#AD5")
-    await until(lambda: len(agent.events("dtmf")) >= 9, "nine digits", 20)
+    await until(lambda: len(agent.events("dtmf")) >= 9, "nine digits")
     call.send_digits("7")
     await until(lambda: len(agent.events("dtmf")) >= 10, "the tenth digit")
     events = agent.events("dtmf")

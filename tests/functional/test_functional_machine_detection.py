@@ -44,11 +44,11 @@ async def test_document_waits_for_the_verdict_and_is_told_of_a_machine(customer,
         await place(greeting(HUMAN), machine_detection="true"),
         await place(greeting(MACHINE), machine_detection="true"),
     )
-    judged = await customer.until_event(human_uuid, "machine", timeout_s=20)
+    judged = await customer.until_event(human_uuid, "machine")
     assert (judged["fields"]["answerer"], "silence" in judged["fields"]["reason"]) == ("human", True)
     (asked,) = await customer.until(human_path)
     assert "Machine" not in asked.params
-    judged = await customer.until_event(machine_uuid, "machine", timeout_s=20)
+    judged = await customer.until_event(machine_uuid, "machine")
     assert (judged["fields"]["answerer"], "greeting longer" in judged["fields"]["reason"]) == ("machine", True)
     (asked,) = await customer.until(machine_path)
     assert asked.params["Machine"] == "true"
@@ -58,7 +58,7 @@ async def test_document_waits_for_the_verdict_and_is_told_of_a_machine(customer,
 
 async def test_machine_ends_the_call_when_that_is_wanted(customer, place):
     call, uuid, path = await place(greeting(MACHINE), machine_detection="hangup")
-    ended = await customer.hangup_params("/hangup", uuid, timeout_s=20)
+    ended = await customer.hangup_params("/hangup", uuid)
     assert (ended["HangupCauseCode"], ended["HangupCauseName"]) == ("9100", "Machine Detected")
     assert not customer.seen(path), "no document runs for a machine"
     await call.until_ended()
@@ -71,7 +71,7 @@ async def test_url_is_told_while_the_document_runs(customer, place):
         await place(greeting(HUMAN), **options),
     )
     await customer.until(path)
-    (told,) = await customer.until("/machine", timeout_s=20)
+    (told,) = await customer.until("/machine")
     expected = {"Event": "MachineDetection", "Machine": "true", "IfMachine": "continue", "CallUUID": uuid}
     assert expected.items() <= told.params.items()
     assert {told.params[name] for name in ("RequestUUID", "ALegUUID", "ALegRequestUUID")} == {uuid}
@@ -86,8 +86,8 @@ async def test_beep_after_a_short_greeting_finds_the_machine_after_all(customer,
     audio = greeting("human-hello-us.mp3", *(part for _ in range(4) for part in (rest(1_500), beep)))
     options = {"machine_detection_url": customer.url("/machine"), "machine_detection_method": "GET"}
     call, uuid, _ = await place(audio, machine_detection="hangup", **options)
-    first = await customer.until_event(uuid, "machine", timeout_s=20)
-    second = await customer.until_event(uuid, "machine", after=first["id"], timeout_s=20)
+    first = await customer.until_event(uuid, "machine")
+    second = await customer.until_event(uuid, "machine", after=first["id"])
     assert [fact["fields"]["answerer"] for fact in (first, second)] == ["human", "machine"]
     assert second["fields"]["reason"].startswith("beep of ")
     (told,) = await customer.until("/machine")

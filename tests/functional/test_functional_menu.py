@@ -33,5 +33,5 @@ async def test_menu_ends_the_call_by_a_key(customer, phone, platform):
     call = await phone.call(platform.uri(MENU))
     await call.until_answered()
     call.send_digits("9")
-    await call.until_ended(20)
+    await call.until_ended(60)
     assert (await customer.cdr(call.call_uuid)).hangup_cause_code == 4010

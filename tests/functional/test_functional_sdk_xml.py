@@ -68,7 +68,7 @@ async def play_wait_dtmf_redirect_message_hangup(stage):
         xml.DTMFElement("12w3#", async_=False),
         xml.RedirectElement(beyond, method="GET"),
     )
-    await call.until_ended(20)
+    await call.until_ended(60)
     heard = call.heard_samples()
     assert call.digits == "123#"
     assert tone_ms(heard, PROMPT_HZ) == pytest.approx(600, abs=240)
@@ -97,7 +97,7 @@ async def speech_with_every_mark(stage):
     speak.add_say_as("47", interpret_as="digits").add_sub("TTS", alias="speech")
     speak.add_w("read", role="amazon:VBD").add_cont("and so on")
     call = await stage.call("speech", speak, stage.play(NEXT_HZ))
-    await call.until_ended(40)
+    await call.until_ended(60)
     heard = call.heard_samples()
     assert len(heard_clips(stage.platform, call)) >= 6
     assert spoken_ms(heard) > 3_000
@@ -116,7 +116,7 @@ async def keys(stage):
     call = await stage.call("keys", menu.add(stage.play(PROMPT_HZ, 20_000)), stage.play(OWN_HZ))
     await until_tone(call, PROMPT_HZ)
     call.send_digits("12#")
-    await call.until_ended(20)
+    await call.until_ended(60)
     (request,) = stage.customer.seen("/keyed")
     assert request.params["Digits"] == "12"
     assert tone_ms(call.heard_samples(), NEXT_HZ) >= 280
@@ -136,7 +136,7 @@ async def words_of_a_caller(stage):
     call = await stage.call("words", ask.add(stage.play(PROMPT_HZ, 20_000)))
     await until_tone(call, PROMPT_HZ)
     call.play(words("technical_support"))
-    await call.until_ended(40)
+    await call.until_ended(60)
     (request,) = stage.customer.seen("/said")
     assert (request.params["InputType"], request.params["Speech"]) == ("speech", "technical support")
     assert tone_ms(call.heard_samples(), NEXT_HZ) >= 280
@@ -156,7 +156,7 @@ async def parties(stage):
     await until(lambda: callee.digits == "12", "the keys at the party")
     await assert_joined(call, callee)
     await hung_up(callee)
-    await call.until_ended(20)
+    await call.until_ended(60)
     heard = call.heard_samples()
     assert tone_ms(heard, OWN_HZ) >= 280, "the application behind the number"
     assert tone_ms(heard, NEXT_HZ) >= 280, "the document goes on"
@@ -177,7 +177,7 @@ async def recording(stage):
     call.play(tones.tone(SAID_HZ, 600))
     await until_heard_ms(call, len(call.heard_samples()) / 8 + 1_000)
     call.send_digits("#")
-    await call.until_ended(20)
+    await call.until_ended(60)
     (ready,) = await stage.customer.until("/file", CallUUID=call.call_uuid)
     (kept,) = (await fetch(ready.params["RecordUrl"])).channels
     assert tone_ms(kept, SAID_HZ) >= 280

@@ -38,13 +38,13 @@ def went_on(call):
 
 async def until_said(platform, call, count):
     """Return the clips that the phone has heard as soon as there are so many."""
-    await until(lambda: len(heard_clips(platform, call)) >= count, f"{count} clips at the phone", 20)
+    await until(lambda: len(heard_clips(platform, call)) >= count, f"{count} clips at the phone", 60)
     return heard_clips(platform, call)
 
 
 async def test_a_text_is_said_and_the_document_goes_on(customer, platform, run, after):
     call = await run("<Speak>One sentence is here. Here comes another.</Speak>", after)
-    await call.until_ended(20)
+    await call.until_ended(60)
     assert len(heard_clips(platform, call)) == 2
     assert spoken_ms(call.heard_samples()) > 1_500
     assert went_on(call)
@@ -57,7 +57,7 @@ async def test_a_text_is_said_and_the_document_goes_on(customer, platform, run, 
 async def test_what_is_repeated_is_said_from_the_cache(customer, platform, run, after):
     text = "Once more."
     call = await run(f"<Speak loop='2'>{text}</Speak>", f"<Speak>{text}</Speak>", after)
-    await call.until_ended(20)
+    await call.until_ended(60)
     (clip,) = heard_clips(platform, call)
     speech = [row["fields"]["is_cached"] for row in await customer.events(call.call_uuid, "media", event="speech")]
     assert speech == [False, True]
@@ -73,7 +73,7 @@ async def test_a_key_cuts_a_prompt_and_is_collected(customer, platform, run, aft
     call = await run(f'<GetDigits action="{action}" numDigits="1" timeout="20"><Speak>{prompt}</Speak></GetDigits>')
     await until_said(platform, call, 1)
     call.send_digits("7")
-    await call.until_ended(20)
+    await call.until_ended(60)
     (request,) = customer.seen("/keyed")
     assert request.params["Digits"] == "7"
     assert went_on(call)
@@ -94,7 +94,7 @@ async def test_voices_languages_and_ssml(customer, platform, run):
         '<Speak voice="MAN" language="fr-FR">Bonjour.</Speak>',
         '<Speak voice="Polly.Joanna">One<break time="600ms"/><prosody rate="fast" volume="loud">two</prosody></Speak>',
     )
-    await call.until_ended(20)
+    await call.until_ended(60)
     assert len(heard_clips(platform, call)) >= 3
     rows = await customer.events(call.call_uuid, "media", event="speech")
     assert [row["fields"]["language"] for row in rows] == ["de-DE", "fr-FR", "en-US"]
@@ -111,7 +111,7 @@ async def test_odd_texts_are_bearable_and_noted(customer, run, after):
         "<Speak>… — !</Speak>",
         after,
     )
-    await call.until_ended(30)
+    await call.until_ended(60)
     assert went_on(call)
     notes = " | ".join(row["fields"]["text"] for row in await customer.events(call.call_uuid, "element", phase="note"))
     for words in ("nothing to say", "'Polly.Nobody' is unknown", "<audio> is not supported"):
@@ -132,7 +132,7 @@ async def test_a_transfer_silences_speech(customer, run, after):
     await customer.until_event(call.call_uuid, "media", event="play started")
     other = customer.serve("/other", response(after))
     await customer.sdk(lambda sdk: sdk.calls.transfer(call.call_uuid, legs="aleg", aleg_url=other))
-    await call.until_ended(20)
+    await call.until_ended(60)
     assert went_on(call)
     stopped = await customer.events(call.call_uuid, "media", event="play finished", reason="stopped")
     assert stopped

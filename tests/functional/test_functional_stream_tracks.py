@@ -60,7 +60,7 @@ async def call_of(customer: Customer, phone: Phone, name: str, *elements: str) -
 async def until_carries(connection: AgentConnection, track: str, pitch_hz: float) -> None:
     """Return when a track has carried enough of a pitch."""
     what = f"{pitch_hz} Hz on the {track} track"
-    await until(lambda: tone_ms(heard_by(connection, track), pitch_hz) >= ENOUGH_MS, what, 20)
+    await until(lambda: tone_ms(heard_by(connection, track), pitch_hz) >= ENOUGH_MS, what)
 
 
 async def say_until_carried(call: PhoneCall, connection: AgentConnection, track: str, pitch_hz: float) -> None:
@@ -130,7 +130,7 @@ async def test_what_the_api_plays_and_says_is_on_the_outbound_track(
     await until_carries(connection, "outbound", API_HZ)
     before = len(sounding(heard_by(connection, "outbound")))
     await customer.sdk(lambda sdk: sdk.calls.speak(call.call_uuid, text="Good morning to all of you."))
-    await until(lambda: len(sounding(heard_by(connection, "outbound"))) > before + 8 * 700, "the voice", 20)
+    await until(lambda: len(sounding(heard_by(connection, "outbound"))) > before + 8 * 700, "the voice")
     await assert_heard_alike(connection, call)
     await hung_up(call)
 

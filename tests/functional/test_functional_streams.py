@@ -47,7 +47,7 @@ def names(connection):
     return [message["event"] for message in connection.messages if message["event"] != "media"]
 
 
-async def event_of(connection, event, count=1, timeout_s=10):
+async def event_of(connection, event, count=1, timeout_s=40):
     """Return the `count`-th event of this name."""
 
     def find():
@@ -279,7 +279,7 @@ async def test_agent_that_is_not_there_drops_the_stream(customer, waiting_call, 
             "status_callback_url": customer.url("/status"),
         }
         started = (await rest("POST", f"Call/{waiting_call.call_uuid}/Stream/", body)).json
-        (dropped,) = await customer.until("/status", timeout_s=20)
+        (dropped,) = await customer.until("/status")
     assert dropped.params["Event"] == "DroppedStream"
     assert dropped.params["StatusReason"] == "connection_failed"
     assert dropped.params["StreamID"] == started["stream_id"]
@@ -466,7 +466,7 @@ async def test_keys_amid_queued_speech_come_at_once_and_the_speech_is_heard_whol
     connection.send({"event": "sendDTMF", "dtmf": "15#"})
     await until(lambda: call.digits == "15#", "the digits at the phone")
     assert not [message for message in connection.messages if message["event"] == "playedStream"], "keys waited"
-    await until(lambda: [m for m in connection.messages if m["event"] == "playedStream"], "the end of the speech", 15)
+    await until(lambda: [m for m in connection.messages if m["event"] == "playedStream"], "the end of the speech")
     await until_heard_ms(call, len(call.heard_samples()) / 8 + 300)
     heard = sounding(call.heard_samples())
     assert len(heard) / 8 == pytest.approx(3_000, abs=240 + call.stood_still_ms)

@@ -92,5 +92,5 @@ async def test_the_result_of_an_asynchronous_request_is_a_signed_callback(
     assert result == {"api_id": reply.json["api_id"], "message": "call fired", "request_uuid": call.call_uuid}
     assert is_signed(done, customer.url("/done"), platform.auth_token, "x-plivo-signature-v3")
     call.reject(486)
-    await asyncio.wait_for(call.until_ended(), 10)
+    await asyncio.wait_for(call.until_ended(), 60)
     assert (await customer.hangup_params(call_uuid=call.call_uuid))["CallStatus"] == "busy"

@@ -93,7 +93,7 @@ async def test_wait_lets_its_time_pass(customer, run):
     call = await run(
         f"<Play>{url}</Play>", '<Wait length="1"/>', f"<Play>{url}</Play>", "<Wait/>", f"<Play>{url}</Play>"
     )
-    await call.until_ended(15)
+    await call.until_ended(60)
     heard = heard_tones(call.heard_samples())
     while heard[0][0] == 0:
         del heard[0]

@@ -8,7 +8,7 @@ from tests.support.sipp import sipp
 
 from ringback.testing.platform import Platform
 
-pytestmark = [pytest.mark.interop("sipp"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop("sipp"), pytest.mark.timeout(240)]
 CALLS, PER_SECOND, LOST_PERCENT, TALK_MS = 200, 20, 5, 1_000
 
 

@@ -54,7 +54,8 @@ class Verdict:
         """Check that the tone came back without a gap, but for what the machine's own stalls explain."""
         assert self.heard_ms, self
         assert self.longest_gap_ms <= GAP_MAX_MS + 3 * self.stalled_ms, self
-        assert self.purity > 0.9, self
+        # Gaps of a stalled machine cost purity; a stranger's louder tone would leave nearly nothing of it.
+        assert self.purity > (0.9 if self.stalled_ms <= GAP_MAX_MS else 0.5), self
 
 
 def judged(call: PhoneCall, stalled_ms: float) -> Verdict:

@@ -138,7 +138,7 @@ class Customer:
         raise AssertionError(f"waited {timeout_s} s for a fact {kind} with {fields}")
 
     async def until_events(
-        self, call_uuid: str, kind: str, count: int = 0, timeout_s: float = 10, **fields: object
+        self, call_uuid: str, kind: str, count: int = 0, timeout_s: float = PATIENCE_S, **fields: object
     ) -> list[dict[str, Any]]:
         """Return the facts of a call's event log of this kind and with these fields as soon as there are `count`."""
         loop = asyncio.get_running_loop()

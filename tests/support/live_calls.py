@@ -36,7 +36,7 @@ async def connection_of(agent: StreamAgent, call: PhoneCall, count: int = 1) -> 
 
 async def until_heard_ms(call: PhoneCall, at_least_ms: float) -> None:
     """Return when the phone has received that much audio, sound or silence."""
-    await until(lambda: len(call.heard_samples()) / 8 >= at_least_ms, f"{at_least_ms} ms of audio at the phone", 20)
+    await until(lambda: len(call.heard_samples()) / 8 >= at_least_ms, f"{at_least_ms} ms of audio at the phone")
 
 
 async def say_until(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 """Far above what anything waited for takes on a quiet machine; it is spent only by a test that fails."""
 _LOOK_EVERY_S = 0.02
 _REST = 4
