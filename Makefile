@@ -83,8 +83,8 @@ gates: setup-dev ## Import contracts and the other rules of the house
 	@$(BIN)/lint-imports
 	@for gate in scripts/check_*.py; do echo "$$gate"; $(BIN)/python $$gate || exit 1; done
 
-unit: setup-dev ## Each module by its own test, no sockets
-	$(call tests,tests/unit,-n 2 --dist loadfile)
+unit: setup-dev ## Each module by its own test
+	$(call realtime,unit,-n 2 --dist loadfile)
 
 sim: setup-dev ## Parts joined on fake time
 	$(call tests,tests/sim)
@@ -97,7 +97,8 @@ contract: setup-dev ## Official SDKs as clients and agents
 
 postgres: setup-dev ## Stores, outbox, the SDK's operations and the whole server on a real PostgreSQL
 	$(call say,on PostgreSQL)
-	@RINGBACK_TEST_POSTGRES=$${RINGBACK_TEST_POSTGRES:-1} $(PYTEST) -m postgres $(POSTGRES_TESTS) $(ARGS)
+	@RINGBACK_TEST_POSTGRES=$${RINGBACK_TEST_POSTGRES:-1} $(BIN)/python scripts/second_chance.py postgres \
+		-m postgres $(POSTGRES_TESTS) $(ARGS)
 
 interop: setup-dev ## SIPp and baresip as peers
 	$(call realtime,interop)
