@@ -51,7 +51,7 @@ class RawApi:
         assert reply.status < 500, f"{method} {path} was answered with {reply}"
         whole = path if path.startswith("/") else f"/v1/Account/{self.platform.auth_id}/{path}"
         content_type = reply.headers.get("content-type", "")
-        documented = document_of(self.platform.url)
+        documented = await asyncio.to_thread(document_of, self.platform.url)
         fault = documented.fault(method, urlsplit(whole).path, reply.status, content_type, reply.body)
         assert not fault, f"{method} {path} was answered {reply.status}: {fault}"
         return reply
