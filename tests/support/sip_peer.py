@@ -10,7 +10,8 @@ from ringback.sip.address import name_addr
 from ringback.sip.digest import Credentials
 from ringback.sip.endpoint import DatagramArrived, InviteId, MessageArrived, OutboundInvite
 from ringback.sip.flow import Flow, Target, Transport
-from ringback.sip.message import Headers, SipMessage, SipRequest, SipResponse, response_to
+from ringback.sip.header_fields import Headers
+from ringback.sip.message import SipMessage, SipRequest, SipResponse, response_to
 from ringback.sip.parser import parse_message
 from ringback.sip.settings import SipSettings
 from tests.support.sip_network import Network, Node, target

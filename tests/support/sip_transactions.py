@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from ringback.machine import MS, Instant
 from ringback.sip.flow import Flow, Transmit, Transport
-from ringback.sip.message import Headers, SipRequest, SipResponse, response_to
+from ringback.sip.header_fields import Headers
+from ringback.sip.message import SipRequest, SipResponse, response_to
 from ringback.sip.parser import parse_message
 from ringback.sip.settings import SipSettings
 from ringback.sip.timers import TimerHeap

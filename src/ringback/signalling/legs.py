@@ -45,7 +45,7 @@ from ringback.sip.endpoint import (
     OutboundInvite,
 )
 from ringback.sip.flow import Transport
-from ringback.sip.message import application_header
+from ringback.sip.header_fields import application_header
 from ringback.sip.trace import SipTrace
 from ringback.sip.uri import escape_user, parse_uri
 from ringback.telemetry.events import EventSink

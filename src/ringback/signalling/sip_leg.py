@@ -77,8 +77,8 @@ from ringback.sip.endpoint import (
     Reoffered,
     ReofferRefused,
 )
+from ringback.sip.header_fields import application_header
 from ringback.sip.headers.reason import Reason
-from ringback.sip.message import application_header
 from ringback.telemetry.events import EventSink
 from ringback.telemetry.logs import get_logger
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from ringback.errors import ProtocolError
 from ringback.sip.address import parse_name_addr
 from ringback.sip.flow import Flow
-from ringback.sip.message import Headers, SipRequest, SipResponse
+from ringback.sip.header_fields import Headers
+from ringback.sip.message import SipRequest, SipResponse
 from ringback.sip.uri import SipUri, Uri, parse_uri_or_opaque
 
 MAX_ROUTES = 32

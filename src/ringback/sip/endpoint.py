@@ -22,6 +22,7 @@ from ringback.sip.dialog import Dialog, DialogId, MalformedDialog, dialog_id_of,
 from ringback.sip.digest import Credentials, DigestClient
 from ringback.sip.errors import MalformedSip
 from ringback.sip.flow import Flow, Listener, Target, Transmit, Transport
+from ringback.sip.header_fields import application_header
 from ringback.sip.headers.content_type import parse_media_type
 from ringback.sip.invite.body import SDP_TYPE, sdp_of
 from ringback.sip.invite.dialog_usage import DialogRequest
@@ -48,7 +49,7 @@ from ringback.sip.invite.host import ALLOW, SUPPORTED, DialogOwner, Path
 from ringback.sip.invite.incoming import IncomingCall
 from ringback.sip.invite.outgoing import OutgoingCall
 from ringback.sip.invite.values import Fork, HeaderLines, InviteId, OutboundInvite
-from ringback.sip.message import SipMessage, SipRequest, SipResponse, application_header, response_to
+from ringback.sip.message import SipMessage, SipRequest, SipResponse, response_to
 from ringback.sip.parser import SipParseError, is_keep_alive, parse_message
 from ringback.sip.paths import path_back, path_of, path_to
 from ringback.sip.policy import SourceRates, is_scanner, listener_for

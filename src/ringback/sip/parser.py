@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from ringback.sip.address import parse_name_addr, parse_name_addrs
 from ringback.sip.errors import MalformedSip
+from ringback.sip.header_fields import Headers, Latin1Text
 from ringback.sip.headers.cseq import parse_cseq
 from ringback.sip.headers.names import CANONICAL, canonical_name
 from ringback.sip.headers.via import parse_via, parse_vias
-from ringback.sip.message import Headers, Latin1Text, SipMessage, SipRequest, SipResponse
+from ringback.sip.message import SipMessage, SipRequest, SipResponse
 from ringback.sip.syntax import is_digits, is_token, split_list
 from ringback.sip.uri import OpaqueUri, SipUri, Uri, parse_uri
 

@@ -14,7 +14,7 @@ from ringback.signalling.leg_ends import (
     warning_header,
 )
 from ringback.sip.endpoint import EndDetail, HungUp, InviteId, Refused
-from ringback.sip.message import application_header
+from ringback.sip.header_fields import application_header
 
 ID = InviteId("i")
 

@@ -6,19 +6,12 @@ import pytest
 from tests.support.sip_messages import request_bytes
 
 from ringback.sip.errors import MalformedSip, UnsafeHeader
+from ringback.sip.header_fields import Headers, Latin1Text, application_header
 from ringback.sip.headers.cseq import CSeq
 from ringback.sip.headers.reason import Reason
-from ringback.sip.message import (
-    REASON_PHRASES,
-    Headers,
-    Latin1Text,
-    SipRequest,
-    SipResponse,
-    application_header,
-    number_of,
-    response_to,
-)
+from ringback.sip.message import SipRequest, SipResponse, number_of, response_to
 from ringback.sip.parser import parse_message
+from ringback.sip.reason_phrases import REASON_PHRASES
 from ringback.sip.uri import SipUri
 
 

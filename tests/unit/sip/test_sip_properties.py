@@ -11,7 +11,8 @@ from ringback.errors import RingbackError
 from ringback.sip.address import NameAddr, name_addr, parse_name_addr
 from ringback.sip.digest import Challenge, Credentials, DigestClient
 from ringback.sip.errors import MalformedSip, UnsafeHeader
-from ringback.sip.message import Headers, SipMessage, SipRequest, SipResponse, response_to
+from ringback.sip.header_fields import Headers
+from ringback.sip.message import SipMessage, SipRequest, SipResponse, response_to
 from ringback.sip.parser import KeepAlive, SipParseError, StreamFramer, parse_message
 from ringback.sip.syntax import parse_params, quote, split_list, unquote
 from ringback.sip.uri import escape_user, parse_uri, parse_uri_or_opaque, unescape

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ringback.sip.dialog import routed
 from ringback.sip.flow import Target, Transport
+from ringback.sip.header_fields import Headers, application_header
 from ringback.sip.invite.body import SDP_TYPE
 from ringback.sip.invite.host import ALLOW, Path
 from ringback.sip.invite.values import HeaderLines, OutboundInvite
-from ringback.sip.message import Headers, SipRequest, application_header
+from ringback.sip.message import SipRequest
 
 
 class Attempts:

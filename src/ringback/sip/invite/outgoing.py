@@ -16,7 +16,8 @@ from ringback.sip.invite.events import Answered, EndDetail, HungUp, InviteEnded,
 from ringback.sip.invite.host import ALLOW, InviteHost, Path
 from ringback.sip.invite.states import OUTGOING, CallEffect, CallState, CallTrigger
 from ringback.sip.invite.values import HeaderLines, InviteId, OutboundInvite
-from ringback.sip.message import REASON_PHRASES, SipRequest, SipResponse
+from ringback.sip.message import SipRequest, SipResponse
+from ringback.sip.reason_phrases import REASON_PHRASES
 from ringback.sip.timers import OwnedTimers, Timer
 from ringback.sip.transaction.client import ClientFailure, ClientTransaction, UnattendedClient, timeout_ms_for
 from ringback.sip.transaction.layer import TransactionTableFull

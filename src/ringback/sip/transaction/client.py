@@ -7,7 +7,8 @@ from typing import Protocol
 
 from ringback.machine import Instant, after_ms
 from ringback.sip.flow import Flow, Target, Transmit
-from ringback.sip.message import Headers, SipRequest, SipResponse
+from ringback.sip.header_fields import Headers
+from ringback.sip.message import SipRequest, SipResponse
 from ringback.sip.settings import SipSettings
 from ringback.sip.timers import OwnedTimers, Timer
 from ringback.sip.transaction.host import TransactionHost
