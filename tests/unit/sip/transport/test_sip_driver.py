@@ -188,7 +188,8 @@ async def test_a_silent_target_times_out_on_the_real_clock() -> None:
             caller.invite(call(Target(Transport.UDP, *silent.getsockname())))
             assert (await calling.wait_for(Refused)).detail is EndDetail.TIMEOUT
             assert caller.idle
-            assert len(calling.traces) == 7
+            # Repeats that a busy machine is too late for are left out.
+            assert 2 <= len(calling.traces) <= 7
 
 
 async def test_a_taken_port_says_so_and_leaves_nothing_bound() -> None:
