@@ -1,4 +1,4 @@
-"""The one file of this room that awaits: fetches documents, runs them, and carries out what they ask for.
+"""What runs the documents of one call: fetches them, runs them, and carries out what they ask for.
 
 One task a call. A hang-up, a transfer and a scheduled hang-up interrupt whatever the task waits for.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -45,13 +45,12 @@ from ringback.callflow.hearing import Heard, Hearing
 from ringback.callflow.interpreter import Interpreter
 from ringback.callflow.plays import PlayEnded, PlayFailed, Plays
 from ringback.callflow.port import FirstRequest, FlowCall, FlowServices
-from ringback.callflow.prompt import ELEMENTS, Once, RunningPrompt
+from ringback.callflow.prompt import ELEMENTS
 from ringback.calls.hangup import Code, HangupSource
-from ringback.calls.live import LiveCall
 from ringback.conferences.spec import ConferenceSpec
 from ringback.dials.spec import DialSpec
 from ringback.errors import Bug, RingbackError
-from ringback.ids import CallUuid, PlayId, StreamId
+from ringback.ids import PlayId, StreamId
 from ringback.machine import SECOND
 from ringback.media.control.events import ListenEvent, RecordingFinished
 from ringback.media.control.values import PlayEnd, StreamEnd
@@ -92,76 +91,6 @@ _INVALID_XML: Mapping[DocumentKind, Code] = MappingProxyType(
 )
 
 
-class CallFlows:
-    """Runs the documents of all calls.
-
-    State: `close` stops every flow without ending its call, so that a restarted server may go on.
-    """
-
-    def __init__(self, services: FlowServices) -> None:
-        self._services = services
-        self._tasks: dict[asyncio.Task[None], CallUuid] = {}
-
-    @property
-    def running_flows(self) -> int:
-        """Return how many calls have a running document."""
-        return len(self._tasks)
-
-    def start(self, call: FlowCall, first: FirstRequest) -> None:
-        """Run the document of `call` until the call ends; needs a running loop and returns at once."""
-        flow = _Flow(self._services, call, first)
-        task = asyncio.create_task(flow.run(), name=f"flow {call.call_uuid}")
-        self._tasks[task] = call.call_uuid
-        task.add_done_callback(lambda done: self._tasks.pop(done, None))
-
-    def start_prompt(self, call: LiveCall, url: str, *, repeats: bool, on_end: Callable[[], None]) -> RunningPrompt:
-        """Play the document at `url` to a call beside its own document, and return at once."""
-        return self._start_prompt(call, url, Once(self._services.documents), repeats=repeats, on_end=on_end)
-
-    def start_prompts(
-        self, calls: Sequence[LiveCall], url: str, *, repeats: bool, method: str = "POST"
-    ) -> list[RunningPrompt]:
-        """Play the document at `url`, fetched once, to several calls; return at once."""
-        document = Once(self._services.documents)
-        return [
-            self._start_prompt(call, url, document, repeats=repeats, on_end=_nothing, method=method) for call in calls
-        ]
-
-    def _start_prompt(
-        self,
-        call: LiveCall,
-        url: str,
-        document: Once,
-        *,
-        repeats: bool,
-        on_end: Callable[[], None],
-        method: str = "POST",
-    ) -> RunningPrompt:
-        services = replace(self._services, documents=document)
-        first = FirstRequest(url, method, is_prompt=True)
-        prompt = RunningPrompt(
-            call, lambda flow_call: _Flow(services, flow_call, first), repeats=repeats, on_end=on_end
-        )
-        self._tasks[prompt.task] = call.call_uuid
-        prompt.task.add_done_callback(lambda done: self._tasks.pop(done, None))
-        return prompt
-
-    async def join(self) -> None:
-        """Return when every flow that runs now has ended by itself."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def close(self) -> None:
-        """Stop all flows and return when they have stopped."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _nothing() -> None:
-    """Do nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """A document that is to be fetched and run."""
@@ -179,7 +108,7 @@ class _Interrupted(Exception):
     """The work at hand was given up because the flow was interrupted."""
 
 
-class _Flow:
+class Flow:
     """The flow of one call; also the listener of its call."""
 
     def __init__(self, services: FlowServices, call: FlowCall, first: FirstRequest) -> None:

@@ -46,7 +46,7 @@ class Prompt(Protocol):
 
 
 class PromptStarter(Protocol):
-    """Plays the document at a URL (Play, Speak and Wait only) to a call; `callflow.driver.CallFlows` has one."""
+    """Plays the document at a URL (Play, Speak and Wait only) to a call; `callflow.flows.CallFlows` has one."""
 
     def __call__(self, call: LiveCall, url: str, *, repeats: bool, on_end: Callable[[], None]) -> Prompt:
         """Start and return at once; `on_end` is called when it is over by itself, or cannot be had."""

@@ -19,7 +19,7 @@ class Prompt(Protocol):
 
 
 class PromptStarter(Protocol):
-    """Plays the document at a URL (Play, Speak and Wait only) to calls; `callflow.driver.CallFlows` has one."""
+    """Plays the document at a URL (Play, Speak and Wait only) to calls; `callflow.flows.CallFlows` has one."""
 
     def __call__(self, calls: Sequence[LiveCall], url: str, *, repeats: bool, method: str = "POST") -> Sequence[Prompt]:
         """Start and return at once; a document that cannot be had is silence, and the event log says why."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ringback import __version__, clock
-from ringback.callflow.driver import CallFlows
+from ringback.callflow.flows import CallFlows
 from ringback.callflow.port import FirstRequest, FlowServices
 from ringback.calls.in_call import InCallActions
 from ringback.calls.live import LiveCall

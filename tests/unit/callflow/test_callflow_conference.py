@@ -12,10 +12,10 @@ from tests.support.flow_call import FakeCall, FakeDocuments, FakeMedia, FakeStre
 
 from ringback.callflow.commands import DocumentKind, EndCall, EnterConference, LeaveConference, ReplaceDocument
 from ringback.callflow.document import InvalidDocument, parse_document
-from ringback.callflow.driver import CallFlows
 from ringback.callflow.elements.conference import Conference
 from ringback.callflow.elements.registry import bind
 from ringback.callflow.events import ConferenceLeft, ConferenceRefused, DigitPressed, Interruption
+from ringback.callflow.flows import CallFlows
 from ringback.callflow.port import FirstRequest, FlowServices
 from ringback.calls.hangup import HangupSource
 from ringback.conferences.spec import ConferenceSpec

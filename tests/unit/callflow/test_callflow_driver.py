@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from tests.support.flow_call import FakeCall, FakeDocuments, FakeMedia, FakeStreams, ListTimeline, play_completed
 
-from ringback.callflow.driver import CallFlows
+from ringback.callflow.flows import CallFlows
 from ringback.callflow.port import FirstRequest, FlowServices, FlowSettings
 from ringback.egress.errors import ConnectFailed, FailureClass
 from ringback.errors import Conflict, MediaError

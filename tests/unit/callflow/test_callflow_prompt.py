@@ -10,7 +10,7 @@ import pytest
 from tests.support.flow_call import FakeCall, FakeDocuments, FakeMedia, FakeStreams, ListTimeline
 
 from ringback.callflow import prompt
-from ringback.callflow.driver import CallFlows
+from ringback.callflow.flows import CallFlows
 from ringback.callflow.port import FlowServices
 from ringback.callflow.prompt import RunningPrompt
 from ringback.calls.listener import CallListener
