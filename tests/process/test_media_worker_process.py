@@ -38,6 +38,7 @@ from ringback.media.control.events import (
     StreamCleared,
     StreamClosed,
     StreamOpened,
+    WorkerStats,
 )
 from ringback.media.control.port import CommandRejected, WorkerGone, WorkerLost
 from ringback.media.control.settings import WorkerSettings
@@ -123,6 +124,32 @@ async def test_audio_goes_through_the_agent_and_back(pool: MediaPool) -> None:
         seqs = [event.seq for event in leg.events if not isinstance(event, WorkerGone) and event.seq]
         assert seqs == sorted(set(seqs))
         await idle(pool)
+
+
+async def test_a_worker_tells_how_late_and_how_busy_it_is(tmp_path: Path) -> None:
+    async with running_pool(pool_settings(tmp_path / "run", workers=1)) as pool, rtp_caller() as caller:
+        leg = TestLeg(pool)
+        await leg.open()
+        await leg.connect(caller.port)
+
+        def told() -> WorkerStats | None:
+            stats = pool.workers()[0].stats
+            return stats if stats is not None and stats.sessions and stats.slots >= 2 else None
+
+        await until(told, "figures of a second with slots")
+        first = told()
+        assert first is not None
+        await until(lambda: (now := told()) is not None and now.slots > first.slots, "the figures after them")
+        second = told()
+        assert second is not None
+        assert second.at_ns > first.at_ns
+        assert 0 <= second.late_slots <= second.slots
+        assert second.loop_cpu_ns > first.loop_cpu_ns
+        assert second.stream_backlog == 0
+        view = pool.workers()[0]
+        assert 0 < view.busy_share <= 1
+        assert view.spare > 0
+        await leg.close()
 
 
 async def test_checkpoint_and_clear(pool: MediaPool) -> None:
