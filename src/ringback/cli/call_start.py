@@ -181,7 +181,9 @@ def _judged(report: CallReport) -> int:
     refusal = f"refused with {end.status} {printable(end.reason)}".rstrip()
     if end.status in _REFUSED_BY_POLICY:
         raise Failure("RB3003", refusal, where, "the far side wants a trunk, a password or another caller")
-    fix = "add the number to an application" if end.status == 404 else "see the timeline above"
+    fix = "see the timeline above"
+    if end.status == 404:
+        fix = "no application answers it: POST /Number/ with an app_id, or `ringback dev --answer-url URL`"
     raise Failure("RB3002", refusal, where, fix)
 
 

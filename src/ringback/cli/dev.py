@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from ringback import __version__
 from ringback.cli.banner import BannerFacts, draw_banner
 from ringback.cli.data_folder import RunFile, kept_token, locked, open_data_folder
 from ringback.cli.echo_agent import EchoAgent
+from ringback.cli.failure import Failure
 from ringback.cli.output import write_result
 from ringback.cli.ports import choose_port
 from ringback.cli.readiness import ReadinessWatch
@@ -45,6 +47,10 @@ def dev(
     Args:
         answer_url: Your application's URL; it answers every number that has no application of its own.
     """
+    if answer_url and not re.match(r"https?://[^/]", answer_url):
+        raise Failure(
+            "RB5002", f"read --answer-url {answer_url}", fix="expected a URL such as http://127.0.0.1:5000/answer"
+        )
     flags = _flags(answer_url=answer_url, http=http, sip=sip, rtp_ports=rtp_ports, data=data, workers=workers)
     loaded = load_settings(flags=flags)
     folder = open_data_folder(loaded.config.data_dir)

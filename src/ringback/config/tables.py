@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from ringback.numbers.stock import Block, read_blocks
 
@@ -76,6 +77,13 @@ class AppSection(Section):
     hangup_method: Method = "POST"
     fallback_url: str = ""
     fallback_method: Method = "POST"
+
+    @field_validator("answer_url", "hangup_url", "fallback_url")
+    @classmethod
+    def _is_http_url(cls, value: str) -> str:
+        if value and not re.match(r"https?://[^/]", value):
+            raise ValueError(f"expected an http or https URL, found {value}")
+        return value
 
 
 class NumberSection(Section):

@@ -27,12 +27,14 @@ def read_sound(path: Path) -> Samples:
     Raises:
         SoundFileUnusable: no such file, an unknown format, nothing in it, or longer than an hour.
     """
+    if not path.is_file():
+        raise SoundFileUnusable(f"there is no file {path}", hint="name a wav or mp3 file")
     try:
         decoded = miniaudio.decode_file(
             str(path), output_format=miniaudio.SampleFormat.SIGNED16, nchannels=1, sample_rate=RATE_HZ
         )
     except (miniaudio.MiniaudioError, OSError) as error:
-        raise SoundFileUnusable(f"cannot read {path}: {error}", hint="expected wav or mp3") from error
+        raise SoundFileUnusable(f"{path} is not a sound", hint="expected wav or mp3") from error
     samples = np.frombuffer(decoded.samples, dtype=np.int16)
     if not 0 < len(samples) <= LENGTH_MAX_S * RATE_HZ:
         raise SoundFileUnusable(f"read {len(samples) / RATE_HZ:.0f} s from {path}, expected up to {LENGTH_MAX_S} s")

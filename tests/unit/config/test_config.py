@@ -266,3 +266,10 @@ def test_schema_can_be_written():
 def test_the_steps_of_overload_come_in_order(section, word):
     (fault,) = faults_of(flags={"load": section}, environment={})
     assert word in fault
+
+
+def test_urls_of_an_application_are_urls(toml):
+    text = '[[app]]\nname="a"\nanswer_url="agent"\nhangup_url="ftp://x/"\n'
+    found = " ".join(faults_of(toml(text)))
+    assert "expected an http or https URL, found agent" in found
+    assert "expected an http or https URL, found ftp://x/" in found

@@ -28,8 +28,12 @@ def test_other_rates_and_stereo_become_8_khz_mono(tmp_path):
 def test_missing_broken_and_empty_files_are_refused(tmp_path):
     (tmp_path / "broken.wav").write_bytes(b"RIFFnonsense")
     write_wav(tmp_path / "empty.wav", tones.silence(0))
-    for name in ("gone.wav", "broken.wav", "empty.wav"):
-        with pytest.raises(SoundFileUnusable):
+    for name, says in (
+        ("gone.wav", "there is no file"),
+        ("broken.wav", "is not a sound"),
+        ("empty.wav", "read 0 s from"),
+    ):
+        with pytest.raises(SoundFileUnusable, match=says):
             read_sound(tmp_path / name)
 
 
