@@ -55,6 +55,12 @@ def test_a_worker_that_is_less_late_goes_before_one_with_fewer_sessions() -> Non
     assert choose_worker(candidates) == B
 
 
+def test_a_worker_whose_few_sessions_cost_much_is_passed_over() -> None:
+    dear = Candidate(A, 50, True, spares=False)
+    assert choose_worker([dear, Candidate(B, 90, True)]) == B
+    assert choose_worker([dear, Candidate(B, 90, True, spares=False)]) == A
+
+
 def test_a_full_worker_takes_what_must_go_somewhere() -> None:
     full = [Candidate(A, 9, True, LoadState.FULL), Candidate(B, 8, True, LoadState.FULL)]
     assert choose_worker(full) == B

@@ -19,21 +19,27 @@ class Candidate:
     sessions: int
     is_accepting: bool
     load: LoadState = LoadState.OPEN
+    spares: bool = True
+    """Whether it takes another call before its next figures."""
 
 
 def choose_worker(candidates: Iterable[Candidate], *, bound_to: WorkerId | None = None) -> WorkerId | None:
     """Return the worker for a new session, or `None` when none may take it.
 
     A session that must stay with others (`bound_to`) goes to their worker or nowhere: two sessions that hear each
-    other share a process. Otherwise the accepting worker that is least late wins, of several the one with the fewest
-    sessions, of equals the first. A full one is taken when there is no other: whether a new call may begin at all is
-    asked before, and the second leg of a call that began goes on.
+    other share a process. Otherwise an accepting worker wins that has capacity and is least late, of several the one
+    with the fewest sessions, of equals the first. A full one is taken when there is no other: whether a new call may
+    begin at all is asked before, and the second leg of a call that began goes on.
     """
     accepting = [candidate for candidate in candidates if candidate.is_accepting]
     if bound_to is not None:
         return bound_to if any(candidate.worker_id == bound_to for candidate in accepting) else None
-    best = min(accepting, key=lambda candidate: (_RANK[candidate.load], candidate.sessions), default=None)
+    best = min(accepting, key=_burden, default=None)
     return best.worker_id if best is not None else None
+
+
+def _burden(candidate: Candidate) -> tuple[bool, int, int]:
+    return not candidate.spares, _RANK[candidate.load], candidate.sessions
 
 
 class Affinities:

@@ -232,6 +232,7 @@ class MediaPool:
                 self._counts[slot.worker_id],
                 _is_accepting(slot) and slot.worker_id not in refused,
                 self._load(slot).state,
+                self._load(slot).spare(self._counts[slot.worker_id]) > 0,
             )
             for slot in self._supervisor.slots
         ]
