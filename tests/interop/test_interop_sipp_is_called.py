@@ -11,7 +11,7 @@ from concurrent.futures import Future
 import pytest
 from tests.support.agent_audio import heard_by, say
 from tests.support.customer import response, stream
-from tests.support.echo_judge import twice, until_echo
+from tests.support.echo_judge import until_echo
 from tests.support.interop_stage import PASSWORD, USERNAME, Stage
 from tests.support.rtp_party import PCMA, rtp_party
 from tests.support.scenes import Scenes
@@ -270,15 +270,11 @@ async def callee_hangs_up(stage: Stage) -> None:
 
 @scene
 async def callee_holds_and_resumes(stage: Stage) -> None:
-    async def play() -> tuple[str, SippRun]:
-        async with rtp_party() as party:
-            async with stage.callee("uas_reinvite", "-d", "3000", rtp_port=party.port, formats="0") as peer:
-                call_uuid = await stage.dial(peer.uri)
-                run = (await peer.finish()).check()
-            party.assert_echo()
-            return call_uuid, run
-
-    call_uuid, run = await twice(play)
+    async with rtp_party() as party:
+        async with stage.callee("uas_reinvite", "-d", "5000", rtp_port=party.port, formats="0") as peer:
+            call_uuid = await stage.dial(peer.uri)
+            run = (await peer.finish()).check()
+        party.assert_echo()
     assert await stage.cause(call_uuid) == NORMAL
     held, resumed = run.responses(200)
     assert "a=recvonly" in sdp(held)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable
 
 import numpy as np
 
 from ringback.testing import tones
 
-T = TypeVar("T")
 _JUDGED_MS = 3_000
 _WINDOW_MS = 300
 _GOOD_WINDOWS = 2
@@ -18,10 +16,6 @@ _LIKENESS = 0.85
 """Another melody of the same notes reaches 0.67 in nearly every window, and 0.85 in one of fifty."""
 _LEVEL_WITHIN_DB = 3.0
 _PATIENCE_S = 20.0
-
-
-class NoEcho(AssertionError):
-    """Too little of the melody came back."""
 
 
 def assert_echo(melody: tones.Samples, heard: tones.Samples) -> None:
@@ -35,22 +29,9 @@ def assert_echo(melody: tones.Samples, heard: tones.Samples) -> None:
     likeness = [tones.find(window, melody).likeness for window in windows if len(window) == _WINDOW_MS * 8]
     good = [window for window, alike in zip(windows, likeness, strict=False) if alike > _LIKENESS]
     told = f"likeness {[round(alike, 2) for alike in likeness]} in the last of {len(heard) // 8} ms"
-    if len(good) < _GOOD_WINDOWS:
-        raise NoEcho(told)
+    assert len(good) >= _GOOD_WINDOWS, told
     difference = tones.level_dbov(np.concatenate(good)) - tones.level_dbov(melody)
     assert abs(difference) < _LEVEL_WITHIN_DB, f"the echo is {difference:.1f} dB off"
-
-
-async def twice(play: Callable[[], Awaitable[T]]) -> T:
-    """Return what `play` returns; it may play a second time when no echo came.
-
-    For calls whose peer hangs up by itself after three seconds: where somebody got no processor for half of them, too
-    little is left to judge.
-    """
-    try:
-        return await play()
-    except NoEcho:
-        return await play()
 
 
 async def until_echo(melody: tones.Samples, heard: Callable[[], tones.Samples]) -> None:
