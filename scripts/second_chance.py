@@ -3,12 +3,14 @@
 `second_chance.py NAME PYTEST-ARGUMENTS…` ends with 0 when every test passed, at once or in the second run. More than
 three failures, one that fails again, and an error after a test are failures: a second chance is for a machine that was
 busy, not for what a test leaves behind (a leak, a process, a line at ERROR in a log). It hides nothing: what needed it
-is written to `build/unsteady/NAME`, and `second_chance.py --told` prints all of it, as `make ci` does last.
+is written to `build/unsteady/NAME`, and `second_chance.py --told` prints all of it, as `make ci` does last. So is what
+tests themselves have played again, because the machine stood still (`tests/support/stalls.py`).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -103,6 +105,10 @@ def main(words: Sequence[str]) -> int:
             sys.stdout.write(f"{line}\n")
         return 0
     name, *arguments = words
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    notes = FOLDER / f"{name}.stalls"
+    notes.unlink(missing_ok=True)
+    os.environ["UNSTEADY_NOTES"] = str(notes)
     verdict = judge(run_pytest, arguments)
     remember(FOLDER, name, verdict.unsteady)
     if verdict.unsteady:

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 from tests.support.customer import response
-from tests.support.live_calls import answered, undisturbed
+from tests.support.live_calls import answered
 from tests.support.sounds import heard_tones, wav_reply
 from tests.support.spoken import words
+from tests.support.stalls import undisturbed
 from tests.support.waiting import until
 
 pytest.importorskip("pocketsphinx")

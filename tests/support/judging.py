@@ -12,6 +12,7 @@ from ringback.phones import tones
 from ringback.phones.call import PhoneCall
 from ringback.phones.tones import Samples
 from tests.support.live_calls import until_heard_ms
+from tests.support.stalls import tell_stall
 
 _PIECE_MS = 200
 _ALIKE = 0.6
@@ -63,4 +64,5 @@ async def assert_sung_through(
             if min(shares) >= _SHARE:
                 return
         assert call.stood_still_ms > still_before_ms, f"{shares} of a melody came through, and nothing stood still"
+        tell_stall(call.stood_still_ms - still_before_ms)
     raise AssertionError(f"{shares} of a melody came through at the last of {_TRIES} attempts")

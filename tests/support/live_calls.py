@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from ringback.phones.call import CallEnd, PhoneCall
@@ -58,26 +58,6 @@ async def say_until(
         except AssertionError:
             if loop.time() > deadline:
                 raise
-        else:
-            return
-
-
-async def undisturbed(phone: Phone, play: Callable[[int], Awaitable[None]]) -> None:
-    """Play a scene that needs audio without a hole, such as words for a recogniser.
-
-    It is played again, up to twice, when it failed and something stood still meanwhile.
-
-    Args:
-        play: Gets the number of the attempt, so that each can have paths of its own.
-    """
-    for attempt in range(3):
-        before_ms = phone.pacer.stood_still_ms
-        try:
-            await play(attempt)
-        except AssertionError:
-            if attempt == 2 or phone.pacer.stood_still_ms == before_ms:
-                raise
-            await phone.hang_up_all()
         else:
             return
 

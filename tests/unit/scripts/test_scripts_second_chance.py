@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -129,3 +130,17 @@ def test_suite_ends_with_the_names_and_with_0(
     assert capsys.readouterr().out.splitlines()[-1] == "UNSTEADY: f.py::test_b"
     assert script.main(["--told"]) == 0
     assert capsys.readouterr().out == "UNSTEADY: f.py::test_b\n"
+
+
+def test_scenes_that_were_played_again_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "FOLDER", tmp_path)
+    monkeypatch.setenv("UNSTEADY_NOTES", "of an earlier run")
+    (tmp_path / "functional.stalls").write_text("of an earlier run\n")
+
+    def run(_arguments: Sequence[str]) -> Any:
+        Path(os.environ["UNSTEADY_NOTES"]).write_text("f.py::test_b (played again)\n")
+        return script.Ran(0, ())
+
+    monkeypatch.setattr(script, "run_pytest", run)
+    assert script.main(["functional", "tests/functional"]) == 0
+    assert script.told(tmp_path) == ["UNSTEADY: f.py::test_b (played again)"]
