@@ -1,4 +1,4 @@
-"""How verbs get the settings: `config.load` with its faults turned into a command's failure."""
+"""How verbs get the settings: `config.sources.load` with its faults turned into a command's failure."""
 
 from __future__ import annotations
 
