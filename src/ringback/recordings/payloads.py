@@ -18,6 +18,7 @@ def action_params(recording_id: str, url: str) -> dict[str, str]:
     """Return the parameters of the action of a recording that goes on in the background."""
     return {
         "RecordUrl": url,
+        "RecordFile": url,
         "RecordingID": recording_id,
         "RecordingDuration": UNKNOWN,
         "RecordingDurationMs": UNKNOWN,
@@ -33,6 +34,7 @@ def finished_params(
     """Return the parameters of the action, or of the callback, of a recording that is over."""
     return {
         "RecordUrl": url,
+        "RecordFile": url,
         "RecordingID": recording_id,
         "RecordingDuration": str(-(-duration_ms // 1000)),
         "RecordingDurationMs": str(duration_ms),

@@ -57,6 +57,7 @@ def over(recording_id: str = ID, digit: str = "") -> RecordingOver:
 
 TOLD = {
     "RecordUrl": "http://b/r1.mp3",
+    "RecordFile": "http://b/r1.mp3",
     "RecordingID": "r1",
     "RecordingDuration": "3",
     "RecordingDurationMs": "2010",

@@ -214,6 +214,7 @@ async def test_document_is_told_of_the_end_and_the_xml_callback_has_the_call(wor
     ((kind, url, params),) = await world.callbacks()
     assert (kind, url) == ("recording", "http://app/ready")
     assert (params["RecordUrl"], params["Digits"], params["CallUUID"]) == (started.url, "#", CALL)
+    assert params["RecordFile"] == started.url
     assert "Event" not in params
 
 
