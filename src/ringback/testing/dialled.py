@@ -7,15 +7,17 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from ringback.phones.checks import HEARD_DBOV
 from ringback.phones.main import CallReport, CallRequest, run_call
 from ringback.phones.script import CallScript
 from ringback.phones.sound_files import read_sound, write_wav
 from ringback.phones.timeline import Line
-from ringback.phones.tones import Samples, find, melody
+from ringback.phones.tones import Samples, find, level_dbov, melody
 from ringback.testing.platform import Platform
 
 _AFTER_SOUND_MS = 1_000
 _OUR_MELODY_MS = 3_000
+_PIECE_SAMPLES = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +65,23 @@ class DialledCall:
                 f"the first sound came {heard.first_audio_ms} ms after the answer, expected within {within_ms} ms"
             )
 
-    def assert_heard_sound(self, sound: Path | str | Samples, *, likeness: float = 0.8) -> None:
+    def assert_heard_sound(self, sound: Path | str | Samples, *, likeness: float = 0.6) -> None:
         """Check that the caller heard a certain sound, at any time and volume.
 
         Args:
             sound: A wav or mp3 file, or samples at 8 kHz.
-            likeness: 1 is an exact copy; a good line reaches 0.9.
+            likeness: 1 is an exact copy; a good line reaches 0.9, a very busy machine 0.7; another melody 0.55.
         """
         __tracebackhide__ = True
         self.assert_answered()
         wanted = read_sound(Path(sound)) if isinstance(sound, (Path, str)) else sound
         heard = self.report.heard_samples
-        found = find(wanted, heard).likeness if len(heard) >= len(wanted) else 0.0
+        found = _likeness(wanted, heard)
         if found < likeness:
             name = sound if isinstance(sound, (Path, str)) else "the sound"
             self._fail(f"heard {name} with a likeness of {max(found, 0):.2f}, expected {likeness:.2f}")
 
-    def assert_heard_itself(self, *, likeness: float = 0.8) -> None:
+    def assert_heard_itself(self, *, likeness: float = 0.5) -> None:
         """Check that what the caller said came back: what an echoing agent does."""
         __tracebackhide__ = True
         self.assert_answered()
@@ -138,6 +140,19 @@ def dial(
         raise failures[0]
     start_ms = lines[0].wall_ms if lines else 0
     return DialledCall(reports[0], tuple(line.shown(start_ms) for line in lines))
+
+
+def _likeness(wanted: Samples, heard: Samples) -> float:
+    """Return how well the pieces of half a second of `wanted` are found in `heard`, in the mean.
+
+    Pieces, because a line that loses or gains 20 ms in between has not made another sound of it.
+    """
+    if not len(wanted) or not len(heard):
+        return 0.0
+    starts = range(0, max(len(wanted) - _PIECE_SAMPLES // 2, 1), _PIECE_SAMPLES)
+    pieces = [wanted[start : start + _PIECE_SAMPLES] for start in starts]
+    audible = [piece for piece in pieces if level_dbov(piece) > HEARD_DBOV]
+    return sum(find(piece, heard).likeness for piece in audible) / len(audible) if audible else 0.0
 
 
 def _samples(sound: Path | str | Samples) -> Samples:
