@@ -58,9 +58,12 @@ async def assert_echo_is_good(call, seed):
     async def listen(number):
         melody, before = tones.melody(seed + 10 * number, 1200), len(call.heard_samples())
         call.play(melody)
-        await until_heard_ms(call, before / 8 + 2000)
-        heard = call.heard_samples()[before:]
-        assert share_found(melody, heard) >= SHARE
+        for ms in (2_000, 4_000):
+            await until_heard_ms(call, before / 8 + ms)
+            heard = call.heard_samples()[before:]
+            if (share := share_found(melody, heard)) >= SHARE:
+                break
+        assert share >= SHARE
         assert tones.level_dbov(sounding(heard)) == pytest.approx(tones.level_dbov(sounding(melody)), abs=1.5)
 
     await in_some_try(listen)
@@ -89,10 +92,12 @@ async def test_official_stream_sdk_serves_a_call_without_one_error(
         assert started["tracks"] == ["inbound"]
         assert started["form"] == {"content_type": encoding, "sample_rate": rate_hz}
         await assert_echo_is_good(call, 1)
-        call.send_digits("19*")
+        call.send_digits("19")
         await agent.until_told("dtmf", digit="1")
         for name in ("before", "after"):
             await agent.until_told("playedStream", name=name, stream_id=started["stream_id"])
+        # Not sooner: what is cleared is not acknowledged.
+        call.send_digits("*")
         await agent.until_told("clearedAudio", stream_id=started["stream_id"])
         await hung_up(call)
         gone = await agent.until_told("disconnected")

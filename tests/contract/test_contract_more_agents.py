@@ -67,8 +67,11 @@ async def test_agent_transport_serves_a_call_without_one_complaint(customer, pho
         async def listen(number):
             melody, before = tones.melody(4 + 10 * number, 1_500), len(call.heard_samples())
             call.play(melody)
-            await until_heard_ms(call, before / 8 + 2_500)
-            assert share_found(melody, call.heard_samples()[before:]) >= SHARE
+            for ms in (2_500, 4_500):
+                await until_heard_ms(call, before / 8 + ms)
+                if (share := share_found(melody, call.heard_samples()[before:])) >= SHARE:
+                    break
+            assert share >= SHARE
 
         await in_some_try(listen)
         call.send_digits("9")
