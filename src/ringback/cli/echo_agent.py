@@ -9,7 +9,7 @@ import sys
 
 from ringback.cli.failure import Failure
 
-_START_LIMIT_S = 10.0
+_START_LIMIT_S = 30.0
 _STOP_LIMIT_S = 2.0
 
 
