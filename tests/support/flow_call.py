@@ -59,7 +59,7 @@ class FakeCall:
 
     async def until(self, text: str) -> None:
         """Return when `text` was logged."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while text not in self.log:
                 self.changed.clear()
                 await self.changed.wait()

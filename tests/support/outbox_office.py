@@ -54,12 +54,12 @@ class Office:
         return await self.database.read(store.counts)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not condition():  # noqa: ASYNC110 - the condition is about another task's writes
                 await asyncio.sleep(0.005)
 
     async def until_idle(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await self.counts()).pending:  # noqa: ASYNC110 - rows change in the database, there is no event
                 await asyncio.sleep(0.005)
 

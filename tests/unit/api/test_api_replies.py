@@ -75,7 +75,7 @@ async def test_a_request_without_end_does_not_hold_the_end_of_the_server(monkeyp
     replies = AsyncReplies(callbacks, 2)
     replies.spawn(request(), ACCOUNT, TARGET, answer("never", asyncio.Event()))
     replies.spawn(request(), ACCOUNT, TARGET, answer("at once"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await replies.close()
     assert [json.loads(params["response"])["message"] for _, _, params in callbacks.delivered] == ["at once"]
 

@@ -102,7 +102,7 @@ async def test_repeated_prompt_fetches_once_and_takes_its_time(stage: Stage, mon
     monkeypatch.setattr(prompt.asyncio, "sleep", count)
     running = stage.start(repeats=True)
     for round_ in (1, 2, 3):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while stage.call.plays < round_:
                 await sleep(0)
         stage.call.played(f"p{round_}")

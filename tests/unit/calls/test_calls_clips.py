@@ -238,7 +238,7 @@ async def test_a_request_ends_after_its_time() -> None:
     call = Call()
     call.playbacks.add(PlayLane.PLAY, ApiPlay(Paths(["music"]), loops=0, limit_s=0.01))
     await call.settle()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await asyncio.gather(*call.tasks)
     assert call.log == ["music x0", "stop music"]
     assert [note["reason"] for note in call.notes] == ["stopped"]

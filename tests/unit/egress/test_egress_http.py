@@ -11,6 +11,7 @@ from ipaddress import ip_address
 
 import pytest
 from tests.support.http_server import ScriptedServer, close, drip, fixed, hang, http_server, raw
+from tests.support.waiting import until
 
 from ringback.egress.errors import (
     AddressRefused,
@@ -136,17 +137,17 @@ async def test_connect_timeout_counts_up_to_the_connection(client: HttpClient) -
             filler.close()
     assert isinstance(error, ConnectFailed)
     assert error.failure is FailureClass.TIMEOUT
-    assert 0.15 < elapsed < 0.6
+    assert 0.15 < elapsed < 4, "not the read timeout"
 
 
 async def test_read_timeout_starts_at_the_connection(client: HttpClient, server: ScriptedServer) -> None:
     server.on("/a", hang)
     began = time.monotonic()
-    error = await failure_of(client, HttpRequest("GET", server.url("/a"), connect_ms=100, read_ms=300))
+    error = await failure_of(client, HttpRequest("GET", server.url("/a"), connect_ms=9_000, read_ms=300))
     assert isinstance(error, ExchangeFailed)
     assert error.failure is FailureClass.TIMEOUT
     assert error.is_connected
-    assert 0.25 < time.monotonic() - began < 0.8
+    assert 0.25 < time.monotonic() - began < 8
 
 
 async def test_dripping_reply_does_not_outlive_the_read_timeout(client: HttpClient, server: ScriptedServer) -> None:
@@ -154,7 +155,7 @@ async def test_dripping_reply_does_not_outlive_the_read_timeout(client: HttpClie
     began = time.monotonic()
     error = await failure_of(client, HttpRequest("GET", server.url("/a"), read_ms=300))
     assert error.failure is FailureClass.TIMEOUT
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < 15, "the whole reply takes 20 s"
 
 
 async def test_total_timeout_ends_everything(client: HttpClient, server: ScriptedServer) -> None:
@@ -334,7 +335,7 @@ async def test_requests_to_one_host_wait_for_a_slot(server: ScriptedServer) -> N
     client = HttpClient(resolver, HttpSettings(lanes={"document": 2}, slot_wait_ms=100))
     server.on("/slow", hang)
     held = [asyncio.create_task(client.send(HttpRequest("GET", server.url("/slow"), read_ms=5_000))) for _ in range(2)]
-    await asyncio.sleep(0.05)
+    await until(lambda: len(server.seen) == 2, "both requests")
     with pytest.raises(ConnectFailed, match="slot") as caught:
         await client.send(HttpRequest("GET", server.url("/slow")))
     assert caught.value.failure is FailureClass.TIMEOUT

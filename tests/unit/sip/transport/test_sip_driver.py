@@ -53,7 +53,7 @@ class Owner:
         self._news.set()
 
     async def wait_for(self, kind: type[Any]) -> Any:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 for event in self.events:
                     if isinstance(event, kind):
@@ -87,7 +87,7 @@ def call(*targets: Target, **more: Any) -> OutboundInvite:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - gauges raise no event
             await asyncio.sleep(0.005)
 
@@ -254,7 +254,7 @@ async def test_slow_senders_and_idle_connections_are_closed() -> None:
         slow = await asyncio.open_connection("127.0.0.1", port)
         idle = await asyncio.open_connection("127.0.0.1", port)
         slow[1].write(b"INVITE sip:a@b SIP/2.0\r\n")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             for reader, writer in (slow, idle):
                 with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
                     await reader.readexactly(1)
