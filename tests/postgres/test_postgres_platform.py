@@ -10,6 +10,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,10 @@ async def states(platform: Platform, call_uuid: str) -> list[str]:
 async def test_calls_live_through_a_crash_of_the_database(postgres: PostgresServer, phone: Phone) -> None:
     """A call goes on, new ones are refused with 503, the node says why; afterwards no fact of the call is missing."""
     with Platform.start(settings={"RINGBACK_DATABASE__URL": postgres.url}) as platform:
-        async with bystander(platform.uri(ECHO)) as judged, bystander(platform.uri(ECHO)) as later:
+        async with AsyncExitStack() as stack:
+            judged, later = await asyncio.gather(
+                *(stack.enter_async_context(bystander(platform.uri(ECHO))) for _ in range(2))
+            )
             postgres.stop()
             await until(lambda: readiness(platform)[0] == 503, "the node to know")
             assert re.search("the database (does not answer|cannot write): ", readiness(platform)[1])
