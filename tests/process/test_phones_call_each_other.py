@@ -169,7 +169,7 @@ async def test_what_is_heard_is_exactly_what_was_said_after_mulaw(phones):
     call, other = await answered(*phones)
 
     async def listen(number):
-        said = tones.melody(9 + number, 600)
+        said = tones.melody(9 + number, 300)
         call.play(said)
         await heard_whole(call, other)
         match = tones.find(said, other.heard_samples())
@@ -177,6 +177,6 @@ async def test_what_is_heard_is_exactly_what_was_said_after_mulaw(phones):
         found = other.heard_samples()[match.lag_samples :][: len(said)]
         assert np.max(np.abs(found.astype(int) - said)) < 1100
 
-    await in_some_try(listen)
+    await in_some_try(listen, 10)
     call.hang_up()
     await other.until_ended()
