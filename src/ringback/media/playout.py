@@ -28,7 +28,7 @@ from ringback.media.codecs.concealment import CROSSFADE_SAMPLES, ramp_down, shor
 from ringback.media.codecs.convert import ULAW_8K, Downlink, unit_bytes
 from ringback.media.codecs.g711 import FRAME_SAMPLES, PCMU, Law
 from ringback.media.codecs.l16 import samples_of
-from ringback.media.control.values import AudioFormat, DelayPolicy
+from ringback.media.control.values import AudioFormat, DelayPolicy, Encoding
 
 SAMPLES_PER_MS = 8
 _CONVERT_SAMPLES = 10 * FRAME_SAMPLES
@@ -105,6 +105,7 @@ class Playout:
         "_calm",
         "_carry",
         "_carry_format",
+        "_carry_slots",
         "_chunk_max",
         "_converters",
         "_debt",
@@ -161,7 +162,7 @@ class Playout:
         self.gaps = 0
         """How often an utterance ran dry and went on within 200 ms."""
         self.incomplete_samples = 0
-        """How often the rest of a sample never came."""
+        """How often the rest of one of the agent's samples never came."""
         self.trimmed_samples = 0
         """Samples cut out to undo delay."""
         self._law = law
@@ -170,6 +171,8 @@ class Playout:
         self._offset = 0
         self._carry = b""
         self._carry_format = ULAW_8K
+        self._carry_slots = 0
+        """For how many slots it has waited behind an empty queue."""
         self._converters: dict[AudioFormat, Downlink] = {}
         self._last = b""
         self._is_playing = False
@@ -231,8 +234,8 @@ class Playout:
     def queue(self, now: Instant, audio: bytes, format: AudioFormat) -> bool:
         """Append a chunk; `False` when it does not fit into the queue, which then is unchanged.
 
-        An incomplete last sample waits for the next chunk of the same format, until the utterance is over: joined with
-        the next one it would make noise of all of it.
+        What makes no whole sample of the leg waits for the next chunk of the same format, until 1 s after the queue ran
+        dry: half a sample joined with the next utterance would make noise of all of it.
         """
         if format is self._native:
             samples = len(audio)
@@ -256,6 +259,7 @@ class Playout:
             rest = len(audio) - samples * unit
             self._carry = audio[len(audio) - rest :] if rest else b""
             self._carry_format = format
+            self._carry_slots = 0
             if samples == 0:
                 return True
             self._pieces.append(_Chunk(audio[: len(audio) - rest] if rest else audio, format))
@@ -269,8 +273,10 @@ class Playout:
         return True
 
     def _drop_carry(self) -> None:
+        # Whole samples of a higher rate that make none of the leg's: less than 0.125 ms, and no fault of the agent's.
+        if self._carry_format.encoding is Encoding.L16 and len(self._carry) % 2:
+            self.incomplete_samples += 1
         self._carry = b""
-        self.incomplete_samples += 1
 
     def take(self, now: Instant) -> bytes | None:
         """Return this slot's frame of 160 law bytes, or `None` for silence."""
@@ -329,7 +335,9 @@ class Playout:
             if self._gap_slots == _DEBT_SLOTS:
                 self._debt = 0
                 self._pace_run = 0
-                if self._carry:
+            if self._carry:
+                self._carry_slots += 1
+                if self._carry_slots == _DEBT_SLOTS:
                     self._drop_carry()
             return None
         is_resuming = self._gap_slots <= _GAP_SLOTS

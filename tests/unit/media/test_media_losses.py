@@ -6,6 +6,7 @@ import base64
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.media_leg import MS_NS, Leg, Sender, play_audio, samples, sine_pcm, stream_settings, unhurried
@@ -14,6 +15,7 @@ from ringback.machine import Instant
 from ringback.media.codecs.convert import L16_8K
 from ringback.media.codecs.g711 import PCMU
 from ringback.media.control.events import StreamFaulted
+from ringback.media.control.values import AudioFormat, Encoding
 from ringback.media.stream.faults import FaultCounts, FaultReport
 
 ASKS = "ringback.truth=1"
@@ -107,6 +109,26 @@ def test_another_format_after_half_a_sample_is_told() -> None:
     leg.command({"event": "playAudio", "media": {"contentType": "audio/x-l16", "sampleRate": 16000, "payload": "AAAA"}})
     leg.slots(60)
     assert sum(count for reason, count, _ in faults(leg) if reason == "incomplete sample") == 2
+
+
+def test_half_a_sample_alone_in_silence_is_told_and_does_not_wait_for_the_next_utterance() -> None:
+    leg = Leg()
+    leg.slots(70)
+    leg.command(l16(b"\x55"))
+    leg.slots(110)
+    assert faults(leg) == [("incomplete sample", 1, 0)]
+    leg.command(l16(sine_pcm(500, 200)))
+    heard = samples(PCMU.decode(leg.slots(8)[160:]))
+    assert float(abs(heard[1:] - heard[:-1]).max()) < 4_500, "the samples are shifted by a byte"
+
+
+@pytest.mark.parametrize(("rate_hz", "samples_sent"), [(16_000, 3_201), (24_000, 4_801), (48_000, 9_605)])
+def test_whole_samples_that_make_none_of_the_leg_are_no_fault(rate_hz: int, samples_sent: int) -> None:
+    leg = Leg()
+    leg.command(play_audio(bytes(2 * samples_sent), AudioFormat(Encoding.L16, rate_hz)))
+    leg.slots(110)
+    assert leg.named("incorrectPayload") == []
+    assert faults(leg) == []
 
 
 def test_packets_that_come_too_late_are_told_to_an_agent_that_asked() -> None:
