@@ -167,8 +167,13 @@ class Flow:
         """Queue the end of a recording."""
         self._queue(RecordingOver(event))
 
-    def transfer_requested(self, url: str, method: str) -> None:
+    def transfer_requested(self, url: str, method: str, *, is_fallback: bool = False) -> None:
         """Interrupt the running document for another one, unless that waits for the end of a stream."""
+        if is_fallback and (self._late_transfer or self._transfer) is not None:
+            # The stream is over: what was accepted before goes first.
+            text = "a transfer that was asked for before goes before the fallback document"
+            self._record({"phase": "note", "name": "Stream", "line": 0, "text": text, "level": "info"})
+            return
         wanted = _Wanted(DocumentKind.TRANSFER, url, method)
         if self._held_by is not None and self._services.settings.has_late_transfers:
             self._late_transfer = wanted

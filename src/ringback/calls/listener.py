@@ -37,8 +37,11 @@ class CallListener(Protocol):
     def recording_ended(self, event: RecordingFinished) -> None:
         """A recording of this call is over, whoever started it (element or REST)."""
 
-    def transfer_requested(self, url: str, method: str) -> None:
-        """The API asks for another document, at once; the newest request wins."""
+    def transfer_requested(self, url: str, method: str, *, is_fallback: bool = False) -> None:
+        """Another document is asked for, at once; the newest request wins.
+
+        A fallback, which a lost stream asks for, gives way to a transfer that waits already.
+        """
 
     def hung_up(self) -> None:
         """The call is gone; the flow stops and asks nothing more of the call."""

@@ -380,14 +380,14 @@ class LiveCall:
         if self._listener is not None:
             self._listener.recording_ended(event)
 
-    async def transfer(self, url: str, method: str) -> None:
+    async def transfer(self, url: str, method: str, *, is_fallback: bool = False) -> None:
         """Give the call another document at once; one that runs none yet begins with it.
 
         A dialled call leaves its bridge; to have both ends leave, `bridge.detach` it first.
         """
         self.note("call", state="transferred", url=url, method=method)
         if self._listener is not None:
-            self._listener.transfer_requested(url, method)
+            self._listener.transfer_requested(url, method, is_fallback=is_fallback)
         elif self.terms.is_dialled and not self._is_document_due:
             self._is_document_due = True
             if self.bridge is not None:

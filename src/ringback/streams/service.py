@@ -516,7 +516,7 @@ class StreamService:
         if reason in _FALLBACK_ENDS and stream.spec.bidirectional and stream.away.fallback_url:
             url = stream.away.fallback_url
             stream.call.note("stream", event="fallback", stream_id=stream.stream_id, url=url, reason=reason.value)
-            stream.call.spawn(stream.call.transfer(url, stream.away.fallback_method))
+            stream.call.spawn(stream.call.transfer(url, stream.away.fallback_method, is_fallback=True))
         stream.call.report_stream_end(stream.stream_id, reason)
 
     def _store(

@@ -285,6 +285,22 @@ async def test_late_transfer_waits_for_the_end_of_the_stream_that_holds_the_docu
     assert "play /media/never.wav x1" not in scene.call.log
 
 
+async def test_late_transfer_goes_before_the_fallback_document_of_a_lost_stream(late_scene: Scene) -> None:
+    scene = late_scene
+    scene.serve(f'<Stream keepCallAlive="true">{STREAM}</Stream>')
+    scene.serve("<Hangup/>", "https://a/wanted")
+    scene.start()
+    await scene.call.until("start-stream s1")
+    await asyncio.sleep(0.01)
+    reporter = scene.call.reporter()
+    reporter.transfer_requested("https://a/wanted", "POST")
+    reporter.stream_ended(StreamId("s1"), StreamEnd.CONNECTION_LOST)
+    reporter.transfer_requested("https://a/fallback", "POST", is_fallback=True)
+    assert (await scene.over())[-1] == "end 4000 Answer XML"
+    assert [callback.url for callback, _ in scene.documents.asked] == [ANSWER, "https://a/wanted"]
+    assert "goes before the fallback document" in " ".join(scene.timeline.notes())
+
+
 @pytest.mark.parametrize(
     "document", [f'<Stream>{STREAM}</Stream><Wait length="60"/>', f'<Stream keepCallAlive="true">{STREAM}</Stream>']
 )

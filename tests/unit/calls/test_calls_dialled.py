@@ -275,7 +275,7 @@ class Listener:
     def __init__(self) -> None:
         self.urls: list[str] = []
 
-    def transfer_requested(self, url: str, method: str) -> None:
+    def transfer_requested(self, url: str, method: str, *, is_fallback: bool = False) -> None:
         self.urls.append(url)
 
     def hung_up(self) -> None:

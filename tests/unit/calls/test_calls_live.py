@@ -72,7 +72,7 @@ class Listener:
     def stream_ended(self, stream_id: Any, end: Any) -> None:
         self.heard.append(end)
 
-    def transfer_requested(self, url: str, method: str) -> None:
+    def transfer_requested(self, url: str, method: str, *, is_fallback: bool = False) -> None:
         self.heard.append((url, method))
 
     def hung_up(self) -> None:

@@ -67,7 +67,7 @@ class Listener:
     def stream_ended(self, stream_id: StreamId, end: StreamEnd) -> None:
         self.ended.append((stream_id, end))
 
-    def transfer_requested(self, url: str, method: str) -> None:
+    def transfer_requested(self, url: str, method: str, *, is_fallback: bool = False) -> None:
         self.transfers.append((url, method))
 
 
