@@ -24,7 +24,7 @@ from ringback.media.settings import MediaSettings
 from ringback.media.stream import messages
 from ringback.media.stream import session as stream_session
 from ringback.media.stream.session import StreamSettings
-from ringback.media.worker import stream_client
+from ringback.media.worker import close_codes
 from ringback.media.worker.stream_request import handshake_headers
 from ringback.streams import spec
 from ringback.streams.service import StreamSettings as ServiceSettings
@@ -271,8 +271,8 @@ def test_delay_policies_are_those_of_the_code() -> None:
 
 def test_close_codes_are_those_that_are_sent() -> None:
     documented = {int(cells[0]) for cells in rows("Close codes")}
-    received_only = {stream_client.CLOSE_NO_STATUS, stream_client.CLOSE_ABNORMAL}
-    known = {value for name, value in vars(stream_client).items() if name.startswith("CLOSE_")}
+    received_only = {close_codes.CLOSE_NO_STATUS, close_codes.CLOSE_ABNORMAL}
+    known = {value for name, value in vars(close_codes).items() if name.startswith("CLOSE_")}
     known |= {value for name, value in vars(stream_session).items() if name.startswith("CLOSE_")}
     assert documented == known - received_only
 

@@ -45,6 +45,7 @@ from ringback.media.control.ledger import Ledger
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import RejectCode, SessionEnd
 from ringback.media.stream.session import StreamSession
+from ringback.media.worker.close_codes import CLOSE_GOING_AWAY, CLOSE_NORMAL
 from ringback.media.worker.files import PlayFiles
 from ringback.media.worker.hold import LoopHold
 from ringback.media.worker.leg import Leg
@@ -55,7 +56,7 @@ from ringback.media.worker.refusal import Refusal
 from ringback.media.worker.relay import RelayHub
 from ringback.media.worker.rooms import Rooms
 from ringback.media.worker.rtp_socket import RtpPoller, bind_rtp_socket
-from ringback.media.worker.stream_client import CLOSE_GOING_AWAY, CLOSE_NORMAL, StreamClient
+from ringback.media.worker.stream_client import StreamClient
 from ringback.telemetry.logs import get_logger
 
 if TYPE_CHECKING:

@@ -52,6 +52,7 @@ from ringback.media.recorder import RecorderOver
 from ringback.media.session import AgentStopped, Datagram, MediaSession
 from ringback.media.settings import MediaSettings
 from ringback.media.stream.session import StreamSession, StreamSettings
+from ringback.media.worker.close_codes import CLOSE_NORMAL
 from ringback.media.worker.files import FilePlayback, PlayFiles
 from ringback.media.worker.hold_player import HoldPlayer
 from ringback.media.worker.listening import LegListening
@@ -59,7 +60,7 @@ from ringback.media.worker.recording_disk import RecordingDisk
 from ringback.media.worker.recordings import LegRecordings
 from ringback.media.worker.refusal import Refusal
 from ringback.media.worker.rtp_socket import PACKET_MAX_BYTES, RtpPoller
-from ringback.media.worker.stream_client import CLOSE_NORMAL, StreamClient
+from ringback.media.worker.stream_client import StreamClient
 from ringback.media.worker.stream_request import UnusableStream, check_stream
 from ringback.telemetry.logs import get_logger
 

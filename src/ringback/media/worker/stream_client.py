@@ -1,7 +1,7 @@
 """The WebSocket under one audio stream: dials the agent, carries text frames, decides why it ended.
 
-picows parses frames; what it leaves to its user is done here: one deadline over connect, TLS and upgrade, fragments,
-reserved bits, UTF-8, a bound on what waits in the transport, and a bound on what an agent may send.
+One deadline stands over connect, TLS and upgrade, and a bound over what waits in the transport; what the agent sends is
+`agent_listener`'s.
 """
 
 from __future__ import annotations
@@ -9,19 +9,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import os
 import socket
-import ssl
-from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from picows import (
     WSCloseCode,
     WSError,
-    WSFrame,
-    WSHandshakeError,
-    WSListener,
     WSMsgType,
     WSProtocolError,
     WSTransport,
@@ -33,25 +27,19 @@ from ringback.machine import MS, Instant, after_ms
 from ringback.media.control.commands import OpenStream
 from ringback.media.control.settings import WorkerSettings
 from ringback.media.control.values import Address, StreamEnd
-from ringback.media.stream.budget import SIZE_SHIFT, InputBudget
 from ringback.media.stream.session import StreamSession
+from ringback.media.worker.agent_listener import AgentListener
+from ringback.media.worker.close_codes import (
+    CLOSE_ABNORMAL,
+    CLOSE_GOING_AWAY,
+    CLOSE_INTERNAL_ERROR,
+    CLOSE_NO_STATUS,
+    CLOSE_NORMAL,
+)
+from ringback.media.worker.connect_faults import describe
 from ringback.media.worker.stream_request import handshake_headers, tls_context
 
-CLOSE_NORMAL = 1000
-CLOSE_GOING_AWAY = 1001
-CLOSE_PROTOCOL_ERROR = 1002
-CLOSE_NO_STATUS = 1005
-CLOSE_ABNORMAL = 1006
-CLOSE_INVALID_TEXT = 1007
-CLOSE_TOO_BIG = 1009
-CLOSE_INTERNAL_ERROR = 1011
-
 _ORDERLY_CODES = frozenset({CLOSE_NORMAL, CLOSE_GOING_AWAY, CLOSE_NO_STATUS})
-_HINTS = {
-    401: "the agent refuses us, check its signature validation and the auth token",
-    403: "the agent refuses us, check its signature validation and the auth token",
-    404: "no such path, check the URL",
-}
 _ATTEMPT_MIN_MS = 100
 """A shorter attempt is not worth beginning."""
 _READ_BUFFER_BYTES = 4_096
@@ -125,7 +113,7 @@ class StreamClient:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
-        self._listener: _Listener | None = None
+        self._listener: AgentListener | None = None
         self._waiting_bytes: Callable[[], int] = int
         self._task: asyncio.Task[None] | None = None
         self._life_timer: asyncio.TimerHandle | None = None
@@ -197,7 +185,7 @@ class StreamClient:
         listener.fault_code, listener.detail = code, detail
         self._say_goodbye(transport, code)
 
-    def connected(self, listener: _Listener, transport: WSTransport) -> None:
+    def connected(self, listener: AgentListener, transport: WSTransport) -> None:
         """Take over an upgraded connection; called by the listener before any frame arrives."""
         if self._has_ended:
             transport.disconnect(graceful=False)
@@ -221,7 +209,7 @@ class StreamClient:
         self._cut_later(transport)
         transport.disconnect()
 
-    def disconnected(self, listener: _Listener) -> None:
+    def disconnected(self, listener: AgentListener) -> None:
         """Let go of a connection that is gone; called by the listener."""
         if listener is self._listener:
             self._hang_up()
@@ -320,7 +308,7 @@ class StreamClient:
             except TimeoutError:
                 self._fault = f"no WebSocket within {timeout_ms} ms: the agent does not answer the upgrade"
             except (OSError, WSError, ValueError) as error:
-                self._fault = _describe(error)
+                self._fault = describe(error)
             self._owner.stream_failed(self, attempt, self._fault)
             if attempt == attempts or after_ms(clock.now(), command.connect_gap_ms + _ATTEMPT_MIN_MS) >= deadline:
                 break
@@ -335,7 +323,7 @@ class StreamClient:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, self._settings.stream_unsent_max_bytes)
         # Finds a peer that is gone without a word, and one that has stopped reading (tcp(7), TCP_USER_TIMEOUT).
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self.command.dead_after_ms)
-        listener = _Listener(self, self._settings)
+        listener = AgentListener(self, self._settings)
         is_secure = self.command.url.startswith("wss:")
         try:
             await self._loop.sock_connect(sock, (address.host, address.port))
@@ -365,207 +353,6 @@ class StreamClient:
         return transport
 
 
-class _Held(NamedTuple):
-    """A frame that was read."""
-
-    kind: WSMsgType
-    fin: bool
-    payload: bytes
-
-
-class _Listener(WSListener):
-    """Hears one connection. Nothing may escape from its methods: the library would end the connection over it."""
-
-    __slots__ = (
-        "_budget",
-        "_feed_text",
-        "_fragments",
-        "_fragments_are_text",
-        "_fragments_bytes",
-        "_held",
-        "_outbox",
-        "_seen",
-        "_settings",
-        "_transport",
-        "client",
-        "close_code",
-        "detail",
-        "fault_code",
-        "heard_at",
-    )
-
-    def __init__(self, client: StreamClient, settings: WorkerSettings) -> None:
-        self.client = client
-        self.close_code = 0
-        self.fault_code = 0
-        """The code with which we refused what the agent sent, 0 if we did not."""
-        self.detail = ""
-        self.heard_at = clock.now()
-        self._feed_text = client.session.feed_text
-        self._outbox = client.outbox
-        self._settings = settings
-        self._fragments: list[bytes] = []
-        self._fragments_bytes = 0
-        self._fragments_are_text = False
-        self._transport: WSTransport | None = None
-        self._budget = InputBudget(self.heard_at, settings.stream_messages_per_s, settings.stream_messages_burst)
-        self._held: deque[_Held] = deque()
-        """Messages that were read and must wait; while there are any, nothing is read."""
-        self._seen = (0, 0, 0)
-
-    def note_activity(self, now: Instant) -> None:
-        """Remember that frames arrived since the last call; called about once per second."""
-        seen = (self._budget.renewals, self._budget.left, len(self._held))
-        if seen != self._seen:
-            self._seen = seen
-            self.heard_at = now
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        """Start the stream."""
-        self._transport = transport
-        self.client.connected(self, transport)
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """Let go of the connection, after what it had brought already."""
-        try:
-            for _ in range(min(len(self._held), self._settings.stream_messages_burst)):
-                held = self._held.popleft()
-                if held.kind == WSMsgType.TEXT and held.fin and not self._fragments:
-                    self._feed_text(clock.now(), held.payload)
-        finally:
-            self._held.clear()
-            self.client.disconnected(self)
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Take one frame; every agent message of the call passes here."""
-        budget = self._budget
-        try:
-            kind = frame.msg_type
-            must_wait = self._held or (budget.left <= 0 and not budget.renew(clock.now()))
-            if must_wait and kind != WSMsgType.CLOSE and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
-                self._hold(transport, frame)
-                return
-            budget.left -= 1 + (frame.payload_size >> SIZE_SHIFT)
-            if kind is _TEXT and frame.fin and not self._fragments and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
-                message = frame.get_payload_as_bytes()
-                if message.isascii():
-                    feed_text = self._feed_text
-                    code = feed_text(clock.now(), message)
-                    if code or self._outbox:
-                        self._act_on(code)
-                else:
-                    self._take_text(message)
-            elif frame.rsv1 or frame.rsv2 or frame.rsv3:
-                self.client.fail(CLOSE_PROTOCOL_ERROR, "reserved bit set")
-            elif kind == WSMsgType.CLOSE:
-                # A close without a code gives 0; the enumeration counts as an integer at run time only.
-                self.close_code = int(frame.get_close_code()) or CLOSE_NO_STATUS  # type: ignore[call-overload]
-                self.detail = self.detail or _printable(frame.get_close_reason() or "")
-                self.client.agent_closed(transport)
-            else:
-                self._take_message(_Held(kind, frame.fin, frame.get_payload_as_bytes()))
-        except Exception as error:
-            # A fault of ours costs this stream; escaping it would cost a traceback per message as well.
-            self.client.fail(CLOSE_INTERNAL_ERROR, f"stream failed: {error!r}"[:200])
-
-    def pause_writing(self) -> None:
-        """The transport is full; `StreamClient.flush` looks for itself."""
-
-    def resume_writing(self) -> None:
-        """The transport has room again."""
-        self.client.flush()
-
-    def deafen(self) -> None:
-        """Take no further message: the stream is over, its socket is still closing."""
-        self._feed_text = _ignore_text
-        self._held.clear()
-
-    def _take_text(self, message: bytes) -> None:
-        try:
-            message.decode()
-        except UnicodeDecodeError:
-            self.client.fail(CLOSE_INVALID_TEXT, "text is not UTF-8")
-        else:
-            self._act_on(self._feed_text(clock.now(), message))
-
-    def _act_on(self, code: int) -> None:
-        if code:
-            self.client.fail(code, f"message closed the stream with {code}")
-        else:
-            self.client.flush()
-
-    def _hold(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Keep a frame for later and read no more until then: the agent's TCP waits."""
-        if not self._held:
-            transport.underlying_transport.pause_reading()
-            self._look_again()
-        self._held.append(_Held(frame.msg_type, frame.fin, frame.get_payload_as_bytes()))
-
-    def _look_again(self) -> None:
-        asyncio.get_running_loop().call_later(self._budget.wait_s, self._take_held)
-
-    def _take_held(self) -> None:
-        """Take what waited, as far as the budget goes; then read on."""
-        transport, budget = self._transport, self._budget
-        if transport is None or transport.is_disconnected:
-            return
-        try:
-            while self._held and (budget.left > 0 or budget.renew(clock.now())):
-                self._take_oldest(transport)
-        except Exception as error:
-            self.client.fail(CLOSE_INTERNAL_ERROR, f"stream failed: {error!r}"[:200])
-        if self._held:
-            self._look_again()
-        elif not transport.is_disconnected:
-            transport.underlying_transport.resume_reading()
-
-    def _take_oldest(self, transport: WSTransport) -> None:
-        held = self._held.popleft()
-        self._budget.left -= 1 + (len(held.payload) >> SIZE_SHIFT)
-        self._take_message(held)
-
-    def _take_message(self, held: _Held) -> None:
-        """Take a message, or a part of one."""
-        if held.kind == WSMsgType.CONTINUATION:
-            if not self._fragments:
-                self.client.fail(CLOSE_PROTOCOL_ERROR, "continuation without a start")
-            else:
-                self._take_fragment(held)
-        elif held.kind in (WSMsgType.TEXT, WSMsgType.BINARY):
-            if self._fragments:
-                self.client.fail(CLOSE_PROTOCOL_ERROR, "new message inside a message")
-            elif not held.fin:
-                self._fragments_are_text = held.kind == WSMsgType.TEXT
-                self._take_fragment(held)
-            elif held.kind == WSMsgType.TEXT:
-                self._take_text(held.payload)
-            else:
-                self.client.session.feed_binary(clock.now())
-
-    def _take_fragment(self, held: _Held) -> None:
-        self._fragments_bytes += len(held.payload)
-        self._fragments.append(held.payload)
-        if (
-            self._fragments_bytes > self._settings.stream_frame_max_bytes
-            or len(self._fragments) > self._settings.stream_fragments_max
-        ):
-            self._fragments = []
-            self.client.fail(CLOSE_TOO_BIG, "message too large")
-            return
-        if held.fin:
-            message = b"".join(self._fragments)
-            self._fragments = []
-            self._fragments_bytes = 0
-            if self._fragments_are_text:
-                self._take_text(message)
-            else:
-                self.client.session.feed_binary(clock.now())
-
-
-def _ignore_text(now: Instant, message: bytes) -> int:
-    return 0
-
-
 async def _wait_end(transport: WSTransport) -> int:
     """Return 0 when the connection is gone, or the close code with which the library refused the agent's frames."""
     try:
@@ -581,30 +368,3 @@ def _shut(sock: socket.socket) -> None:
     except OSError:
         # Never connected: nobody else holds it.
         sock.close()
-
-
-def _describe(error: Exception) -> str:
-    """Return what went wrong and what to look at; customers read it in callbacks and in the timeline."""
-    if isinstance(error, WSHandshakeError):
-        response = error.response
-        if response is None:
-            return _printable(f"{error}: is the port one that speaks HTTP?")
-        status = int(response.status)
-        if status == 101:
-            return "the answer to the upgrade is none: its Sec-WebSocket-Accept, Upgrade or Connection is wrong"
-        return f"expected 101, got {status}: {_HINTS.get(status, 'no WebSocket is served at this path')}"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate refused: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return "TLS failed: is the port one that speaks TLS?"
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused: check host and port, and that the agent runs"
-    if isinstance(error, ConnectionResetError):
-        return "connection reset during the upgrade: is the port one that serves WebSockets?"
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
-    return _printable(str(error) or type(error).__name__)
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text[:200])
