@@ -13,6 +13,7 @@ from ringback.recordings.files import RecordingFiles
 from ringback.recordings.views import DAY_MS, RecordingView
 from ringback.storage.database import Database
 from ringback.telemetry.logs import get_logger
+from ringback.webhooks.payloads import spelt
 
 _log = get_logger(__name__)
 
@@ -37,18 +38,22 @@ class Housekeeping:
         completion: Completion,
         live: Callable[[], Collection[str]],
         retention_days: int,
+        *,
+        has_plus: bool = False,
     ) -> None:
         """Make one that works nowhere yet.
 
         Args:
             live: Returns the recordings that run here.
             retention_days: Age at which recordings are deleted; 0 keeps them.
+            has_plus: Whether callbacks write numbers with `+`.
         """
         self._database = database
         self._files = files
         self._completion = completion
         self._live = live
         self._retention_days = retention_days
+        self._has_plus = has_plus
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -82,7 +87,7 @@ class Housekeeping:
         )
         for view in left:
             if await self._files.is_idle(view.account_id, view.recording_id, _ABANDONED_MS):
-                await self._completion.complete(view, _params_of(view), is_worker_gone=True)
+                await self._completion.complete(view, _params_of(view, has_plus=self._has_plus), is_worker_gone=True)
 
     async def clean_up(self) -> None:
         """Delete recordings that are too old, and files that no row knows."""
@@ -109,14 +114,14 @@ class Housekeeping:
                     await self._files.remove(old[recording_id], recording_id)
 
 
-def _params_of(view: RecordingView) -> Callable[..., dict[str, str]]:
+def _params_of(view: RecordingView, *, has_plus: bool) -> Callable[..., dict[str, str]]:
     """Return what makes callback parameters of a call that an earlier server knew."""
 
     def params(**extra: str) -> dict[str, str]:
         return {
             "CallUUID": view.call_uuid,
-            "From": view.from_number,
-            "To": view.to_number,
+            "From": spelt(view.from_number, has_plus=has_plus),
+            "To": spelt(view.to_number, has_plus=has_plus),
             "CallStatus": "completed",
             "ParentAuthID": view.account_id,
             **extra,

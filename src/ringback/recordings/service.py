@@ -62,6 +62,8 @@ class RecordingSettings:
     """What an account's recordings may take; the next one is refused."""
     retention_days: int = 0
     """Age at which recordings are deleted; 0 keeps them."""
+    has_plus: bool = False
+    """Whether callbacks of recordings that an earlier server left write numbers with `+`."""
 
 
 @dataclass
@@ -107,7 +109,9 @@ class RecordingService:
         self._tasks: set[asyncio.Task[None]] = set()
         self.transcriptions = Transcriptions(database, files, ears or Deaf(), wake_outbox)
         self._completion = Completion(database, files, self.url, wake_outbox, self.transcriptions)
-        self.housekeeping = Housekeeping(database, files, self._completion, self._live.keys, settings.retention_days)
+        self.housekeeping = Housekeeping(
+            database, files, self._completion, self._live.keys, settings.retention_days, has_plus=settings.has_plus
+        )
 
     @property
     def live_count(self) -> int:

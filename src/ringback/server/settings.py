@@ -223,5 +223,7 @@ def recording_settings(config: Config) -> RecordingSettings:
     """Return how much is kept for an account, and for how long."""
     recording = config.recording
     return RecordingSettings(
-        account_max_bytes=recording.account_max_gb * 1024**3, retention_days=recording.retention_days
+        account_max_bytes=recording.account_max_gb * 1024**3,
+        retention_days=recording.retention_days,
+        has_plus=config.webhooks.number_plus,
     )

@@ -32,6 +32,7 @@ from ringback.media.control.values import RecordingChannels, RecordingEnd, Rejec
 from ringback.recordings import service as service_module
 from ringback.recordings import store
 from ringback.recordings.files import FileSettings, RecordingFiles
+from ringback.recordings.housekeeping import Housekeeping
 from ringback.recordings.models import TranscriptionRow
 from ringback.recordings.service import NO_ENCODER, RecordingService, RecordingSettings
 from ringback.recordings.spec import CallbackStyle, FileFormat, RecordedRoom, RecordingKind, RecordingSpec
@@ -449,6 +450,21 @@ async def test_what_an_earlier_server_left_is_completed_once_nobody_writes(world
         assert row is not None
         assert row.state is State.RECORDING
     assert [(kind, params["CallStatus"]) for kind, _, params in await world.callbacks()] == [("recording", "completed")]
+
+
+@pytest.mark.parametrize(("has_plus", "spelt"), [(False, "15550001111"), (True, "+15550001111")])
+async def test_callbacks_of_what_an_earlier_server_left_spell_numbers_as_all_do(
+    world: World, has_plus: bool, spelt: str
+) -> None:
+    await world.files.prepare(ACCOUNT.auth_id)
+    old = clock.wall_ms() - 60_000
+    numbers = {"from_number": "+15550001111", "to_number": "sip:alice@example.com"}
+    await world.insert("r-old", state=State.RECORDING, created_wall_ms=old, callback_url="http://app/ready", **numbers)
+    world.write("r-old")
+    completion = world.service._completion
+    await Housekeeping(world.database, world.files, completion, tuple, 0, has_plus=has_plus).complete_abandoned()
+    [(_, _, params)] = await world.callbacks()
+    assert (params["From"], params["To"]) == (spelt, "sip:alice@example.com")
 
 
 async def test_age_and_missing_rows_end_files(world: World) -> None:
