@@ -41,7 +41,7 @@ from ringback.streams import store
 from ringback.streams.away import AwayRules, rules_of
 from ringback.streams.spec import StreamSpec, check_combination, content_format
 from ringback.streams.state import LOST_DETAIL, TABLE, State, Trigger, status_reason, trigger_of
-from ringback.streams.switches import StreamSwitches, delivered, handshake_headers
+from ringback.streams.switches import StreamSwitches, delivered, handshake_headers, is_unreadable
 from ringback.streams.views import StreamView
 from ringback.webhooks.fetcher import CallbackKind
 from ringback.webhooks.payloads import StreamFacts, stream_status_params
@@ -306,6 +306,8 @@ class StreamService:
             return
         switches = self.settings.switches
         pairs, notes = handshake_headers(spec.extra_headers) if switches.are_headers_sent else ((), ())
+        if (switches.has_json_headers or switches.are_headers_sent) and is_unreadable(spec.extra_headers):
+            notes = ("extra headers begin as a JSON object and cannot be read as one: no pair was found in them",)
         self._note_ignored(stream, notes)
         command = OpenStream(
             command_id=CommandId(ids.new_token()),

@@ -49,6 +49,12 @@ def header_pairs(extra_headers: str) -> Sequence[tuple[str, str]]:
     return [(name.strip(), value.strip()) for name, _, value in parts if name.strip()]
 
 
+def is_unreadable(extra_headers: str) -> bool:
+    """Return whether extra headers begin as a JSON object and are none: then there are no pairs."""
+    text = extra_headers.strip()
+    return text.startswith("{") and text.removeprefix("{").strip() != "}" and not header_pairs(text)
+
+
 def delivered(extra_headers: str, *, is_json: bool) -> str:
     """Return the text that stands in the stream's messages: verbatim, or a JSON object (`{}` when there is nothing)."""
     if not is_json:

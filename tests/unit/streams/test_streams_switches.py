@@ -106,6 +106,25 @@ async def test_the_worker_is_told_the_choices_of_the_node(world: World) -> None:
     assert any("'host'" in str(note.get("detail")) for note in world.call.keeper.notes)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("switches", "text", "is_told"),
+    [
+        ({"has_json_headers": True}, '{"tenant": "7"', True),
+        ({"are_headers_sent": True}, '{"tenant": "7"', True),
+        ({}, '{"tenant": "7"', False),
+        ({"has_json_headers": True}, "{ }", False),
+        ({"has_json_headers": True}, "tenant=7", False),
+    ],
+)
+async def test_an_object_that_cannot_be_read_is_told(
+    world: World, switches: dict[str, bool], text: str, is_told: bool
+) -> None:
+    switch(world, **switches)
+    await world.start(extra_headers=text)
+    details = [str(note.get("detail")) for note in world.call.keeper.notes]  # type: ignore[attr-defined]
+    assert any("no pair was found" in detail for detail in details) == is_told
+
+
 async def test_status_callbacks_of_the_second_scheme_as_json(world: World) -> None:
     switch(world, scheme=StatusScheme.STARTED, has_json_status=True)
     stream_id = await world.start(extra_headers="k=v", status_callback_url=CALLBACK)
