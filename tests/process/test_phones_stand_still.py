@@ -37,6 +37,7 @@ def speak(sock, target, samples, may_begin):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux notes when a packet arrives")
 async def test_what_arrives_while_the_process_stands_still_is_heard():
+    began = time.monotonic()
     audio = PhoneAudio(Pacer(), lambda _event: None)
     await audio.open("127.0.0.1")
     said = np.concatenate([tones.tone(pitch, 300) for pitch in (TONE_HZ, OTHER_HZ) * 3])
@@ -54,7 +55,6 @@ async def test_what_arrives_while_the_process_stands_still_is_heard():
         speaker.start()
         try:
             await asyncio.sleep(0.1)
-            began = time.monotonic()
             may_begin.set()
             # The loop stands still here: nothing reads the socket while most of it is said.
             time.sleep(1.5)  # noqa: ASYNC251 - it must stand still
