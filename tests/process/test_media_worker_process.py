@@ -545,7 +545,7 @@ async def test_events_wait_for_the_commit(tmp_path: Path) -> None:
 
 
 async def test_a_thousand_calls_leave_no_descriptor(tmp_path: Path) -> None:
-    settings = pool_settings(tmp_path / "run", workers=1, worker=WorkerSettings(port_rest_ms=10, port_rest_min_ms=10))
+    settings = pool_settings(tmp_path / "run", workers=1, worker=WorkerSettings(port_rest_ms=0, port_rest_min_ms=0))
     async with running_pool(settings) as pool:
         pid = pool.workers()[0].pid
         before = open_descriptors(pid)
