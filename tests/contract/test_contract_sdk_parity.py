@@ -14,7 +14,8 @@ from plivo.exceptions import ResourceNotFoundError
 from tests.support.api_server import ApiServer, running
 from tests.support.node_sdk import NodeSdk, node_sdk
 from tests.support.request_log import SentRequest
-from tests.support.sdk_operations import EXCUSED, OPERATIONS, Operation, World, node_methods, python_methods
+from tests.support.sdk_operation import Operation, World
+from tests.support.sdk_operations import EXCUSED, OPERATIONS, node_methods, python_methods
 
 pytestmark = pytest.mark.timeout(600)
 

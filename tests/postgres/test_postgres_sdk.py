@@ -10,7 +10,8 @@ import pytest
 from plivo.exceptions import PlivoRestError
 from tests.support.api_server import ApiServer, running
 from tests.support.databases import postgres_server
-from tests.support.sdk_operations import OPERATIONS, Operation, World
+from tests.support.sdk_operation import Operation, World
+from tests.support.sdk_operations import OPERATIONS
 
 pytestmark = pytest.mark.postgres
 
